@@ -1,0 +1,86 @@
+"""All errors a user can meet, each class with its exit code.
+
+An error says what failed, where, why, and how to mend it. `cli.main` catches `SpecsealError`
+once, prints it and exits with the class's code; nothing else turns an exception into an exit code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class SpecsealError(Exception):
+    """Base of every error that is the user's to read.
+
+    Args:
+        message: one clear sentence: what failed, where and why.
+        mend: what to do about it, as an instruction; shown on a line of its own.
+    """
+
+    exit_code = 4
+
+    def __init__(self, message: str, *, mend: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.mend = mend
+
+    def __str__(self) -> str:
+        """Return the message, and the mend where there is one."""
+        return f"{self.message}\n  mend: {self.mend}" if self.mend else self.message
+
+
+class AnswerIsNo(SpecsealError):
+    """The question was understood and the answer is not yes (verification failed, stale lock)."""
+
+    exit_code = 1
+
+
+class VerificationFailed(AnswerIsNo):
+    """A bundle is not what its signature says, or its signer is not trusted."""
+
+
+class InputError(SpecsealError):
+    """What the user wrote can't be meant: a spec, a flag, a file."""
+
+    exit_code = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong in a file: where it is (1-based) and what was expected."""
+
+    path: str
+    line: int
+    column: int
+    where: str
+    message: str
+
+    def __str__(self) -> str:
+        """Return `file:line:column: where: message`, as editors parse it."""
+        prefix = f"{self.path}:{self.line}:{self.column}: "
+        return prefix + (f"{self.where}: {self.message}" if self.where else self.message)
+
+
+class SpecError(InputError):
+    """A spec (or another file that a person writes) has problems; all of them at once."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class LockError(InputError):
+    """A lock is stale, altered, or names something that is not there."""
+
+
+class MachineLacks(SpecsealError):
+    """This machine lacks something the run needs; the mend names it."""
+
+    exit_code = 3
+
+
+class RunFailed(SpecsealError):
+    """The run stopped; finished jobs are kept and `specseal run` goes on from them."""
+
+    exit_code = 4

@@ -1,0 +1,223 @@
+"""What a job leaves behind: one record a request, counter snapshots, and a closing status.
+
+The load generator writes these files inside its container, the analysis reads them outside; this
+module is the one place that knows their fields. It imports only the standard library, because it
+travels into the client's container beside `client/`.
+
+A job folder's `out/`:
+
+    records.jsonl   one `Record` a line, append-only
+    counts.jsonl    one `Snapshot` a line: engine counters before and after each measured phase
+    status.json     a `JobStatus`; written last, by atomic rename: without it the job never finished
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+SCHEMA = "specseal/job/1"
+
+
+class RecordsDamaged(Exception):
+    """A record file that a finished job left can't be read: file and line are in the message."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """One request's raw measurement. Times are CLOCK_MONOTONIC nanoseconds, shared by the host."""
+
+    phase: str
+    """Id of the phase, e.g. `c4`."""
+    conversation: str
+    """Id of the conversation (the data set's question_id)."""
+    category: str
+    turn: int
+    """0-based turn within the conversation."""
+    submit_ns: int
+    """When the request was handed to the socket."""
+    chunk_ns: tuple[int, ...]
+    """Arrival of each chunk that carried tokens; the bytes' arrival, decoded later."""
+    chunk_tokens: tuple[int, ...]
+    """Tokens in each of those chunks; same length as `chunk_ns`."""
+    end_ns: int
+    """When the response was complete, or the request failed."""
+    input_tokens: int
+    input_sha256: str
+    """SHA-256 of the input ids as JSON without spaces."""
+    output_tokens: int
+    """Tokens generated, a trailing stop token included, as the engine counts them."""
+    output_ids: tuple[int, ...] | None
+    """Generated ids, or None where the dialect has none."""
+    finish: str
+    """`stop` (a stop token or word) · `length` (max_tokens) · `error`."""
+    error: str | None
+    draft_tokens: int | None
+    """Tokens drafted for this request, where the engine tells per request."""
+    accepted_tokens: int | None
+    """Draft tokens accepted for this request, where the engine tells per request."""
+    cached_tokens: int | None
+    """Prompt tokens served from a cache, where the engine tells."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON types."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Record:
+        """Build from `to_dict`'s output. Raises: TypeError on a missing or unknown field."""
+        ids = data["output_ids"]
+        return cls(
+            **{
+                **data,
+                "chunk_ns": tuple(data["chunk_ns"]),
+                "chunk_tokens": tuple(data["chunk_tokens"]),
+                "output_ids": None if ids is None else tuple(ids),
+            }
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """The engine's counters at one instant, read when nothing was in flight."""
+
+    phase: str
+    moment: str
+    """`before` or `after` the measured phase."""
+    time_ns: int
+    settled: bool
+    """Two reads in a row agreed and the engine said it was idle."""
+    drafts: int | None
+    """Verify steps that had a draft."""
+    draft_tokens: int | None
+    accepted_tokens: int | None
+    accepted_per_position: tuple[int, ...] | None
+    """Joint counts: how often the token at draft position i (from 0) was accepted."""
+    output_tokens: int | None
+    prompt_tokens: int | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON types."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Snapshot:
+        """Build from `to_dict`'s output. Raises: TypeError on a missing or unknown field."""
+        positions = data["accepted_per_position"]
+        return cls(
+            **{
+                **data,
+                "accepted_per_position": None if positions is None else tuple(positions),
+            }
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhaseStatus:
+    """One phase as the client saw it, with the client's own health."""
+
+    phase: str
+    measured: bool
+    concurrency: int
+    start_ns: int
+    """First submit."""
+    end_ns: int
+    """Last response complete."""
+    requests: int
+    failed: int
+    loop_lag_p99_ns: int
+    """99th percentile of how late the client's event loop woke from a fixed sleep."""
+    loop_lag_max_ns: int
+    client_cpu_share: float
+    """CPU seconds the client used ÷ wall seconds of the phase (1.0 is one full core)."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON types."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobStatus:
+    """How a job ended. Its file is the last thing that a job writes."""
+
+    outcome: str
+    """`done`, or `failed`."""
+    reason: str
+    """Empty when done; else one sentence."""
+    phases: tuple[PhaseStatus, ...]
+    engine: dict[str, Any]
+    """What was read back from the engine over HTTP (its own version, slots, context length)."""
+    schema: str = SCHEMA
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON types."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> JobStatus:
+        """Build from `to_dict`'s output. Raises: TypeError on a missing or unknown field."""
+        phases = tuple(PhaseStatus(**phase) for phase in data["phases"])
+        return cls(**{**data, "phases": phases})
+
+
+def write_json_atomically(path: Path, value: Any) -> None:
+    """Write JSON so that `path` either has all of it or was not touched, even across a crash."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    with partial.open("w", encoding="utf-8") as file:
+        json.dump(value, file, ensure_ascii=False, separators=(",", ":"))
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def append_jsonl(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Append rows to a JSON-lines file and flush them to disk."""
+    with path.open("a", encoding="utf-8") as file:
+        for row in rows:
+            file.write(json.dumps(row, ensure_ascii=False, separators=(",", ":")) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _rows(path: Path) -> Iterator[dict[str, Any]]:
+    with path.open(encoding="utf-8") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                row = json.loads(line)
+            except ValueError as error:
+                raise RecordsDamaged(f"{path}:{number}: not JSON ({error})") from error
+            if not isinstance(row, dict):
+                raise RecordsDamaged(f"{path}:{number}: expected an object")
+            yield row
+
+
+def read_records(path: Path) -> tuple[Record, ...]:
+    """Read `records.jsonl` of a finished job. Raises: RecordsDamaged."""
+    try:
+        return tuple(Record.from_dict(row) for row in _rows(path))
+    except (TypeError, KeyError) as error:
+        raise RecordsDamaged(f"{path}: {error}") from error
+
+
+def read_snapshots(path: Path) -> tuple[Snapshot, ...]:
+    """Read `counts.jsonl` of a finished job. Raises: RecordsDamaged."""
+    try:
+        return tuple(Snapshot.from_dict(row) for row in _rows(path))
+    except (TypeError, KeyError) as error:
+        raise RecordsDamaged(f"{path}: {error}") from error
+
+
+def read_status(path: Path) -> JobStatus | None:
+    """Read `status.json`, or return None where the job never finished. Raises: RecordsDamaged."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    try:
+        return JobStatus.from_dict(json.loads(text))
+    except (ValueError, TypeError, KeyError) as error:
+        raise RecordsDamaged(f"{path}: {error}") from error

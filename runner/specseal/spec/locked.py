@@ -1,0 +1,116 @@
+"""The Lock: every input of a Spec as a content digest. A value, its reader and its writer.
+
+`specseal.lock` makes one; this module only says what it holds and what its digests mean. Sections:
+
+    spec      name and digest of the spec it was made from
+    engine    name, version, accelerator family, and its image: official (index and manifest
+              digest) or built (Dockerfile tree, base, wheels)
+    client    source tree and image inputs of the load generator
+    model     every file with size and SHA-256; tokenizer and chat template
+    drafter   method, its arguments, and its model's files where it has one
+    dataset   a digest a row
+    prompts   the rendered and encoded prompts: one digest for the file, one a conversation
+    sampling  what every request sends
+    hardware  what the spec asks of the machine            (not part of the recipe)
+    points    load, repeats, draft length, baseline, seed  (not part of the recipe)
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from specseal.digests import Digest, canonical, sha256_bytes, sha256_value
+from specseal.errors import LockError
+
+SCHEMA = "specseal/lock/1"
+RECIPE_SECTIONS = (
+    "engine", "client", "model", "drafter", "dataset", "prompts", "sampling",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lock:
+    """A whole lock. Sections are plain JSON objects whose keys this module's docstring explains."""
+
+    spec: dict[str, Any]
+    engine: dict[str, Any]
+    client: dict[str, Any]
+    model: dict[str, Any]
+    drafter: dict[str, Any]
+    dataset: dict[str, Any]
+    prompts: dict[str, Any]
+    sampling: dict[str, Any]
+    hardware: dict[str, Any]
+    points: dict[str, Any]
+    schema: str = SCHEMA
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON types."""
+        return asdict(self)
+
+    def to_bytes(self) -> bytes:
+        """Return the file's bytes: canonical JSON and a final newline."""
+        return canonical(self.to_dict()) + b"\n"
+
+    @property
+    def digest(self) -> Digest:
+        """SHA-256 of the file's bytes."""
+        return sha256_bytes(self.to_bytes())
+
+    @property
+    def recipe(self) -> Digest:
+        """SHA-256 over what was run, without hardware and point-level fields.
+
+        Two results with one recipe digest ran the same thing.
+        """
+        whole = self.to_dict()
+        return sha256_value({key: whole[key] for key in RECIPE_SECTIONS})
+
+
+def lock_path(spec_path: Path) -> Path:
+    """Return where the lock of a spec lies: `quickstart.yaml` → `quickstart.lock.json`."""
+    return spec_path.with_name(spec_path.stem + ".lock.json")
+
+
+def parse_lock(data: bytes, *, path: str) -> Lock:
+    """Read a lock, strictly.
+
+    Raises:
+        LockError: not JSON, duplicate keys, a missing or unknown field, another schema version.
+    """
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        seen: dict[str, Any] = {}
+        for key, value in pairs:
+            if key in seen:
+                raise LockError(f"{path}: key {key!r} appears twice")
+            seen[key] = value
+        return seen
+
+    def refuse(text: str) -> Any:
+        raise LockError(f"{path}: {text} is not a number a lock may hold")
+
+    mend = "make it again with `specseal lock SPEC`"
+    try:
+        value = json.loads(data, object_pairs_hook=unique, parse_constant=refuse)
+    except ValueError as error:
+        raise LockError(f"{path}: not JSON: {error}", mend=mend) from error
+    if not isinstance(value, dict):
+        raise LockError(f"{path}: expected an object", mend=mend)
+    if value.get("schema") != SCHEMA:
+        raise LockError(
+            f"{path}: schema {value.get('schema')!r} is not {SCHEMA!r}, the one this version reads",
+            mend=mend,
+        )
+    try:
+        return Lock(**value)
+    except TypeError as error:
+        raise LockError(f"{path}: {error}", mend=mend) from error
+
+
+def read_lock(path: Path) -> Lock:
+    """Read the lock at `path`. Raises: LockError, OSError."""
+    return parse_lock(path.read_bytes(), path=str(path))
