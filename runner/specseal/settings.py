@@ -76,6 +76,13 @@ def load_settings(environ: Mapping[str, str], folder: Path) -> Settings:
     return Settings(**{**values, **paths, "config_dir": config_dir.absolute()})
 
 
+def images_folder() -> Path:
+    """Return the folder that holds the Dockerfiles: beside `runner/`, or inside the package."""
+    package = Path(__file__).parent
+    checkout = package.parent.parent / "images"
+    return checkout if checkout.is_dir() else package / "_images"
+
+
 def _read(path: Path) -> dict[str, Any]:
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))

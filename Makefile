@@ -1,0 +1,80 @@
+# One command for each thing a user or a developer does. `make` alone lists them.
+#
+# Only Python 3.11 or newer, make and a registry for Python packages are assumed; everything is
+# installed into .venv/, from requirement files whose every line carries hashes.
+
+PYTHON    ?= python3
+SPEC      ?= specs/quickstart.yaml
+RUNTIME   ?= auto
+PYTEST    ?=
+LOCK_ARGS ?=
+
+# The marks of tests that need a Docker Engine, a container registry, an engine, or time.
+SERVICES := docker or registry or engine or slow
+
+REQUIREMENTS := runner/requirements
+IMAGE_LOCKS  := $(patsubst %.in,%.txt,$(wildcard images/*/requirements.in images/*/*/requirements-*.in))
+
+# -qq silences pip's warnings about the site's own index settings; its errors still show.
+PIP_INSTALL := .venv/bin/python -m pip install -qq --disable-pip-version-check --no-input
+PIP_LOCKED  := $(PIP_INSTALL) --require-hashes --only-binary :all:
+COMPILE      = .venv/bin/uv pip compile --quiet --generate-hashes --universal \
+	--python-version 3.11 --no-header --no-emit-index-url --no-annotate \
+	--only-binary :all: --unsafe-package none $(LOCK_ARGS)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test test-services lint locks ci-tools clean
+
+help: ## list these commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
+
+setup: .venv/.setup ## make .venv/ with specseal in it
+
+run: .venv/.setup ## run SPEC=specs/quickstart.yaml with RUNTIME=auto|docker|native
+	@.venv/bin/specseal run $(SPEC) --runtime $(RUNTIME)
+
+test: .venv/.dev ## run the tests that need no service; PYTEST=... adds arguments
+	@.venv/bin/pytest $(PYTEST)
+
+test-services: .venv/.dev ## run the tests that need services; a missing service fails them
+	@SPECSEAL_REQUIRE_SERVICES=1 .venv/bin/pytest -m '$(SERVICES)' $(PYTEST)
+
+lint: .venv/.dev ## check style, types and the layers
+	@.venv/bin/ruff check
+	@.venv/bin/ruff format --check
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports
+
+locks: .venv/.ci ## bring the requirement files up to date; LOCK_ARGS=--upgrade moves the pins
+	@$(COMPILE) pyproject.toml $(REQUIREMENTS)/build.in -o $(REQUIREMENTS)/base.txt
+	@$(COMPILE) pyproject.toml --extra hf -c $(REQUIREMENTS)/base.txt -o $(REQUIREMENTS)/hf.txt
+	@$(COMPILE) $(REQUIREMENTS)/dev.in -c $(REQUIREMENTS)/base.txt -o $(REQUIREMENTS)/dev.txt
+	@$(COMPILE) $(REQUIREMENTS)/ci.in -o $(REQUIREMENTS)/ci.txt
+	@$(foreach lock,$(IMAGE_LOCKS),$(COMPILE) $(lock:.txt=.in) -o $(lock) &&) :
+
+ci-tools: .venv/.ci
+
+clean: ## remove .venv/, caches and build output; results in artifacts/ stay
+	@rm -rf .venv dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+
+.venv/.setup: $(REQUIREMENTS)/base.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { echo \
+	"specseal needs Python 3.11 or newer and $(PYTHON) is not: make PYTHON=python3.11 $(MAKECMDGOALS)" \
+	>&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo \
+	"$(PYTHON) can't make virtual environments: install its venv module (Debian: python3-venv)" \
+	>&2; exit 1; }
+	@echo "setting up .venv/ (once)"
+	@$(PYTHON) -m venv .venv
+	@$(PIP_LOCKED) -r $(REQUIREMENTS)/base.txt
+	@$(PIP_INSTALL) --no-deps --no-build-isolation -e .
+	@touch $@
+
+.venv/.dev: $(REQUIREMENTS)/dev.txt .venv/.setup
+	@echo "installing what tests and lint need"
+	@$(PIP_LOCKED) -r $(REQUIREMENTS)/dev.txt
+	@touch $@
+
+.venv/.ci: $(REQUIREMENTS)/ci.txt .venv/.setup
+	@$(PIP_LOCKED) -r $(REQUIREMENTS)/ci.txt
+	@touch $@

@@ -1,0 +1,127 @@
+"""Read a bundle's folder: what lies in it, each file once, through one descriptor.
+
+In: a folder that anybody may have prepared. Out: a `Tree` of digests and of the bytes that will be
+parsed, which are the bytes that were hashed, and a finding for whatever may not be there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from specseal.bundle.findings import Finding
+from specseal.bundle.manifest import ATTESTATIONS, MANIFEST, path_problem
+from specseal.digests import Digest
+from specseal.errors import InputError
+
+RESULT_ATTESTATION = f"{ATTESTATIONS}/result.sigstore.json"
+PROVENANCE_ATTESTATION = f"{ATTESTATIONS}/provenance.sigstore.json"
+KEYS = f"{ATTESTATIONS}/keys"
+
+MAX_FILES = 10_000
+_MiB = 2**20
+MAX_FILE_BYTES = 4096 * _MiB
+MAX_PARSED_BYTES = {
+    MANIFEST: 4 * _MiB,
+    "spec.yaml": 1 * _MiB,
+    "lock.json": 64 * _MiB,
+    "environment.json": 16 * _MiB,
+    "result.json": 64 * _MiB,
+    "counts.json": 64 * _MiB,
+    "records.parquet": 1024 * _MiB,
+    "telemetry.parquet": 256 * _MiB,
+    RESULT_ATTESTATION: 1 * _MiB,
+    PROVENANCE_ATTESTATION: 4 * _MiB,
+}
+"""The files that are parsed, hence kept in memory, and how large each may be."""
+_KEY_FILE = re.compile(re.escape(KEYS) + r"/[0-9a-f]{64}\.pem")
+_MAX_KEY_BYTES = 4096
+_CHUNK_BYTES = 1 * _MiB
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tree:
+    """What lies in a bundle's folder."""
+
+    digests: dict[str, Digest]
+    """SHA-256 of every regular file that could be read, by relative POSIX path."""
+    contents: dict[str, bytes]
+    """The bytes of the files that are parsed, as they were hashed."""
+    findings: tuple[Finding, ...]
+    """`layout.*` and `read.*`, in the order of the walk."""
+
+    @property
+    def listed(self) -> dict[str, Digest]:
+        """The digests of the files that a manifest lists."""
+        return {
+            path: digest
+            for path, digest in self.digests.items()
+            if path != MANIFEST and not path.startswith(f"{ATTESTATIONS}/")
+        }
+
+    @property
+    def key_paths(self) -> list[str]:
+        """The paths of the signers' public keys."""
+        return [path for path in self.contents if _KEY_FILE.fullmatch(path)]
+
+
+class _Walk:
+    """The walk in progress: what was found so far."""
+
+    def __init__(self) -> None:
+        self.digests: dict[str, Digest] = {}
+        self.contents: dict[str, bytes] = {}
+        self.findings: list[Finding] = []
+        self.seen = 0
+
+    def complain(self, code: str, path: str, sentence: str) -> None:
+        shown = path.encode("utf-8", "backslashreplace").decode()
+        self.findings.append(Finding(code, f"{shown}: {sentence}"))
+
+    def visit(self, path: str, name: str, folder: int) -> None:
+        """Look at one entry that is not a folder; read it where it is a regular file."""
+        before = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        # Asked before it is opened: opening a FIFO or a device is an act of its own.
+        if not stat.S_ISREG(before.st_mode):
+            self.complain("layout.kind", path, f"is {_kind(before.st_mode)}, not a regular file")
+            return
+        if problem := path_problem(path):
+            self.complain("layout.path", path, f"the path {problem}")
+            return
+        if path.startswith(f"{ATTESTATIONS}/") and _limit(path) is None:
+            self.complain("layout.extra", path, "no such attestation is known")
+            return
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        descriptor = os.open(name, flags, dir_fd=folder)
+        with open(descriptor, "rb", buffering=0) as file:  # noqa: PTH123  (a descriptor, no path)
+            opened = os.fstat(descriptor)
+            if not os.path.samestat(before, opened):
+                self.complain("read.swapped", path, "was swapped while it was being opened")
+            elif opened.st_nlink != 1:
+                self.complain("layout.hard_link", path, "has another name (a hard link)")
+            else:
+                self._read(path, file.read)
+
+    def _read(self, path: str, read: Callable[[int], bytes]) -> None:
+        limit = _limit(path)
+        hasher = hashlib.sha256()
+        kept: list[bytes] = []
+        size = 0
+        while chunk := read(_CHUNK_BYTES):
+            size += len(chunk)
+            if size > (limit or MAX_FILE_BYTES):
+                self.complain(
+                    "read.size", path, f"is larger than {limit or MAX_FILE_BYTES:,} bytes"
+                )
+                return
+            hasher.update(chunk)
+            if limit is not None:
+                kept.append(chunk)
+        self.digests[path] = Digest(hasher.hexdigest())
+        if limit is not None:
+            self.contents[path] = b"".join(kept)

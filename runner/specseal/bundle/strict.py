@@ -1,0 +1,119 @@
+"""The strict reader of every JSON document in a bundle: canonical bytes, and the right shape.
+
+A document is accepted only where writing its value again gives the same bytes (RFC 8785), so two
+readers can't see two values in one file, and no byte of it can change unnoticed.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import relevance
+
+from specseal.bundle.findings import BundleBroken, Finding, broken
+from specseal.digests import canonical
+from specseal.errors import InputError
+
+MAX_DEPTH = 32
+_SAFE_INTEGER = 2**53 - 1
+_SHOWN_PROBLEMS = 5
+
+
+def parse_canonical(data: bytes, *, path: str, code: str, schema: str | None = None) -> Any:
+    """Read canonical JSON, and check it against one of the schemas beside this module.
+
+    Args:
+        data: the document's bytes, without a final newline.
+        path: named in the message.
+        code: the finding's code.
+        schema: name of a file in `schemas/`, without `.schema.json`.
+
+    Raises:
+        BundleBroken: a BOM, not UTF-8, not JSON, a key twice, NaN, too deep, a lone surrogate, not
+            in canonical form, or not of the schema's shape.
+    """
+    value = _parse(data, path=path, code=code)
+    if schema is not None:
+        errors = sorted(_validator(schema).iter_errors(value), key=relevance)
+        if errors:
+            raise BundleBroken(
+                [
+                    Finding(code, f"{path}: {error.json_path.removeprefix('$.')}: {error.message}")
+                    for error in errors[:_SHOWN_PROBLEMS]
+                ]
+            )
+    return value
+
+
+def parse_file(data: bytes, *, path: str, code: str, schema: str | None = None) -> Any:
+    """Read a file of canonical JSON and one final newline. Raises: BundleBroken."""
+    if not data.endswith(b"\n"):
+        raise broken(code, f"{path}: the final newline is missing")
+    return parse_canonical(data[:-1], path=path, code=code, schema=schema)
+
+
+def _parse(data: bytes, *, path: str, code: str) -> Any:
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        value = dict(pairs)
+        if len(value) != len(pairs):
+            keys = [key for key, _ in pairs]
+            twice = next(key for key in keys if keys.count(key) > 1)
+            raise broken(code, f"{path}: key {twice!r} appears twice")
+        return value
+
+    def refuse(text: str) -> Any:
+        raise broken(code, f"{path}: {text} is not a JSON number")
+
+    if data.startswith(b"\xef\xbb\xbf"):
+        raise broken(code, f"{path}: starts with a byte order mark")
+    try:
+        value = json.loads(
+            data.decode(), object_pairs_hook=unique, parse_constant=refuse, parse_int=_number
+        )
+    except RecursionError as error:
+        raise broken(code, f"{path}: nested deeper than {MAX_DEPTH} levels") from error
+    except ValueError as error:
+        raise broken(code, f"{path}: not JSON: {error}") from error
+    if _is_deeper(value, MAX_DEPTH):
+        raise broken(code, f"{path}: nested deeper than {MAX_DEPTH} levels")
+    try:
+        again = canonical(value)
+    except InputError as error:
+        raise broken(code, f"{path}: {error.message}") from error
+    if again != data:
+        raise broken(
+            code,
+            f"{path}: not canonical JSON (white space, order of keys, or spelling of a value)",
+        )
+    return value
+
+
+def _number(text: str) -> int | float:
+    # RFC 8785 writes large floats without an exponent: what no integer may be is read as a float,
+    # and one that is no float either then fails to give the same bytes again.
+    value = int(text)
+    return value if abs(value) <= _SAFE_INTEGER else float(text)
+
+
+def _is_deeper(value: Any, limit: int) -> bool:
+    level = [value]
+    for _ in range(limit):
+        level = [
+            item
+            for parent in level
+            if isinstance(parent, dict | list)
+            for item in (parent.values() if isinstance(parent, dict) else parent)
+        ]
+        if not level:
+            return False
+    return True
+
+
+@cache
+def _validator(name: str) -> Draft202012Validator:
+    text = resources.files(__package__).joinpath("schemas", f"{name}.schema.json").read_text("utf-8")
+    return Draft202012Validator(json.loads(text))

@@ -1,0 +1,16 @@
+"""The closed table of API dialects: the name in `job.json` → how to speak with the engine."""
+
+from __future__ import annotations
+
+from specseal.client.errors import InputRefused
+from specseal.client.llamacpp import LLAMACPP
+from specseal.client.wire import Dialect
+
+DIALECTS: dict[str, Dialect] = {"llamacpp": LLAMACPP}
+
+
+def dialect_named(name: str) -> Dialect:
+    """Return a row of the table. Raises: InputRefused."""
+    if name not in DIALECTS:
+        raise InputRefused(f"dialect {name!r} is none of {', '.join(DIALECTS)}")
+    return DIALECTS[name]

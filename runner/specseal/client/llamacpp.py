@@ -1,0 +1,119 @@
+"""llama.cpp's own dialect: `/completion` with token ids, streamed one token a chunk.
+
+Two habits of the server shape what is here, both seen with the build in xllamacpp 2026.10.11549:
+
+- A token whose text ends inside a UTF-8 character is not streamed; the next event carries the
+  whole character, but only the last token's id. `tokens_predicted` counts all of them, so an
+  event's tokens are the difference of that number, not the length of `tokens`.
+- `/apply-template` strips a leading BOS where `/tokenize` with `add_special` would add one.
+
+Source: tools/server/README.md of llama.cpp.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from specseal.client.job import Sampling, TokenIds
+from specseal.client.wire import Call, Dialect, Event, Final, Message, TextCalls
+
+_FINISH = {"eos": "stop", "word": "stop", "limit": "length"}
+
+# Every sampler that the server knows is switched off by name, so that no default of its own
+# (min_p 0.05 and top_k 40 among them) takes part.
+_NEUTRAL = {
+    "min_p": 0.0,
+    "typical_p": 1.0,
+    "top_n_sigma": -1.0,
+    "dynatemp_range": 0.0,
+    "xtc_probability": 0.0,
+    "repeat_penalty": 1.0,
+    "presence_penalty": 0.0,
+    "frequency_penalty": 0.0,
+    "dry_multiplier": 0.0,
+    "mirostat": 0,
+    "adaptive_target": -1.0,
+    "n_probs": 0,
+    "logit_bias": [],
+}
+
+
+def _complete(input_ids: TokenIds, sampling: Sampling) -> Call:
+    greedy = sampling.temperature == 0
+    return Call(
+        path="/completion",
+        body={
+            **_NEUTRAL,
+            "prompt": input_ids,
+            "n_predict": sampling.max_tokens,
+            "temperature": sampling.temperature,
+            "top_p": sampling.top_p,
+            "top_k": sampling.top_k,
+            "seed": sampling.seed,
+            "stop": sampling.stop,
+            "ignore_eos": sampling.ignore_eos,
+            "samplers": ["temperature"] if greedy else ["top_k", "top_p", "temperature"],
+            "stream": True,
+            "return_tokens": True,
+            "cache_prompt": False,
+        },
+    )
+
+
+def _decode(data: bytes) -> Event:
+    event = json.loads(data)
+    if "error" in event:
+        error = event["error"]
+        text = error["message"] if isinstance(error, dict) else str(error)
+        return Event(ids=(), text="", output_tokens=0, error=text)
+    return Event(
+        ids=tuple(event["tokens"]),
+        text=event["content"],
+        output_tokens=event["tokens_predicted"],
+        final=_final(event) if event["stop"] else None,
+    )
+
+
+def _final(event: dict[str, Any]) -> Final:
+    timings = event["timings"]
+    return Final(
+        finish=_FINISH[event["stop_type"]],
+        input_tokens=event["tokens_evaluated"],
+        output_tokens=event["tokens_predicted"],
+        # Left out by the server where nothing was drafted.
+        draft_tokens=timings.get("draft_n", 0),
+        accepted_tokens=timings.get("draft_n_accepted", 0),
+        cached_tokens=timings["cache_n"],
+        error="the engine truncated the sequence to fit its context" if event["truncated"] else None,
+    )
+
+
+def _render(messages: Sequence[Message], template_args: dict[str, Any]) -> Call:
+    return Call(
+        path="/apply-template",
+        body={"messages": list(messages), "chat_template_kwargs": template_args},
+        answer_key="prompt",
+    )
+
+
+def _encode(text: str, add_special: bool) -> Call:
+    return Call(
+        path="/tokenize",
+        body={"content": text, "add_special": add_special, "parse_special": True},
+        answer_key="tokens",
+    )
+
+
+LLAMACPP = Dialect(
+    complete=_complete,
+    decode=_decode,
+    text=TextCalls(
+        properties_path="/props",
+        end_token_key="eos_token",
+        template_key="chat_template",
+        render=_render,
+        encode=_encode,
+    ),
+)

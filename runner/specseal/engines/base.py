@@ -1,0 +1,107 @@
+"""The seam between specseal and an engine: what an adapter says of its engine, as plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from specseal.records import JobStatus, Snapshot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capability:
+    """One row of the table: this engine honours this method on this accelerator family."""
+
+    engine: str
+    family: str
+    """Accelerator family: cpu, cuda, rocm."""
+    method: str
+    versions: tuple[str, ...]
+    """Versions whose wheels are pinned under `images/`, newest first."""
+    evidence: str
+    """`run here`, `the engine's own parser`, or `documentation`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capabilities:
+    """The table of all engines, as questions that a spec's checks ask of it."""
+
+    rows: tuple[Capability, ...]
+
+    def methods(self, engine: str, accelerator: str) -> frozenset[str]:
+        """Return the methods that an engine honours on an accelerator."""
+        return frozenset(row.method for row in self._of(engine, accelerator))
+
+    def versions(self, engine: str, accelerator: str) -> tuple[str, ...]:
+        """Return the versions that can be built for an accelerator, newest first."""
+        return tuple(dict.fromkeys(v for row in self._of(engine, accelerator) for v in row.versions))
+
+    def _of(self, engine: str, accelerator: str) -> tuple[Capability, ...]:
+        family = accelerator_family(accelerator)
+        return tuple(row for row in self.rows if (row.engine, row.family) == (engine, family))
+
+
+def accelerator_family(accelerator: str) -> str:
+    """Return the family of an accelerator's name: `cpu`, `cuda` for nvidia/…, `rocm` for amd/…."""
+    vendor = accelerator.partition("/")[0]
+    return {"nvidia": "cuda", "amd": "rocm"}.get(vendor, vendor)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaunchRequest:
+    """What a job asks of an engine."""
+
+    method: str
+    draft_length: int
+    drafter_args: Mapping[str, Any]
+    max_concurrency: int
+    context_length: int
+    """Tokens a sequence may have."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launch:
+    """How to start an engine and how the client talks to it."""
+
+    args: tuple[str, ...]
+    """Arguments, with `{model}`, `{port}` and `{threads}` for what only the runtime knows."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    dialect: str
+    """Row of the client's table of API dialects."""
+    counts: Mapping[str, Any]
+    """Row of the client's table of count sources, with the engine's names for the counters."""
+    health_path: str
+    readback: str
+    """Path whose JSON goes into the job's status: what the engine says of itself."""
+    shm_bytes: int
+    one_chunk_a_step: bool
+    """Whether a streamed chunk is one verify step."""
+    cut_at_limit: bool
+    """Whether draft tokens may be accepted past max_tokens."""
+
+
+class Engine(Protocol):
+    """An adapter."""
+
+    name: str
+
+    def capabilities(self) -> tuple[Capability, ...]:
+        """Return the rows of the capability table for this engine."""
+        ...
+
+    def launch(self, request: LaunchRequest) -> Launch:
+        """Return the launch for a job. Raises: InputError where it can't be honoured."""
+        ...
+
+    def proof(
+        self, request: LaunchRequest, status: JobStatus, snapshots: tuple[Snapshot, ...]
+    ) -> tuple[str, ...]:
+        """Return what speaks against the engine having done as asked; empty when nothing does.
+
+        Args:
+            request: what was asked.
+            status: what the engine said of itself over HTTP (`status.engine`).
+            snapshots: its counters.
+        """
+        ...

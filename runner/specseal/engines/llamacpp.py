@@ -1,0 +1,112 @@
+"""llama.cpp: the xllamacpp wheel's server, or the official server image; same flags for both.
+
+Flags: ggml-org/llama.cpp, tools/server/README.md, and its counters: tools/server/server-context.cpp
+(October 2026), each seen to hold with xllamacpp 2026.10.11549.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from specseal.engines.base import Capability, Launch, LaunchRequest
+from specseal.errors import InputError
+from specseal.records import JobStatus, Snapshot
+
+VERSIONS = ("2026.10.11549",)
+DEFAULT_NGRAM = 3
+
+_COUNTS: dict[str, Any] = {
+    "source": "prometheus",
+    "path": "/metrics",
+    "names": {
+        "drafts": "llamacpp:spec_decode_num_drafts_total",
+        "draft_tokens": "llamacpp:spec_decode_num_draft_tokens_total",
+        "accepted_tokens": "llamacpp:spec_decode_num_accepted_tokens_total",
+        "output_tokens": "llamacpp:tokens_predicted_total",
+        "prompt_tokens": "llamacpp:prompt_tokens_total",
+    },
+    "per_position": {
+        "name": "llamacpp:spec_decode_num_accepted_tokens_per_pos_total",
+        "label": "position",
+    },
+    "in_flight": ["llamacpp:requests_processing", "llamacpp:requests_deferred"],
+}
+
+
+class LlamaCpp:
+    """The adapter of llama.cpp."""
+
+    name = "llamacpp"
+
+    def capabilities(self) -> tuple[Capability, ...]:
+        """Return the rows for autoregressive and n-gram decoding on the CPU."""
+        return tuple(
+            Capability(
+                engine=self.name,
+                family="cpu",
+                method=method,
+                versions=VERSIONS,
+                evidence="run here",
+            )
+            for method in ("none", "ngram")
+        )
+
+    def launch(self, request: LaunchRequest) -> Launch:
+        """Return llama-server's flags for a job.
+
+        llama.cpp shares its context out over its slots, so it is given as many times the context
+        length as there may be sequences. The prompt cache is off: every prompt is computed.
+        """
+        args = (
+            "--model", "{model}", "--host", "127.0.0.1", "--port", "{port}",
+            "--ctx-size", str(request.context_length * request.max_concurrency),
+            "--parallel", str(request.max_concurrency), "--threads", "{threads}",
+            "--metrics", "--no-cache-prompt", "--cache-ram", "0", "--offline",
+        )  # fmt: skip
+        return Launch(
+            args=args + self._speculation(request),
+            dialect="llamacpp",
+            counts=_COUNTS,
+            health_path="/health",
+            readback="/props",
+            shm_bytes=64 << 20,
+            one_chunk_a_step=False,  # one token a chunk, even while speculating
+            cut_at_limit=False,  # the server shortens a draft to what max_tokens leaves
+        )
+
+    def _speculation(self, request: LaunchRequest) -> tuple[str, ...]:
+        if request.method == "none":
+            return ("--spec-type", "none")
+        if request.method != "ngram":
+            raise InputError(f"llama.cpp: no launch line for drafter.method {request.method!r}")
+        size = request.drafter_args.get("ngram_min", DEFAULT_NGRAM)
+        return (
+            "--spec-type", "ngram-simple",
+            "--spec-ngram-simple-size-n", str(size),
+            "--spec-ngram-simple-size-m", str(request.draft_length),
+            "--spec-ngram-simple-min-hits", "1",
+        )  # fmt: skip
+
+    def proof(
+        self, request: LaunchRequest, status: JobStatus, snapshots: tuple[Snapshot, ...]
+    ) -> tuple[str, ...]:
+        """Hold `/props` and the counters against the request.
+
+        `/props` names the speculation type and the slots. The draft length shows in the counters:
+        no position beyond it may have an accepted token.
+        """
+        against = []
+        said = status.engine.get("default_generation_settings", {})
+        kind = said.get("params", {}).get("speculative.types")
+        wanted = "none" if request.method == "none" else "ngram-simple"
+        if kind != wanted:
+            against.append(f"speculative.types is {kind!r}, asked for {wanted!r}")
+        if said.get("n_ctx") != request.context_length:
+            against.append(f"n_ctx is {said.get('n_ctx')!r}, asked for {request.context_length}")
+        if status.engine.get("total_slots") != request.max_concurrency:
+            slots = status.engine.get("total_slots")
+            against.append(f"total_slots is {slots!r}, asked for {request.max_concurrency}")
+        longest = max((len(s.accepted_per_position or ()) for s in snapshots), default=0)
+        if longest > request.draft_length:
+            against.append(f"a draft had {longest} tokens, asked for {request.draft_length}")
+        return tuple(against)

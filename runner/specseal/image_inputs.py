@@ -1,0 +1,55 @@
+"""What an image is made of, as digests: the part of a lock that pins an image we build.
+
+`describe` is what the lock stores; `check` holds the files on this machine against a lock before
+anything is built from them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from specseal.digests import Digest, sha256_file, sha256_value, tree_files
+from specseal.errors import LockError
+
+BASE = "debian-bookworm-amd64"
+
+
+def describe_image(images: Path, folder: str, requirements: str) -> dict[str, Any]:
+    """Return the inputs of `images/<folder>`: its files, its base, its requirements file.
+
+    Requirements of other versions that lie in the same folder are no input.
+    """
+    files = {
+        name: digest
+        for name, digest in tree_files(images / folder).items()
+        if name == requirements or not name.startswith("requirements")
+    }
+    return {
+        "folder": folder,
+        "requirements": requirements,
+        "tree_sha256": sha256_value(files),
+        "base": {"name": BASE, "sha256": sha256_file(images / "base" / f"{BASE}.json")},
+    }
+
+
+def describe_client_source(package: Path) -> dict[str, Digest]:
+    """Return the source tree of the load generator: what is copied into its container.
+
+    Args:
+        package: the folder of the `specseal` package.
+    """
+    files = {f"client/{name}": digest for name, digest in tree_files(package / "client").items()}
+    files["records.py"] = sha256_file(package / "records.py")
+    return files
+
+
+def check(what: str, locked: Any, found: Any) -> None:
+    """Refuse to build from files that are not the locked ones. Raises: LockError."""
+    if locked != found:
+        raise LockError(
+            f"{what} on this machine is not what the lock pins: "
+            f"{sha256_value(found)[:12]} here, {sha256_value(locked)[:12]} in the lock",
+            mend="use the specseal version that made the lock, or make a new one with "
+            "`specseal lock SPEC`",
+        )

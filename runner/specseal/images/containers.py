@@ -1,0 +1,214 @@
+"""Container images for a lock: the engine's and the client's, built here or pulled by digest.
+
+Builds need no network: the context holds every file, put there from the lock. The tag of a built
+image is the digest of its inputs, so a build whose inputs have not changed does nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import docker
+from docker.errors import BuildError, DockerException, ImageNotFound
+
+from specseal.digests import sha256_bytes, sha256_value
+from specseal.errors import LockError, MachineLacks, RunFailed
+from specseal.image_inputs import check, describe_client_source, describe_image
+from specseal.images import base, wheelhouse
+from specseal.settings import Settings, images_folder
+from specseal.spec.locked import Lock
+
+LABEL = "dev.specseal"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Images:
+    """Images ready to run, by id, and what is known of them."""
+
+    engine: str
+    client: str
+    facts: dict[str, Any]
+    """For the environment: ids, layer digests, wheels with their hashes."""
+
+
+def build_images(
+    lock: Lock, *, client: docker.DockerClient, settings: Settings, say: Callable[[str], None]
+) -> Images:
+    """Return the engine's and the client's image of a lock, building what is not there yet.
+
+    Raises:
+        LockError: files here are not the locked ones, or a registry sends something else.
+        MachineLacks: packages, wheels or an image can't be had here.
+        RunFailed: the container engine could not build.
+    """
+    builder = _Builder(lock, client, settings, say)
+    pinned = lock.engine["image"]
+    if "ref" in pinned:
+        engine_id, engine_facts = _pull(client, pinned, settings, say)
+    else:
+        engine_id, engine_facts = builder.build(pinned, "engine")
+    client_id, client_facts = builder.build(lock.client["image"], "client")
+    return Images(
+        engine=engine_id,
+        client=client_id,
+        facts={"engine": engine_facts, "client": client_facts},
+    )
+
+
+class _Builder:
+    """Builds what a lock pins, with the classic builder's API that every Docker Engine has."""
+
+    def __init__(
+        self,
+        lock: Lock,
+        client: docker.DockerClient,
+        settings: Settings,
+        say: Callable[[str], None],
+    ) -> None:
+        self._lock, self._client, self._settings, self._say = lock, client, settings, say
+
+    def build(self, pinned: dict[str, Any], role: str) -> tuple[str, dict[str, Any]]:
+        """Return the id of an image and what it is made of."""
+        root = images_folder()
+        found = describe_image(root, pinned["folder"], pinned["requirements"])
+        check(f"images/{pinned['folder']}", {key: pinned[key] for key in found}, found)
+        source: dict[str, Any] = {}
+        if role == "client":
+            source = dict(describe_client_source(Path(base.__file__).parents[1]))
+            check("the client's source tree", self._lock.client["source"], source)
+        requirements = root / pinned["folder"] / pinned["requirements"]
+        house = wheelhouse.fill(
+            requirements, wheelhouse.CONTAINER_TARGET, settings=self._settings
+        )
+        inputs = sha256_value({"image": found, "source": source, "wheels": house.wheels})
+        tag = f"specseal/{pinned['folder'].replace('/', '-')}:{inputs[:24]}"
+        image = self._existing(tag, inputs)
+        if image is None:
+            self._say(f"building {tag}")
+            with tempfile.TemporaryDirectory(prefix="specseal-build-") as context:
+                self._fill_context(Path(context), root / pinned["folder"], requirements, house, role)
+                image = self._run_build(Path(context), tag, inputs, self._base(pinned["base"]))
+        return image.id, _facts(image, house.wheels)
+
+    def _existing(self, tag: str, inputs: str) -> Any | None:
+        try:
+            image = self._client.images.get(tag)
+        except ImageNotFound:
+            return None
+        # A tag can be moved by hand; the label was written by the build.
+        return image if image.labels.get(f"{LABEL}.inputs") == inputs else None
+
+    def _base(self, pinned: dict[str, Any]) -> str:
+        tag = f"specseal/base:{pinned['sha256'][:24]}"
+        if (image := self._existing(tag, pinned["sha256"])) is not None:
+            return str(image.id)
+        self._say(f"building {tag} from Debian packages")
+        packages = base.read_list(images_folder() / "base" / f"{pinned['name']}.json")
+        rootfs = base.assemble(base.fetch_packages(packages, settings=self._settings))
+        with tempfile.TemporaryDirectory(prefix="specseal-base-") as context:
+            (Path(context) / "rootfs.tar").write_bytes(rootfs)
+            (Path(context) / "Dockerfile").write_text("FROM scratch\nADD rootfs.tar /\n")
+            labels = {
+                f"{LABEL}.inputs": pinned["sha256"],
+                f"{LABEL}.rootfs": sha256_bytes(rootfs),
+            }
+            return str(self._call_builder(Path(context), tag, labels, {}).id)
+
+    def _fill_context(
+        self,
+        context: Path,
+        folder: Path,
+        requirements: Path,
+        house: wheelhouse.Wheelhouse,
+        role: str,
+    ) -> None:
+        for path in folder.iterdir():
+            if path.is_file() and not path.name.startswith("requirements"):
+                shutil.copyfile(path, context / path.name)
+        shutil.copyfile(requirements, context / "requirements.txt")
+        wheelhouse.copy_into(house, context)
+        if role == "client":
+            copy_client_source(context)
+
+    def _run_build(self, context: Path, tag: str, inputs: str, base_id: str) -> Any:
+        labels = {
+            f"{LABEL}.inputs": inputs,
+            f"{LABEL}.recipe": self._lock.recipe,
+            f"{LABEL}.spec": self._lock.spec["name"],
+            "org.opencontainers.image.title": tag,
+            "org.opencontainers.image.version": self._lock.engine["version"],
+        }
+        return self._call_builder(context, tag, labels, {"BASE": base_id})
+
+    def _call_builder(
+        self, context: Path, tag: str, labels: dict[str, str], arguments: dict[str, str]
+    ) -> Any:
+        try:
+            image, _ = self._client.images.build(
+                path=str(context), tag=tag, labels=labels, buildargs=arguments,
+                network_mode="none", rm=True, forcerm=True,
+            )  # fmt: skip
+        except BuildError as error:
+            output = "".join(str(part.get("stream", "")) for part in error.build_log)
+            raise RunFailed(f"building {tag} failed: {error.msg}\n{output[-2000:]}") from error
+        except DockerException as error:
+            raise RunFailed(f"the container engine could not build {tag}: {error}") from error
+        return image
+
+
+def copy_client_source(into: Path) -> None:
+    """Copy the load generator's source tree to `into/specseal`, and nothing else of the package."""
+    package = Path(base.__file__).parents[1]
+    target = into / "specseal"
+    shutil.copytree(
+        package / "client", target / "client", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    shutil.copyfile(package / "records.py", target / "records.py")
+    (target / "__init__.py").touch()
+
+
+def _pull(
+    client: docker.DockerClient,
+    pinned: dict[str, Any],
+    settings: Settings,
+    say: Callable[[str], None],
+) -> tuple[str, dict[str, Any]]:
+    repository = pinned["repository"]
+    host, _, name = repository.partition("/")
+    mirror = settings.mirrors.get(host)
+    from_where = f"{mirror.split('://')[-1].rstrip('/')}/{name}" if mirror else repository
+    reference = f"{from_where}@sha256:{pinned['manifest_sha256']}"
+    try:
+        image = client.images.get(reference)
+    except ImageNotFound:
+        say(f"pulling {reference}")
+        try:
+            image = client.images.pull(reference)
+        except ImageNotFound as error:
+            raise LockError(
+                f"{reference}: the registry has no such image",
+                mend="the image was removed, or the mirror in specseal.toml lacks it",
+            ) from error
+        except DockerException as error:
+            raise MachineLacks(
+                f"{reference} can't be pulled: {error}",
+                mend="check the network, or name a mirror of the registry in specseal.toml",
+            ) from error
+    return str(image.id), _facts(image, {})
+
+
+def _facts(image: Any, wheels: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "id": image.id,
+        "tags": image.tags,
+        "repository_digests": image.attrs.get("RepoDigests") or [],
+        "layers": image.attrs["RootFS"]["Layers"],
+        "labels": json.loads(json.dumps(image.labels)),
+        "wheels": wheels,
+    }

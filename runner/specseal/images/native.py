@@ -1,0 +1,102 @@
+"""The same programs without containers: hash-locked virtual environments, kept by content."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+import venv
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from specseal.digests import Digest, sha256_value
+from specseal.errors import MachineLacks
+from specseal.image_inputs import check, describe_client_source, describe_image
+from specseal.images import wheelhouse
+from specseal.images.containers import copy_client_source
+from specseal.settings import Settings, images_folder
+from specseal.spec.locked import Lock
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environments:
+    """Commands that start the engine and the client, to which their arguments are appended."""
+
+    engine: tuple[str, ...]
+    client: tuple[str, ...]
+    client_path: Path
+    """For PYTHONPATH: the folder that holds the client's source tree."""
+    facts: dict[str, Any]
+    """For the environment: wheels with their hashes."""
+
+
+def build_environments(
+    lock: Lock, *, settings: Settings, say: Callable[[str], None]
+) -> Environments:
+    """Return the programs of a lock, making the virtual environments that are not there yet.
+
+    Raises:
+        LockError: files here are not the locked ones.
+        MachineLacks: an official image can't run natively, or wheels can't be had.
+    """
+    pinned = lock.engine["image"]
+    if "ref" in pinned:
+        raise MachineLacks(
+            f"the spec names the container image {pinned['ref']}, which needs a container engine",
+            mend="start a Docker Engine, or leave out engine.image to use the locked wheels",
+        )
+    engine, engine_wheels = _environment(pinned, settings, say)
+    client, client_wheels = _environment(lock.client["image"], settings, say)
+    serve = images_folder() / pinned["folder"] / "serve.py"
+    return Environments(
+        engine=(str(engine), str(serve)),
+        client=(str(client), "-m", "specseal.client"),
+        client_path=_client_source(lock, settings),
+        facts={"engine": {"wheels": engine_wheels}, "client": {"wheels": client_wheels}},
+    )
+
+
+def _environment(
+    pinned: dict[str, Any], settings: Settings, say: Callable[[str], None]
+) -> tuple[Path, dict[str, Digest]]:
+    root = images_folder()
+    found = describe_image(root, pinned["folder"], pinned["requirements"])
+    check(f"images/{pinned['folder']}", {key: pinned[key] for key in found}, found)
+    requirements = root / pinned["folder"] / pinned["requirements"]
+    house = wheelhouse.fill(requirements, wheelhouse.NATIVE_TARGET, settings=settings)
+    key = sha256_value({"wheels": house.wheels, "python": sys.version, "at": sys.base_prefix})[:24]
+    folder = settings.cache_dir / "venvs" / key
+    if not (folder / "complete").is_file():
+        say(f"installing {pinned['folder']} into a virtual environment")
+        _install(folder, requirements, house, settings)
+    return folder / "bin" / "python", house.wheels
+
+
+def _install(
+    folder: Path, requirements: Path, house: wheelhouse.Wheelhouse, settings: Settings
+) -> None:
+    # A virtual environment can't be moved, so it is made in place and marked when it is whole.
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    venv.create(folder, with_pip=False, symlinks=True)
+    wheelhouse.run_pip(
+        ["--python", str(folder / "bin" / "python"), "install", "--no-index", "--find-links",
+         str(house.folder), "--require-hashes", "--no-deps", "--requirement", str(requirements)],
+        settings=settings,
+        what=f"the wheels of {requirements.parent.name}",
+    )  # fmt: skip
+    (folder / "complete").touch()
+
+
+def _client_source(lock: Lock, settings: Settings) -> Path:
+    package = Path(wheelhouse.__file__).parents[1]
+    check("the client's source tree", lock.client["source"], dict(describe_client_source(package)))
+    target = settings.cache_dir / "clients" / sha256_value(lock.client["source"])[:24]
+    if not target.is_dir():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target.parent) as partial:
+            copy_client_source(Path(partial) / "client")
+            (Path(partial) / "client").rename(target)
+    return target

@@ -1,0 +1,16 @@
+"""Runtimes: where a job runs. Two containers on one loopback, or two native processes."""
+
+from specseal.runtimes.base import JobRun, Progress, Runtime
+from specseal.runtimes.containers import ContainerRuntime, connect
+from specseal.runtimes.machine import describe_machine
+from specseal.runtimes.native import NativeRuntime
+
+__all__ = [
+    "ContainerRuntime",
+    "JobRun",
+    "NativeRuntime",
+    "Progress",
+    "Runtime",
+    "connect",
+    "describe_machine",
+]

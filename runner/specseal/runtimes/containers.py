@@ -1,0 +1,272 @@
+"""Two containers on one loopback: the engine's has no network, the client's joins its namespace.
+
+Both: read-only root, no capabilities, no new privileges, not root, limits on processes and memory.
+The engine sees its model read-only and one writable scratch folder; the client sees `in/`
+read-only and can write only to `out/`.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import docker
+import psutil
+import requests
+from docker.errors import APIError, DockerException, NotFound
+from docker.types import Mount, Ulimit
+
+from specseal.errors import MachineLacks, RunFailed
+from specseal.records import JobStatus, write_json_atomically
+from specseal.runtimes import owner
+from specseal.runtimes.base import JobRun, Watch, conclude, supervise
+from specseal.runtimes.machine import split_cpus, usable_cpus
+from specseal.settings import Settings
+
+PORT = 8080
+NOBODY = 65532
+PROCESSES = 4096
+_TIMEOUT_S = 30
+_CLIENT_MEMORY_BYTES = 2 << 30
+_CACHES = (
+    "XDG_CACHE_HOME", "TRITON_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR", "VLLM_CACHE_ROOT",
+    "FLASHINFER_WORKSPACE_BASE", "CUDA_CACHE_PATH",
+)  # fmt: skip
+
+
+def connect(settings: Settings, *, timeout_s: int = _TIMEOUT_S) -> docker.DockerClient:
+    """Connect to the container engine, and see that it answers.
+
+    Raises:
+        MachineLacks: none answers; why is in the message.
+    """
+    try:
+        if settings.docker_host:
+            client = docker.DockerClient(base_url=settings.docker_host, timeout=timeout_s)
+        else:
+            client = docker.from_env(timeout=timeout_s)
+        client.ping()
+    except (DockerException, requests.RequestException) as error:
+        where = settings.docker_host or os.environ.get("DOCKER_HOST") or "the default socket"
+        raise MachineLacks(
+            f"no container engine answers at {where} ({_cause(error)})",
+            mend="start a Docker Engine, name its address as docker_host in specseal.toml, or use "
+            "--runtime native",
+        ) from error
+    return client
+
+
+def _cause(error: BaseException) -> str:
+    """Return the innermost cause in few words; docker-py wraps it several times."""
+    while (inner := error.__cause__ or error.__context__) is not None:
+        error = inner
+    return str(error)
+
+
+class ContainerRuntime:
+    """Runs jobs as pairs of containers."""
+
+    name = "docker"
+    isolation = "container"
+
+    def __init__(self, client: docker.DockerClient, *, engine_image: str, client_image: str) -> None:
+        """Take a connection and the ids of the images that `specseal.images` made ready."""
+        self._docker = client
+        self._engine_image, self._client_image = engine_image, client_image
+
+    def clean(self) -> int:
+        """Remove containers whose specseal has died."""
+        with _answering():
+            found = self._docker.containers.list(all=True, filters={"label": owner.LABEL})
+            left = [one for one in found if owner.is_dead(one.labels[owner.LABEL])]
+            for container in left:
+                _remove(container)
+        return len(left)
+
+    def run(self, job: JobRun, watch: Watch) -> JobStatus:
+        """Run one job; see `Runtime.run`."""
+        out, scratch = job.folder / "out", job.folder / "scratch"
+        scratch.mkdir(exist_ok=True)
+        user = _give_away([out, scratch])
+        engine_cpus, client_cpus = split_cpus(usable_cpus())
+        with (
+            _answering(),
+            self._started(
+                self._engine_image,
+                _engine_settings(job, user, scratch, engine_cpus),
+                log=out / "engine.log",
+            ) as engine,
+            self._started(
+                self._client_image,
+                _client_settings(job, user, client_cpus, engine.id),
+                log=out / "client.log",
+            ) as client,
+        ):
+            write_json_atomically(
+                out / "environment.json",
+                {
+                    "runtime": self.name,
+                    "isolation": self.isolation,
+                    "launch": list(job.launch.args),
+                    "threads": len(engine_cpus),
+                    "engine_cpus": engine_cpus,
+                    "client_cpus": client_cpus,
+                    "containers": {"engine": engine.settings(), "client": client.settings()},
+                },
+            )
+            supervise(job, engine, client, watch)
+            code, said, engine_said = client.exit_code() or 0, client.log(), engine.log()
+        shutil.rmtree(scratch, ignore_errors=True)
+        return conclude(job, engine_log=engine_said, client_log=said, client_code=code)
+
+    @contextmanager
+    def _started(self, image: str, settings: dict[str, Any], *, log: Path) -> Iterator[_Container]:
+        container = self._docker.containers.create(
+            image, labels={owner.LABEL: owner.this_owner()}, **settings
+        )
+        try:
+            container.start()
+            yield _Container(container)
+        finally:
+            with suppress(DockerException, requests.RequestException):
+                log.write_bytes(container.logs())
+            _remove(container)
+
+
+class _Container:
+    """A started container."""
+
+    def __init__(self, container: Any) -> None:
+        self._container = container
+        self._pid: int | None = None
+
+    @property
+    def id(self) -> str:
+        return str(self._container.id)
+
+    def exit_code(self) -> int | None:
+        self._container.reload()
+        state = self._container.attrs["State"]
+        return None if state["Running"] else int(state["ExitCode"])
+
+    def pid(self) -> int | None:
+        # A container engine of another host has processes that can't be seen from here.
+        if self._pid is None:
+            pid = self._container.attrs["State"].get("Pid") or 0
+            self._pid = pid if pid and psutil.pid_exists(pid) else 0
+        return self._pid or None
+
+    def log(self) -> str:
+        return str(self._container.logs().decode("utf-8", errors="replace"))
+
+    def settings(self) -> dict[str, Any]:
+        """Return the settings that the container engine says are in force."""
+        self._container.reload()
+        host = self._container.attrs["HostConfig"]
+        kept = (
+            "ReadonlyRootfs", "CapDrop", "SecurityOpt", "PidsLimit", "Memory", "CpusetCpus",
+            "ShmSize", "Privileged",
+        )  # fmt: skip
+        network = str(host["NetworkMode"])
+        return {key: host[key] for key in kept} | {
+            "Image": self._container.attrs["Image"],
+            "User": self._container.attrs["Config"]["User"],
+            "NetworkMode": "container:engine" if network.startswith("container:") else network,
+            "Mounts": sorted(
+                f"{mount['Destination']}:{'rw' if mount['RW'] else 'ro'}"
+                for mount in self._container.attrs["Mounts"]
+            ),
+        }
+
+
+def _engine_settings(job: JobRun, user: str, scratch: Path, cpus: list[int]) -> dict[str, Any]:
+    values = {
+        "model": "/model" if job.model_file == "." else f"/model/{job.model_file}",
+        "port": str(PORT),
+        "threads": str(len(cpus)),
+    }
+    return _both(user, cpus) | {
+        "command": [part.format(**values) for part in job.launch.args],
+        "network_mode": "none",
+        "hostname": "engine",
+        "extra_hosts": {"engine": "127.0.0.1"},
+        "environment": _engine_environment(job.launch.environment),
+        "mounts": [
+            Mount("/model", str(job.model), type="bind", read_only=True),
+            Mount("/scratch", str(scratch), type="bind"),
+        ],
+        "shm_size": job.launch.shm_bytes,
+        "mem_limit": psutil.virtual_memory().total,
+        "ulimits": [Ulimit(name="memlock", soft=-1, hard=-1)],
+    }
+
+
+def _client_settings(job: JobRun, user: str, cpus: list[int], engine: str) -> dict[str, Any]:
+    return _both(user, cpus) | {
+        "command": ["--in", "/in", "--out", "/out", "--port", str(PORT)],
+        "network_mode": f"container:{engine}",
+        "mounts": [
+            Mount("/in", str(job.folder / "in"), type="bind", read_only=True),
+            Mount("/out", str(job.folder / "out"), type="bind"),
+        ],
+        "mem_limit": _CLIENT_MEMORY_BYTES,
+    }
+
+
+def _both(user: str, cpus: list[int]) -> dict[str, Any]:
+    return {
+        "read_only": True,
+        "cap_drop": ["ALL"],
+        "security_opt": ["no-new-privileges"],
+        "user": user,
+        "pids_limit": PROCESSES,
+        "cpuset_cpus": ",".join(map(str, cpus)),
+    }
+
+
+def _engine_environment(own: Mapping[str, str]) -> dict[str, str]:
+    writable = {name: f"/scratch/{name.lower()}" for name in _CACHES}
+    fixed = {
+        "HOME": "/scratch",
+        "TMPDIR": "/scratch",
+        "HF_HUB_OFFLINE": "1",
+        "NCCL_SOCKET_IFNAME": "lo",
+        "GLOO_SOCKET_IFNAME": "lo",
+    }
+    return writable | fixed | dict(own)
+
+
+def _give_away(folders: list[Path]) -> str:
+    """Return the user that containers run as: the one who called, or nobody when that is root."""
+    if os.getuid() != 0:
+        return f"{os.getuid()}:{os.getgid()}"
+    for folder in folders:
+        os.chown(folder, NOBODY, NOBODY)
+    return f"{NOBODY}:{NOBODY}"
+
+
+@contextmanager
+def _answering() -> Iterator[None]:
+    """Turn what docker-py raises when the container engine goes away into one message."""
+    try:
+        yield
+    except APIError as error:
+        raise RunFailed(f"the container engine refused: {error.explanation or error}") from error
+    except (DockerException, requests.RequestException) as error:
+        raise RunFailed(
+            f"the container engine stopped answering ({_cause(error)})",
+            mend="start it and run the same command again: finished jobs are kept",
+        ) from error
+
+
+def _remove(container: Any) -> None:
+    try:
+        container.remove(force=True, v=True)
+    except NotFound:
+        return
+    except (DockerException, requests.RequestException):
+        return  # the engine is gone; the next run finds the container by its label

@@ -1,0 +1,65 @@
+"""What this machine is: for the environment of a result, and for `specseal doctor`."""
+
+from __future__ import annotations
+
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+
+def describe_machine() -> dict[str, Any]:
+    """Return what is found of CPU, memory, kernel and Python. Host and user names are left out."""
+    return {
+        "cpu": _cpu_model(),
+        "cpus": usable_cpus(),
+        "cores": psutil.cpu_count(logical=False),
+        "cpu_flags": _cpu_flags(),
+        "governor": _first_line(Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")),
+        "memory_bytes": psutil.virtual_memory().total,
+        "kernel": platform.release(),
+        "system": platform.system(),
+        "architecture": platform.machine(),
+        "python": platform.python_version(),
+        "accelerators": [],
+    }
+
+
+def usable_cpus() -> list[int]:
+    """Return the CPUs that this process may use, sorted."""
+    return sorted(os.sched_getaffinity(0))
+
+
+def split_cpus(cpus: list[int]) -> tuple[list[int], list[int]]:
+    """Return CPUs for the engine and for the client: apart where there are at least four."""
+    return (cpus[:-1], cpus[-1:]) if len(cpus) >= 4 else (cpus, cpus)
+
+
+def _cpuinfo(key: str) -> str:
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return ""
+    for line in text.splitlines():
+        name, _, value = line.partition(":")
+        if name.strip() == key:
+            return value.strip()
+    return ""
+
+
+def _cpu_model() -> str:
+    return _cpuinfo("model name") or platform.processor() or "unknown"
+
+
+def _cpu_flags() -> list[str]:
+    """Return the vector extensions, which decide which kernels an engine picks."""
+    return sorted(f for f in _cpuinfo("flags").split() if f.startswith(("avx", "amx", "fma", "sse4")))
+
+
+def _first_line(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except OSError:
+        return None

@@ -1,0 +1,175 @@
+"""Two native processes instead of two containers, for machines without a container engine.
+
+Nothing isolates them from the machine or the network; results say `isolation: none`.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+import psutil
+
+from specseal.records import JobStatus, write_json_atomically
+from specseal.runtimes import owner
+from specseal.runtimes.base import JobRun, Watch, conclude, supervise
+from specseal.runtimes.machine import split_cpus, usable_cpus
+
+_KEPT_VARIABLES = ("PATH", "LANG", "LD_LIBRARY_PATH")
+_GRACE_S = 5
+
+
+class NativeRuntime:
+    """Runs jobs as processes of this host."""
+
+    name = "native"
+    isolation = "none"
+
+    def __init__(
+        self, *, engine: tuple[str, ...], client: tuple[str, ...], client_path: Path
+    ) -> None:
+        """Take the commands that `specseal.images.native` made."""
+        self._engine, self._client, self._client_path = engine, client, client_path
+
+    def clean(self) -> int:
+        """Kill processes whose specseal has died."""
+        left = []
+        for process in psutil.process_iter():
+            try:
+                name = process.environ().get(owner.VARIABLE)
+            except psutil.Error:
+                continue
+            if name and owner.is_dead(name):
+                process.kill()
+                left.append(process)
+        psutil.wait_procs(left, timeout=_GRACE_S)
+        return len(left)
+
+    def run(self, job: JobRun, watch: Watch) -> JobStatus:
+        """Run one job; see `Runtime.run`."""
+        out, scratch = job.folder / "out", job.folder / "scratch"
+        scratch.mkdir(exist_ok=True)
+        port = _free_port()
+        engine_cpus, client_cpus = split_cpus(usable_cpus())
+        values = {
+            "model": str((job.model / job.model_file).resolve()),
+            "port": str(port),
+            "threads": str(len(engine_cpus)),
+        }
+        engine = [*self._engine, *(part.format(**values) for part in job.launch.args)]
+        where = ["--in", str(job.folder / "in"), "--out", str(out), "--port", str(port)]
+        write_json_atomically(
+            out / "environment.json",
+            {
+                "runtime": self.name,
+                "isolation": self.isolation,
+                "launch": list(job.launch.args),
+                "threads": len(engine_cpus),
+                "engine_cpus": engine_cpus,
+                "client_cpus": client_cpus,
+            },
+        )
+        environment = self._environment(scratch) | dict(job.launch.environment)
+        with (
+            _started(engine, environment, out / "engine.log", engine_cpus) as server,
+            _started(
+                [*self._client, *where],
+                self._environment(scratch) | {"PYTHONPATH": str(self._client_path)},
+                out / "client.log",
+                client_cpus,
+            ) as client,
+        ):
+            supervise(job, server, client, watch)
+        shutil.rmtree(scratch, ignore_errors=True)
+        return conclude(
+            job,
+            engine_log=server.log(),
+            client_log=client.log(),
+            client_code=client.exit_code() or 0,
+        )
+
+    def _environment(self, scratch: Path) -> dict[str, str]:
+        kept = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
+        return kept | {
+            "HOME": str(scratch),
+            "TMPDIR": str(scratch),
+            "XDG_CACHE_HOME": str(scratch / "cache"),
+            "HF_HUB_OFFLINE": "1",
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHONUNBUFFERED": "1",
+            owner.VARIABLE: owner.this_owner(),
+        }
+
+
+class _Process:
+    """A started process and its log file."""
+
+    def __init__(self, process: subprocess.Popen[bytes], log: Path) -> None:
+        self._process, self._log = process, log
+
+    def exit_code(self) -> int | None:
+        return self._process.poll()
+
+    def pid(self) -> int | None:
+        return self._process.pid
+
+    def log(self) -> str:
+        return self._log.read_text(encoding="utf-8", errors="replace")
+
+
+@contextmanager
+def _started(
+    command: list[str], environment: dict[str, str], log: Path, cpus: list[int]
+) -> Iterator[_Process]:
+    """Start a process in a session of its own; on leaving, stop it and all it started."""
+    with log.open("wb") as output:
+        process = _popen(command, environment, output, cpus)
+        try:
+            yield _Process(process, log)
+        finally:
+            _stop(process)
+
+
+def _popen(
+    command: list[str], environment: dict[str, str], output: BinaryIO, cpus: list[int]
+) -> subprocess.Popen[bytes]:
+    own = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cpus)  # inherited by the child from its first instruction
+    try:
+        return subprocess.Popen(
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            cwd=environment["HOME"],
+            start_new_session=True,
+        )
+    finally:
+        os.sched_setaffinity(0, own)
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(process.pid, number)
+            process.wait(timeout=_GRACE_S)
+        except ProcessLookupError:
+            break
+        except subprocess.TimeoutExpired:
+            continue
+    process.wait(timeout=_GRACE_S)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
