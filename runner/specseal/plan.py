@@ -77,7 +77,9 @@ def choose_conversations(
         ids = sorted(by_category[category])
         shuffled.shuffle(ids)
         queues.append(ids)
-    chosen = [ids[rank] for rank in range(max(map(len, queues))) for ids in queues if rank < len(ids)]
+    chosen = [
+        ids[rank] for rank in range(max(map(len, queues))) for ids in queues if rank < len(ids)
+    ]
     chosen = chosen if count is None else chosen[:count]
     shuffled.shuffle(chosen)
     return tuple(chosen)

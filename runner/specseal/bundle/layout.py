@@ -10,7 +10,7 @@ import hashlib
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -125,3 +125,73 @@ class _Walk:
         self.digests[path] = Digest(hasher.hexdigest())
         if limit is not None:
             self.contents[path] = b"".join(kept)
+
+
+def read_tree(root: Path) -> Tree:
+    """Read every file under `root` once.
+
+    Symbolic links are not followed, not even by a folder swapped in during the walk: each entry is
+    opened relative to its folder's descriptor.
+
+    Raises:
+        InputError: `root` is not a folder, or can't be read.
+    """
+    walk = _Walk()
+    try:
+        for folder, folders, files, descriptor in os.fwalk(
+            root.resolve(strict=True), onerror=_fail
+        ):
+            prefix = os.path.relpath(folder, root.resolve())
+            entries = sorted([*folders, *files])
+            if not entries:
+                walk.complain("layout.empty_folder", prefix, "is an empty folder")
+            for name in entries:
+                path = name if prefix == "." else f"{prefix}/{name}"
+                if name in folders and not _is_link(name, descriptor):
+                    if name.startswith("."):
+                        walk.complain("layout.path", path, "the folder is hidden")
+                    continue
+                walk.seen += 1
+                walk.visit(path, name, descriptor)
+            if walk.seen > MAX_FILES:
+                walk.complain("layout.count", prefix, f"more than {MAX_FILES:,} files; stopped")
+                break
+    except NotADirectoryError as error:
+        raise InputError(f"{root}: a bundle is a folder, and this is none") from error
+    except OSError as error:
+        raise InputError(f"{root}: can't be read: {error.strerror} ({error.filename})") from error
+    _check_attestations(walk)
+    return Tree(digests=walk.digests, contents=walk.contents, findings=tuple(walk.findings))
+
+
+def _check_attestations(walk: _Walk) -> None:
+    for path in (MANIFEST, RESULT_ATTESTATION, PROVENANCE_ATTESTATION):
+        if path not in walk.contents:
+            walk.complain("layout.missing", path, "missing, or not readable as a regular file")
+    keys = [path for path in walk.contents if _KEY_FILE.fullmatch(path)]
+    if len(keys) != 1:
+        walk.complain("layout.keys", KEYS, f"expected one public key, found {len(keys)}")
+
+
+def _limit(path: str) -> int | None:
+    return _MAX_KEY_BYTES if _KEY_FILE.fullmatch(path) else MAX_PARSED_BYTES.get(path)
+
+
+def _fail(error: OSError) -> None:
+    raise error
+
+
+def _is_link(name: str, folder: int) -> bool:
+    return stat.S_ISLNK(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode)
+
+
+def _kind(mode: int) -> str:
+    kinds = {
+        stat.S_IFLNK: "a symbolic link",
+        stat.S_IFIFO: "a FIFO",
+        stat.S_IFSOCK: "a socket",
+        stat.S_IFBLK: "a device",
+        stat.S_IFCHR: "a device",
+        stat.S_IFDIR: "a folder",
+    }
+    return kinds.get(stat.S_IFMT(mode), "something unknown")

@@ -115,5 +115,7 @@ def _is_deeper(value: Any, limit: int) -> bool:
 
 @cache
 def _validator(name: str) -> Draft202012Validator:
-    text = resources.files(__package__).joinpath("schemas", f"{name}.schema.json").read_text("utf-8")
+    text = (
+        resources.files(__package__).joinpath("schemas", f"{name}.schema.json").read_text("utf-8")
+    )
     return Draft202012Validator(json.loads(text))

@@ -83,9 +83,7 @@ class Fields:
         """Take a list of such lists."""
         where = f"{self.where}.{name}"
         rows = self.take_list(name, list)
-        return tuple(
-            self._items(row, kind, f"{where}[{index}]") for index, row in enumerate(rows)
-        )
+        return tuple(self._items(row, kind, f"{where}[{index}]") for index, row in enumerate(rows))
 
     def take_object(self, name: str) -> Fields:
         """Take an object, as fields of its own."""

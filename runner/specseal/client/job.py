@@ -8,7 +8,7 @@ of neither is refused, because a misspelt one would be ignored in silence.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -123,9 +123,7 @@ def read_job(folder: Path) -> Job:
     if (schema := fields.take("schema", str)) != SCHEMA:
         raise InputRefused(f"{path}: schema {schema!r} is not {SCHEMA!r}")
     server = fields.take_object("server")
-    read_task = {"measure": _measure, "encode": _encode}[
-        fields.take_one_of("task", ("measure", "encode"))
-    ]
+    read_task = _TASKS[fields.take_one_of("task", tuple(_TASKS))]
     job = Job(
         health_path=server.take("health_path", str),
         deadline_s=_positive(server, "deadline_s"),
@@ -158,6 +156,12 @@ def _encode(fields: Fields, folder: Path) -> Encode:
     return Encode(
         dialogues=_dialogues(folder), template_args=fields.take_or("template_args", dict, {})
     )
+
+
+_TASKS: dict[str, Callable[[Fields, Path], Measure | Encode]] = {
+    "measure": _measure,
+    "encode": _encode,
+}
 
 
 def _conversations(folder: Path) -> dict[str, Conversation]:

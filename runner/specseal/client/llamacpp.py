@@ -78,6 +78,7 @@ def _decode(data: bytes) -> Event:
 
 def _final(event: dict[str, Any]) -> Final:
     timings = event["timings"]
+    truncated = "the engine truncated the sequence to fit its context"
     return Final(
         finish=_FINISH[event["stop_type"]],
         input_tokens=event["tokens_evaluated"],
@@ -86,7 +87,7 @@ def _final(event: dict[str, Any]) -> Final:
         draft_tokens=timings.get("draft_n", 0),
         accepted_tokens=timings.get("draft_n_accepted", 0),
         cached_tokens=timings["cache_n"],
-        error="the engine truncated the sequence to fit its context" if event["truncated"] else None,
+        error=truncated if event["truncated"] else None,
     )
 
 
@@ -111,7 +112,7 @@ LLAMACPP = Dialect(
     decode=_decode,
     text=TextCalls(
         properties_path="/props",
-        end_token_key="eos_token",
+        end_of_turn_key="eos_token",
         template_key="chat_template",
         render=_render,
         encode=_encode,

@@ -74,7 +74,7 @@ class TextCalls:
     """How a server renders its own chat template and encodes with its own tokenizer."""
 
     properties_path: str
-    end_token_key: str
+    end_of_turn_key: str
     """Key of the end-of-turn token's text in the properties."""
     template_key: str
     render: Callable[[Sequence[Message], dict[str, Any]], Call]

@@ -35,7 +35,9 @@ class Capabilities:
 
     def versions(self, engine: str, accelerator: str) -> tuple[str, ...]:
         """Return the versions that can be built for an accelerator, newest first."""
-        return tuple(dict.fromkeys(v for row in self._of(engine, accelerator) for v in row.versions))
+        return tuple(
+            dict.fromkeys(v for row in self._of(engine, accelerator) for v in row.versions)
+        )
 
     def _of(self, engine: str, accelerator: str) -> tuple[Capability, ...]:
         family = accelerator_family(accelerator)
@@ -75,6 +77,8 @@ class Launch:
     readback: str
     """Path whose JSON goes into the job's status: what the engine says of itself."""
     shm_bytes: int
+    locks_memory: bool
+    """Whether the engine pins host memory, and needs that limit lifted."""
     one_chunk_a_step: bool
     """Whether a streamed chunk is one verify step."""
     cut_at_limit: bool

@@ -70,6 +70,7 @@ class LlamaCpp:
             health_path="/health",
             readback="/props",
             shm_bytes=64 << 20,
+            locks_memory=False,
             one_chunk_a_step=False,  # one token a chunk, even while speculating
             cut_at_limit=False,  # the server shortens a draft to what max_tokens leaves
         )

@@ -83,16 +83,16 @@ class _Builder:
             source = dict(describe_client_source(Path(base.__file__).parents[1]))
             check("the client's source tree", self._lock.client["source"], source)
         requirements = root / pinned["folder"] / pinned["requirements"]
-        house = wheelhouse.fill(
-            requirements, wheelhouse.CONTAINER_TARGET, settings=self._settings
-        )
+        house = wheelhouse.fill(requirements, wheelhouse.CONTAINER_TARGET, settings=self._settings)
         inputs = sha256_value({"image": found, "source": source, "wheels": house.wheels})
         tag = f"specseal/{pinned['folder'].replace('/', '-')}:{inputs[:24]}"
         image = self._existing(tag, inputs)
         if image is None:
             self._say(f"building {tag}")
             with tempfile.TemporaryDirectory(prefix="specseal-build-") as context:
-                self._fill_context(Path(context), root / pinned["folder"], requirements, house, role)
+                self._fill_context(
+                    Path(context), root / pinned["folder"], requirements, house, role
+                )
                 image = self._run_build(Path(context), tag, inputs, self._base(pinned["base"]))
         return image.id, _facts(image, house.wheels)
 

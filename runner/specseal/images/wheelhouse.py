@@ -48,7 +48,10 @@ def fill(requirements: Path, target: tuple[str, ...], *, settings: Settings) -> 
         MachineLacks: pip is missing, or no package registry answers.
         LockError: a wheel's bytes are not the ones pinned.
     """
-    text = requirements.read_bytes() + repr((target, sys.version_info[:2] if not target else ())).encode()
+    text = (
+        requirements.read_bytes()
+        + repr((target, sys.version_info[:2] if not target else ())).encode()
+    )
     folder = settings.cache_dir / "wheels" / sha256_bytes(text)[:24]
     if not folder.is_dir():
         folder.parent.mkdir(parents=True, exist_ok=True)

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import requests
 from requests.adapters import HTTPAdapter
+from requests.auth import AuthBase
+from urllib3.exceptions import TimeoutError as TimedOut
 from urllib3.util.retry import Retry
 
 from specseal.errors import LockError, MachineLacks
@@ -86,6 +89,85 @@ def open_session(
     session.mount("https://", adapter)
     session.mount("http://", adapter)
     return session
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a server answered, whatever its status."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+def fetch(
+    session: requests.Session,
+    url: str,
+    *,
+    what: str,
+    accept: str,
+    limit_bytes: int,
+    token: str | None = None,
+    query: Mapping[str, str] | None = None,
+) -> Answer:
+    """Get a small document.
+
+    Args:
+        session: what to ask with.
+        url: where it is.
+        what: who is asked for what, as errors should name it.
+        accept: media types, as the header has them.
+        limit_bytes: the size over which an answer is refused.
+        token: a bearer token; without one the request bears no credentials at all.
+        query: parameters to add to the URL.
+
+    Raises:
+        LockError: the answer is too large.
+        MachineLacks: there is no answer, or it breaks off.
+    """
+    # Unencoded, so that the bytes counted and hashed are the bytes sent.
+    headers = {"Accept": accept, "Accept-Encoding": "identity"}
+    body = bytearray()
+    try:
+        with session.get(
+            url, headers=headers, auth=_Bearer(token), params=query, stream=True
+        ) as response:
+            for chunk in response.iter_content(1 << 16):
+                body += chunk
+                if len(body) > limit_bytes:
+                    raise LockError(f"{what} sent over {limit_bytes} bytes, the most that is read")
+            return Answer(status=response.status_code, headers=response.headers, body=bytes(body))
+    except requests.RequestException as error:
+        raise MachineLacks(
+            f"{what} can't be reached: {_cause(error)}",
+            mend="check the network, or name a mirror under [mirrors] in specseal.toml",
+        ) from error
+
+
+class _Bearer(AuthBase):
+    """Send the token, or nothing: never what a .netrc holds for that host."""
+
+    def __init__(self, token: str | None) -> None:
+        self._token = token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        if self._token is not None:
+            request.headers["Authorization"] = f"Bearer {self._token}"
+        return request
+
+
+def _cause(error: requests.RequestException) -> str:
+    """Return what went wrong in a few words; requests' own text is a chain of reprs."""
+    reason = getattr(error.args[0] if error.args else None, "reason", None)
+    if isinstance(error, requests.exceptions.SSLError):
+        return "its certificate is not trusted (`ca_bundle` in specseal.toml says whom to trust)"
+    if isinstance(error, requests.Timeout) or isinstance(reason, TimedOut):
+        return "no answer in time"
+    if isinstance(error, requests.exceptions.ChunkedEncodingError):
+        return "its answer broke off"
+    if isinstance(error, requests.ConnectionError):
+        return "no connection"
+    return type(error).__name__
 
 
 class HubApi(Protocol):

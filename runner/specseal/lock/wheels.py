@@ -1,8 +1,8 @@
 """Python wheels: the hashed requirements files that images are made from, and single downloads.
 
 A requirements file is read strictly, because it is the whole truth about an environment: each
-package at one version, with hashes, from no place in particular. Downloads go through pip, whose own
-configuration says where packages come from.
+package at one version, with hashes, from no place in particular. Downloads go through pip, whose
+own configuration says where packages come from.
 """
 
 from __future__ import annotations
@@ -52,28 +52,27 @@ def read_requirements(path: Path) -> tuple[WheelPin, ...]:
         SpecError: lines that say anything else; all of them, with file and line.
         OSError: the file can't be read.
     """
-    pins: list[WheelPin] = []
-    problems: list[Problem] = []
-    seen: set[tuple[str, str | None]] = set()
+    pins: dict[tuple[str, str | None], WheelPin] = {}
+    problems: list[tuple[int, str]] = []
     for number, line in _logical_lines(path.read_text(encoding="utf-8")):
         try:
             pin = _pin(line)
-            if (pin.name, pin.marker) in seen:
-                raise ValueError(f"{pin.name} is pinned twice")
         except ValueError as error:
-            problems.append(
-                Problem(path=str(path), line=number, column=1, where="", message=str(error))
-            )
+            problems.append((number, str(error)))
             continue
-        seen.add((pin.name, pin.marker))
-        pins.append(pin)
+        if (pin.name, pin.marker) in pins:
+            problems.append((number, f"{pin.name}: pinned twice"))
+        pins[pin.name, pin.marker] = pin
     if not pins and not problems:
-        problems.append(
-            Problem(path=str(path), line=1, column=1, where="", message="pins no package")
-        )
+        problems.append((1, "pins no package"))
     if problems:
-        raise SpecError(problems)
-    return tuple(pins)
+        raise SpecError(
+            [
+                Problem(path=str(path), line=number, column=1, where="", message=message)
+                for number, message in problems
+            ]
+        )
+    return tuple(pins.values())
 
 
 def download(package: str, version: str, *, settings: Settings, into: Path) -> Path:
@@ -136,7 +135,7 @@ def open_member(wheel: Path, member: str) -> Iterator[IO[bytes]]:
             with archive.open(found[0]) as stream:
                 yield stream
     # What zipfile raises for a damaged, an encrypted and an unknown kind of member.
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
         raise LockError(f"{wheel.name}: {member} can't be read from it: {error}") from error
 
 

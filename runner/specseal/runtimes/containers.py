@@ -73,7 +73,9 @@ class ContainerRuntime:
     name = "docker"
     isolation = "container"
 
-    def __init__(self, client: docker.DockerClient, *, engine_image: str, client_image: str) -> None:
+    def __init__(
+        self, client: docker.DockerClient, *, engine_image: str, client_image: str
+    ) -> None:
         """Take a connection and the ids of the images that `specseal.images` made ready."""
         self._docker = client
         self._engine_image, self._client_image = engine_image, client_image
@@ -201,7 +203,7 @@ def _engine_settings(job: JobRun, user: str, scratch: Path, cpus: list[int]) -> 
         ],
         "shm_size": job.launch.shm_bytes,
         "mem_limit": psutil.virtual_memory().total,
-        "ulimits": [Ulimit(name="memlock", soft=-1, hard=-1)],
+        "ulimits": [Ulimit(name="memlock", soft=-1, hard=-1)] if job.launch.locks_memory else [],
     }
 
 

@@ -55,7 +55,9 @@ def _cpu_model() -> str:
 
 def _cpu_flags() -> list[str]:
     """Return the vector extensions, which decide which kernels an engine picks."""
-    return sorted(f for f in _cpuinfo("flags").split() if f.startswith(("avx", "amx", "fma", "sse4")))
+    return sorted(
+        f for f in _cpuinfo("flags").split() if f.startswith(("avx", "amx", "fma", "sse4"))
+    )
 
 
 def _first_line(path: Path) -> str | None:

@@ -21,11 +21,11 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, StringMark
 from ruamel.yaml.events import (
     AliasEvent,
+    CollectionStartEvent,
     DocumentStartEvent,
     Event,
     MappingEndEvent,
     MappingStartEvent,
-    NodeEvent,
     ScalarEvent,
     SequenceEndEvent,
     SequenceStartEvent,
@@ -77,11 +77,14 @@ class Document:
         return Finding(place=place, position=self.values[place], message=message)
 
     def at_key(self, place: Place, message: str) -> Finding:
-        """Return a finding that points at the key, or at the nearest parent's where it is not."""
+        """Return a finding that points at the key or list item, or at the nearest parent there is.
+
+        A key that is missing is thus shown at the mapping in which it is missed.
+        """
         near = place
-        while near and near not in self.keys:
+        while near not in self.keys and near not in self.values:
             near = near[:-1]
-        position = self.keys[near] if near else self.values[()]
+        position = self.keys.get(near) or self.values[near]
         return Finding(place=place, position=position, message=message)
 
 
@@ -111,6 +114,11 @@ def read_document(data: bytes, *, path: str) -> Document:
     except ReaderError as error:
         position = _position_of(text, error.position)
         _refuse(path, position, f"character {ord(text[error.position]):#x} is not allowed")
+    except (ValueError, OverflowError):
+        # ruamel.yaml 0.19 hands the code of a \\U escape to chr() as it is.
+        escape = _BEYOND_UNICODE.search(text)
+        position = _position_of(text, escape.start() if escape else 0)
+        _refuse(path, position, "this escape names no character of Unicode")
 
 
 def _refuse(path: str, position: Position, message: str) -> NoReturn:
@@ -176,6 +184,9 @@ class _Builder:
 
     def _node(self, event: Event, place: Place) -> Any:
         position = _position(event.start_mark)
+        if isinstance(event, ScalarEvent) and not event.value and event.implicit[0]:
+            # The parser puts a value that isn't there at the next token, lines below.
+            position = self._keys.get(place, position)
         self._values[place] = position
         if len(place) > MAX_DEPTH:
             _refuse(self._path, position, f"nested deeper than {MAX_DEPTH} levels")
@@ -190,7 +201,7 @@ class _Builder:
         return self._scalar(event, place)
 
     def _check_properties(self, event: Event, place: Place) -> None:
-        assert isinstance(event, NodeEvent)  # noqa: S101  (the parser gives a node here)
+        assert isinstance(event, CollectionStartEvent | ScalarEvent)  # noqa: S101  (what is left)
         position = _position(event.start_mark)
         if event.anchor:
             self._note(place, position, f"anchors (&{event.anchor}) are not allowed: leave it out")
@@ -258,6 +269,7 @@ class _Builder:
         return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
+_BEYOND_UNICODE = re.compile(r"\\U(?!000|0010)[0-9a-fA-F]{8}")
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 _NULLS = ("", "~", "null", "Null", "NULL")
 _BOOLEANS = {

@@ -1,0 +1,33 @@
+"""What a metric's row says: names, unit, formula, source, and the function that estimates it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from specseal.analysis.intervals import Estimate
+from specseal.analysis.selection import Selection
+from specseal.analysis.validity import Needs
+
+PAPER = "SPEED-Bench, arXiv:2604.09557"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Definition:
+    """One quantity and its statistics."""
+
+    names: tuple[str, ...]
+    unit: str
+    formula: str
+    """For people, in Markdown."""
+    source: str
+    needs: Needs
+    estimate: Callable[[Selection], tuple[Estimate, ...]]
+    """Returns one estimate a name, in their order."""
+    least_draft_length: int = 0
+    """Emitted for methods with at least this draft length; the baseline's is 0."""
+
+
+def one(estimate: Callable[[Selection], Estimate]) -> Callable[[Selection], tuple[Estimate, ...]]:
+    """Make the `estimate` of a row that has one name."""
+    return lambda selection: (estimate(selection),)

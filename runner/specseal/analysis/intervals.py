@@ -1,0 +1,160 @@
+"""Estimates, and the 95% intervals around them.
+
+Two kinds of spread: over conversations, by bootstrap, for what each request tells; over launches,
+by Student's t, for what only a whole phase tells. Without enough of either there is no interval
+but a reason.
+
+The bootstrap draws conversations with replacement within each repeat and takes the percentiles of
+the resampled statistic. Every statistic here is a ratio of two sums over clusters, or a monotone
+function of one, so all metrics of one selection are resampled by one matrix product.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import stdtrit
+
+from specseal.analysis.clusters import Clusters
+from specseal.analysis.columns import FloatArray
+
+RESAMPLES = 1_000
+CONFIDENCE = 0.95
+LEAST_CONVERSATIONS = 5
+LEAST_LAUNCHES = 3
+
+_TAIL = (1 - CONFIDENCE) / 2
+_BLOCK_ELEMENTS = 2_000_000
+"""Weights held at once: 16 MB, whatever the number of conversations."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class OverConversations:
+    """A ratio of sums over clusters, and how its percentiles become the metric's interval."""
+
+    numerator: FloatArray
+    """One entry a cluster."""
+    denominator: FloatArray
+    """One entry a cluster; 0 where the cluster has nothing of the metric."""
+    ends: Callable[[float, float], tuple[float, float]] = lambda low, high: (low, high)
+    """From the 2.5th and 97.5th percentile of the ratio to the interval."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OverLaunches:
+    """The metric's value in each launch."""
+
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Estimate:
+    """A metric's value, before its interval and its phases' validity are known."""
+
+    value: float | None
+    n: int
+    """How many of what the statistic is over."""
+    spread: OverConversations | OverLaunches | str
+    """What the interval comes from, or the code of why there is none."""
+    reasons: tuple[str, ...] = ()
+    """Codes: why the value is None or, though there, not valid."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interval:
+    """Ends of a 95% interval, or None and the code of why."""
+
+    low: float | None
+    high: float | None
+    reasons: tuple[str, ...] = ()
+
+
+def absent(reason: str) -> Estimate:
+    """Return the estimate of what can't be computed."""
+    return Estimate(value=None, n=0, spread=reason, reasons=(reason,))
+
+
+def intervals(estimates: Sequence[Estimate], clusters: Clusters, *, seed: int) -> list[Interval]:
+    """Return the interval of each estimate.
+
+    Args:
+        estimates: of one selection, all over the same clusters.
+        clusters: what is drawn.
+        seed: the same seed draws the same conversations, whichever estimates are asked for.
+    """
+    found: dict[int, Interval] = {}
+    drawn: dict[int, tuple[float, OverConversations]] = {}
+    for index, estimate in enumerate(estimates):
+        spread = estimate.spread
+        if estimate.value is None:
+            found[index] = _none()
+        elif isinstance(spread, str):
+            found[index] = _none(spread)
+        elif isinstance(spread, OverLaunches):
+            found[index] = _over_launches(estimate.value, spread.values)
+        elif clusters.conversations_with(spread.denominator) < LEAST_CONVERSATIONS:
+            found[index] = _none(f"fewer_than_{LEAST_CONVERSATIONS}_conversations")
+        else:
+            drawn[index] = (estimate.value, spread)
+    ends = _percentiles([spread for _, spread in drawn.values()], clusters, seed) if drawn else []
+    for (index, (value, spread)), percentiles in zip(drawn.items(), ends, strict=True):
+        low, high = spread.ends(*percentiles)
+        # Sums round differently in another order: an interval of no width must hold its point.
+        found[index] = Interval(low=min(low, value), high=max(high, value))
+    return [found[index] for index in range(len(estimates))]
+
+
+def _none(*reasons: str) -> Interval:
+    return Interval(low=None, high=None, reasons=reasons)
+
+
+def _over_launches(value: float, launches: tuple[float, ...]) -> Interval:
+    """Return value ± t · s ÷ √n. Source: Student's t with n − 1 degrees of freedom."""
+    n = len(launches)
+    if n < LEAST_LAUNCHES:
+        return _none(f"fewer_than_{LEAST_LAUNCHES}_launches")
+    half = float(stdtrit(n - 1, 1 - _TAIL)) * float(np.std(launches, ddof=1)) / math.sqrt(n)
+    return Interval(low=value - half, high=value + half)
+
+
+def _percentiles(
+    spreads: Sequence[OverConversations], clusters: Clusters, seed: int
+) -> list[tuple[float, float]]:
+    """Return the ends of each ratio's bootstrap distribution.
+
+    Source: percentile method, Efron and Tibshirani, An Introduction to the Bootstrap, ch. 13.
+    """
+    numerators = np.column_stack([spread.numerator for spread in spreads])
+    denominators = np.column_stack([spread.denominator for spread in spreads])
+    blocks = []
+    for weights in _resamples(clusters, seed):
+        below = weights @ denominators
+        # A resample may draw nothing of a rare metric; it then says nothing about it.
+        ratio = np.full_like(below, np.nan)
+        np.divide(weights @ numerators, below, out=ratio, where=below > 0)
+        blocks.append(ratio)
+    low, high = np.nanquantile(np.concatenate(blocks), [_TAIL, 1 - _TAIL], axis=0)
+    return [(float(a), float(b)) for a, b in zip(low, high, strict=True)]
+
+
+def _resamples(clusters: Clusters, seed: int) -> Iterator[FloatArray]:
+    """Yield blocks of rows; a row says how often each cluster was drawn, repeat by repeat."""
+    generator = np.random.Generator(np.random.PCG64(seed))
+    n = len(clusters)
+    _, starts, sizes = np.unique(clusters.repeat, return_index=True, return_counts=True)
+    rows = max(1, min(RESAMPLES, _BLOCK_ELEMENTS // n))
+    for first in range(0, RESAMPLES, rows):
+        height = min(rows, RESAMPLES - first)
+        drawn = np.concatenate(
+            [
+                generator.integers(start, start + size, size=(height, size))
+                for start, size in zip(starts.tolist(), sizes.tolist(), strict=True)
+            ],
+            axis=1,
+        )
+        flat = drawn + n * np.arange(height)[:, None]
+        counts = np.bincount(flat.reshape(-1), minlength=height * n)
+        yield counts.reshape(height, n).astype(np.float64)

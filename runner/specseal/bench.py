@@ -1,0 +1,253 @@
+"""The whole way: from a spec to a sealed and verified bundle.
+
+Puts the rooms in order; the only module that knows the whole way.
+"""
+
+from __future__ import annotations
+
+import errno
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from time import monotonic_ns
+from typing import Any, Protocol
+
+import specseal
+from specseal.analysis import RunData
+from specseal.bundle import (
+    Report,
+    SealInputs,
+    create_trusted_key,
+    load_signer,
+    seal,
+    trusted_keys,
+    verify,
+)
+from specseal.engines import CAPABILITIES
+from specseal.errors import RunFailed, VerificationFailed
+from specseal.jobs import (
+    JobFolder,
+    job_environment,
+    job_folder,
+    read_job,
+    read_telemetry,
+    run_job,
+)
+from specseal.plan import Job, make_plan
+from specseal.prepare import Preparation, Prepared
+from specseal.programs import Programs, choose, make_ready
+from specseal.runfolder import BUNDLE, alone, begin, unfinished, utc_now
+from specseal.runtimes import Progress, describe_machine
+from specseal.settings import Settings
+from specseal.spec import load_spec
+
+
+class Watcher(Protocol):
+    """Whoever shows a person how a run goes."""
+
+    def say(self, line: str) -> None:
+        """Show one line."""
+
+    def begin(self, job: Job, number: int, of: int) -> None:
+        """Say that a job begins."""
+
+    def progress(self, progress: Progress) -> None:
+        """Show how far the present job is."""
+
+
+@dataclass(slots=True)
+class Clock:
+    """Where the time of a run went, in seconds by stage."""
+
+    spent_s: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Count the time until leaving towards a stage."""
+        start = monotonic_ns()
+        try:
+            yield
+        finally:
+            self.add(name, monotonic_ns() - start)
+
+    def add(self, name: str, duration_ns: int) -> None:
+        """Count a duration towards a stage."""
+        self.spent_s[name] = self.spent_s.get(name, 0.0) + duration_ns / 1e9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """What a run came to."""
+
+    bundle: Path
+    report: Report
+    clock: Clock
+
+
+def run_spec(spec_path: Path, *, runtime: str, settings: Settings, watcher: Watcher) -> Done:
+    """Lock if needed, build, run, seal and verify.
+
+    Args:
+        spec_path: the spec; its lock lies beside it.
+        runtime: `auto`, `docker` or `native`.
+        settings: site settings.
+        watcher: is told how it goes.
+
+    Raises:
+        SpecError, LockError, MachineLacks, RunFailed: what was measured is kept.
+        VerificationFailed: the bundle that was just sealed does not verify.
+    """
+    clock = Clock()
+    with clock.stage("reading the spec"):
+        spec = load_spec(spec_path, capabilities=CAPABILITIES)
+        name = choose(runtime, settings, watcher.say)
+    preparation = Preparation(spec, spec_path, runtime=name, settings=settings, say=watcher.say)
+    with clock.stage("locking"):
+        prepared = preparation.ready()
+    with clock.stage("building"):
+        programs = make_ready(name, prepared.lock, settings, watcher.say)
+    home = settings.runs_dir / prepared.lock.spec["name"]
+    with _disk_errors(), alone(home):
+        run = _Run(home, spec_path, prepared, programs, settings, watcher, clock)
+        run.measure()
+        bundle = run.seal()
+    with clock.stage("verifying"):
+        report = verify(bundle, trusted=trusted_keys(settings), now=datetime.now(UTC))
+    if not (report.intact and report.trusted):
+        failed = "; ".join(check.message for check in report.checks if not check.holds)
+        raise VerificationFailed(f"{bundle}: was sealed and does not verify: {failed}")
+    return Done(bundle=bundle, report=report, clock=clock)
+
+
+class _Run:
+    """One run in its folder."""
+
+    def __init__(
+        self,
+        home: Path,
+        spec_path: Path,
+        prepared: Prepared,
+        programs: Programs,
+        settings: Settings,
+        watcher: Watcher,
+        clock: Clock,
+    ) -> None:
+        self._spec_path, self._prepared, self._programs = spec_path, prepared, programs
+        self._settings, self._watcher, self._clock = settings, watcher, clock
+        self._session = uuid.uuid4().hex
+        name = programs.runtime.name
+        self._run = unfinished(home, prepared.lock, name) or begin(home, prepared.lock, name)
+        self._folder = self._run.path
+        jobs = make_plan(prepared.lock).jobs
+        self._jobs = [
+            job_folder(job, number, prepared.lock, programs, self._folder / "jobs")
+            for number, job in enumerate(jobs, 1)
+        ]
+
+    def measure(self) -> None:
+        """Run every job that has not finished before."""
+        left = self._programs.runtime.clean()
+        if left:
+            self._watcher.say(f"removed {left} leftovers of a run that died")
+        kept = sum(job.status() is not None for job in self._jobs)
+        if kept:
+            self._watcher.say(f"going on in {self._folder}: {kept} finished jobs are kept")
+        for number, job in enumerate(self._jobs, 1):
+            if job.status() is None:
+                self._watcher.begin(job.job, number, len(self._jobs))
+                self._run_job(job)
+
+    def _run_job(self, job: JobFolder) -> None:
+        start = monotonic_ns()
+        status = run_job(
+            job,
+            self._prepared,
+            self._programs,
+            session=self._session,
+            watch=self._watcher.progress,
+        )
+        first, last = status.phases[0].start_ns, status.phases[-1].end_ns
+        self._clock.add("engine start-up", first - start)
+        self._clock.add("phases", last - first)
+        self._clock.add("stopping engines", monotonic_ns() - last)
+
+    def seal(self) -> Path:
+        """Seal what was measured, with this site's key, made now if there is none."""
+        if not self._settings.signing_key.exists():
+            key = create_trusted_key(self._settings)
+            self._watcher.say(
+                f"made a signing key at {self._settings.signing_key} (trusted here): "
+                f"{key.digest[:16]}"
+            )
+        with self._clock.stage("sealing"):
+            inputs = self._inputs()
+            signer = load_signer(self._settings.signing_key)
+            return seal(inputs, self._folder / BUNDLE, signer=signer, now=datetime.now(UTC))
+
+    def _inputs(self) -> SealInputs:
+        lock = self._prepared.lock
+        logs = {
+            f"{job.job.name}.{part}.log": job.path / "out" / f"{part}.log"
+            for job in self._jobs
+            for part in ("engine", "client")
+        }
+        return SealInputs(
+            spec_bytes=self._spec_path.read_bytes(),
+            lock=lock,
+            environment=self._environment(),
+            run=RunData(
+                jobs=tuple(read_job(job) for job in self._jobs),
+                max_tokens=lock.sampling["max_tokens"],
+                temperature=float(lock.sampling["temperature"]),
+                devices=lock.hardware["count"],
+                seed=lock.points["seed"],
+            ),
+            telemetry=[
+                {"job": job.job.name, **row} for job in self._jobs for row in read_telemetry(job)
+            ],
+            logs={name: path for name, path in logs.items() if path.is_file()},
+            started=self._run.started,
+            finished=utc_now(),
+            redact=self._redact(),
+        )
+
+    def _environment(self) -> dict[str, Any]:
+        lock = self._prepared.lock
+        runtime = self._programs.runtime
+        return {
+            "schema": "specseal/environment/1",
+            "specseal_version": specseal.__version__,
+            "lock_sha256": lock.digest,
+            "recipe": lock.recipe,
+            "runtime": runtime.name,
+            "isolation": runtime.isolation,
+            "machine": describe_machine(),
+            "images": self._programs.facts,
+            "packages": {role: facts["wheels"] for role, facts in self._programs.facts.items()},
+            "jobs": [job_environment(job) for job in self._jobs],
+        }
+
+    def _redact(self) -> dict[str, str]:
+        return {
+            str(self._folder.absolute()): "<run>",
+            str(self._settings.cache_dir): "<cache>",
+            str(Path.home()): "<home>",
+            str(Path(specseal.__file__).parents[2]): "<specseal>",
+        }
+
+
+@contextmanager
+def _disk_errors() -> Iterator[None]:
+    """Turn a full disk, wherever it shows, into one message."""
+    try:
+        yield
+    except OSError as error:
+        raise RunFailed(
+            f"{error.filename or 'the disk'}: {error.strerror}",
+            mend="free some space and run the same command again: finished jobs are kept"
+            if error.errno == errno.ENOSPC
+            else "mend that and run the same command again: finished jobs are kept",
+        ) from error

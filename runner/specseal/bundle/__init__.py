@@ -1,0 +1,23 @@
+"""The bundle: seal a run, verify a folder, keep the keys, show what is in it."""
+
+from specseal.bundle.contents import SealInputs
+from specseal.bundle.keys import (
+    PublicKey,
+    Signer,
+    create_key,
+    create_trusted_key,
+    load_signer,
+    read_public_key,
+    trust,
+    trusted_keys,
+)
+from specseal.bundle.recompute import Contents
+from specseal.bundle.seal import seal
+from specseal.bundle.table import FORMATS, GROUPINGS, render, summarise
+from specseal.bundle.verify import Check, Report, open_bundle, verify
+
+__all__ = [
+    "FORMATS", "GROUPINGS", "Check", "Contents", "PublicKey", "Report", "SealInputs", "Signer",
+    "create_key", "create_trusted_key", "load_signer", "open_bundle", "read_public_key", "render", "seal",
+    "summarise", "trust", "trusted_keys", "verify",
+]  # fmt: skip

@@ -1,0 +1,38 @@
+"""What several commands share: settings of where they are called, and options of one meaning."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+from specseal.programs import CHOICES
+from specseal.settings import Settings, load_settings
+
+SPEC = click.argument("spec", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
+RUNTIME = click.option(
+    "--runtime",
+    type=click.Choice(CHOICES),
+    default="auto",
+    show_default=True,
+    help="Where jobs run; auto takes the container engine if one answers.",
+)
+
+
+def settings() -> Settings:
+    """Return the site settings that hold in the working folder."""
+    return load_settings(os.environ, Path.cwd())
+
+
+def tell(line: str) -> None:
+    """Say a line to the person, on stderr: stdout is for the answer."""
+    click.echo(line, err=True)
+
+
+def print_json(value: Any) -> None:
+    """Print the one JSON document of a command."""
+    click.echo(json.dumps(value, ensure_ascii=False, indent=1))

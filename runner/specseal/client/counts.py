@@ -1,0 +1,119 @@
+"""The closed table of count sources, and snapshots of the engine's counters.
+
+A snapshot is taken when nothing is in flight and two reads in a row agree, so that what the engine
+adds up after a response is complete is in it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from time import monotonic_ns
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from specseal.client.errors import InputRefused, JobFailed, ServerError
+from specseal.client.job import COUNTERS, CountSource
+from specseal.client.server import Server
+from specseal.records import Snapshot
+
+SETTLE_DEADLINE_S = 10.0
+_SETTLE_INTERVAL_S = 0.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """One read of the counters; a counter that the engine does not show is None."""
+
+    counters: dict[str, int | None]
+    """Keyed by `COUNTERS`."""
+    accepted_per_position: tuple[int, ...] | None
+    idle: bool
+
+
+def parse_prometheus(text: str, source: CountSource) -> Reading:
+    """Read counters out of Prometheus text; a name's value is the sum over its label sets.
+
+    Raises:
+        ValueError: not Prometheus text.
+    """
+    totals: dict[str, float] = {}
+    positions: dict[int, float] = {}
+    name_of_positions, label = source.per_position or ("", "")
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            totals[sample.name] = totals.get(sample.name, 0) + sample.value
+            if sample.name == name_of_positions:
+                position = int(sample.labels.get(label, ""))
+                positions[position] = positions.get(position, 0) + sample.value
+    per_position = tuple(int(positions.get(at, 0)) for at in range(max(positions, default=-1) + 1))
+    return Reading(
+        counters={name: _count(totals.get(source.names.get(name, ""))) for name in COUNTERS},
+        accepted_per_position=per_position if source.per_position else None,
+        idle=all(totals.get(name) == 0 for name in source.in_flight),
+    )
+
+
+def _count(value: float | None) -> int | None:
+    return None if value is None else int(value)
+
+
+async def _read_prometheus(server: Server, source: CountSource) -> Reading:
+    try:
+        return parse_prometheus(await server.get_text(source.path), source)
+    except (ServerError, ValueError) as error:
+        raise JobFailed(f"the engine's counters can't be read: {error}") from error
+
+
+async def _read_nothing(server: Server, source: CountSource) -> None:
+    return None
+
+
+ReadCounts = Callable[[Server, CountSource], Awaitable[Reading | None]]
+
+COUNT_SOURCES: dict[str, ReadCounts] = {"prometheus": _read_prometheus, "none": _read_nothing}
+
+
+def reader_of(source: CountSource) -> ReadCounts:
+    """Return a row of the table. Raises: InputRefused."""
+    if source.source not in COUNT_SOURCES:
+        known = ", ".join(COUNT_SOURCES)
+        raise InputRefused(f"counts.source {source.source!r} is none of {known}")
+    return COUNT_SOURCES[source.source]
+
+
+async def snapshot(
+    server: Server,
+    source: CountSource,
+    *,
+    phase: str,
+    moment: str,
+    deadline_s: float = SETTLE_DEADLINE_S,
+) -> Snapshot | None:
+    """Read the counters until they settle, or the deadline passes (`settled` is then False).
+
+    Returns None where there is no source of counts.
+
+    Raises:
+        JobFailed: the counters can't be read.
+    """
+    read = reader_of(source)
+    give_up_ns = monotonic_ns() + int(deadline_s * 1e9)
+    reading = await read(server, source)
+    settled = False
+    while reading is not None and not settled and monotonic_ns() < give_up_ns:
+        await asyncio.sleep(_SETTLE_INTERVAL_S)
+        again = await read(server, source)
+        settled = again == reading and reading.idle
+        reading = again
+    if reading is None:
+        return None
+    return Snapshot(
+        phase=phase,
+        moment=moment,
+        time_ns=monotonic_ns(),
+        settled=settled,
+        accepted_per_position=reading.accepted_per_position,
+        **reading.counters,
+    )

@@ -1,0 +1,107 @@
+"""The closed loop: a fixed number of workers, each with one conversation at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+from specseal.client.decode import Decoded, decode, next_input
+from specseal.client.job import Conversation, Measure, Phase, TokenIds
+from specseal.client.progress import Progress
+from specseal.client.server import Server
+from specseal.client.sse import last_event
+from specseal.client.text import ServerText
+from specseal.client.wire import Dialect, Exchange, Final
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """One request that was sent."""
+
+    conversation: Conversation
+    number: int
+    """0-based turn within the conversation."""
+    input_ids: TokenIds
+    exchange: Exchange
+    decoded: Decoded | None = None
+    """Already there where the conversation had to go on from it."""
+
+
+@dataclass(slots=True, kw_only=True)
+class ClosedLoop:
+    """One phase being offered to a server."""
+
+    task: Measure
+    dialect: Dialect
+    server: Server
+    text: ServerText
+    progress: Progress
+    turns: list[Turn] = field(default_factory=list)
+    """In the order in which they ended."""
+    stopped: str = ""
+    """Why the phase was given up, or empty."""
+    _timeouts_in_a_row: int = 0
+
+    async def run(self, phase: Phase) -> None:
+        """Send all conversations of a phase, in order; return when the last one ended.
+
+        A request that fails ends its conversation. The phase is given up where nobody listens any
+        more, or where as many requests as there are workers (two at least) time out in a row.
+        """
+        waiting = iter([self.task.conversations[name] for name in phase.conversations])
+        patience = max(2, phase.concurrency)
+        async with asyncio.TaskGroup() as workers:
+            for _ in range(min(phase.concurrency, len(phase.conversations))):
+                workers.create_task(self._work(waiting, patience))
+
+    async def decoded(self, turn: Turn) -> Decoded:
+        """Return a turn's output, decoded now if it was not before."""
+        return turn.decoded or await decode(
+            turn.exchange, self.dialect, self.text.encode, input_tokens=len(turn.input_ids)
+        )
+
+    async def _work(self, waiting: Iterator[Conversation], patience: int) -> None:
+        for conversation in waiting:
+            await self._converse(conversation, patience)
+            if self.stopped:
+                return
+
+    async def _converse(self, conversation: Conversation, patience: int) -> None:
+        input_ids = conversation.first
+        for number in range(len(conversation.between) + 1):
+            call = self.dialect.complete(input_ids, self.task.sampling)
+            exchange = await self.server.stream(call)
+            self._note(exchange, patience)
+            turn = Turn(
+                conversation=conversation, number=number, input_ids=input_ids, exchange=exchange
+            )
+            if number == len(conversation.between):
+                self.turns.append(turn)
+                return
+            decoded = await self.decoded(turn)
+            self.turns.append(replace(turn, decoded=decoded))
+            if decoded.error is not None or decoded.final is None or self.stopped:
+                return
+            input_ids = next_input(
+                input_ids,
+                decoded.ids,
+                conversation.between[number],
+                stop_ids=self.task.stop_ids,
+                finish=decoded.final.finish,
+            )
+
+    def _note(self, exchange: Exchange, patience: int) -> None:
+        self.progress.add(self._peek(exchange))
+        self._timeouts_in_a_row = self._timeouts_in_a_row + 1 if exchange.timed_out else 0
+        if exchange.refused:
+            self.stopped = f"the server is gone: {exchange.error}"
+        elif self._timeouts_in_a_row >= patience:
+            self.stopped = f"the server hangs: {patience} requests in a row got {exchange.error}"
+
+    def _peek(self, exchange: Exchange) -> Final | None:
+        data = None if exchange.error else last_event(exchange.reads)
+        try:
+            return self.dialect.decode(data).final if data else None
+        except (ValueError, KeyError, TypeError):
+            return None  # Said with its reason when the whole stream is decoded.

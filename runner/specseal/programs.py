@@ -1,0 +1,69 @@
+"""Choose a runtime for a lock and make its programs ready: images for containers, or environments.
+
+`auto` takes the container engine if one answers, else `native`, and says which and why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from specseal.errors import MachineLacks
+from specseal.images import build_environments, build_images
+from specseal.runtimes import ContainerRuntime, NativeRuntime, Runtime, connect
+from specseal.settings import Settings
+from specseal.spec.locked import Lock
+
+CHOICES = ("auto", "docker", "native")
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Programs:
+    """A runtime, ready to run jobs, and what its programs are made of."""
+
+    runtime: Runtime
+    facts: dict[str, Any]
+
+
+def choose(choice: str, settings: Settings, say: Say) -> str:
+    """Return `docker` or `native`, and say in one line which and why.
+
+    Raises:
+        MachineLacks: `docker` was asked for and no container engine answers.
+    """
+    if choice == "native":
+        say("runtime: native, as asked (isolation: none)")
+        return "native"
+    try:
+        version = connect(settings).version()["Version"]
+    except MachineLacks as error:
+        if choice == "docker":
+            raise
+        say(f"runtime: native (isolation: none), because {error.message}")
+        return "native"
+    why = "as asked" if choice == "docker" else "because a container engine answers"
+    say(f"runtime: docker {version}, {why}")
+    return "docker"
+
+
+def make_ready(name: str, lock: Lock, settings: Settings, say: Say) -> Programs:
+    """Build what a lock needs on a runtime, and return it ready to run.
+
+    Raises:
+        LockError, MachineLacks, RunFailed: see `build_images` and `build_environments`.
+    """
+    runtime: Runtime
+    if name == "docker":
+        client = connect(settings)
+        images = build_images(lock, client=client, settings=settings, say=say)
+        runtime = ContainerRuntime(client, engine_image=images.engine, client_image=images.client)
+        return Programs(runtime=runtime, facts=images.facts)
+    environments = build_environments(lock, settings=settings, say=say)
+    runtime = NativeRuntime(
+        engine=environments.engine,
+        client=environments.client,
+        client_path=environments.client_path,
+    )
+    return Programs(runtime=runtime, facts=environments.facts)

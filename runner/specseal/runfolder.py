@@ -1,0 +1,89 @@
+"""A run's folder: `<runs_dir>/<name>/<started>-<recipe>/`, with its jobs and at last its bundle.
+
+run.json     which lock and runtime it is of, and when it began; written first
+jobs/        see `specseal.jobs`
+bundle/      appears whole, by rename; a run that has none is unfinished
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from specseal.digests import Digest
+from specseal.errors import RunFailed
+from specseal.records import write_json_atomically
+from specseal.spec.locked import Lock
+
+BUNDLE = "bundle"
+RUN = "run.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFolder:
+    """One run's folder, and what is noted of it."""
+
+    path: Path
+    lock_sha256: Digest
+    runtime: str
+    started: str
+    """UTC, ISO 8601."""
+
+
+def begin(home: Path, lock: Lock, runtime: str) -> RunFolder:
+    """Make the folder of a new run.
+
+    Args:
+        home: the folder of all runs of one spec name.
+        lock: what is to be run.
+        runtime: the runtime's name.
+    """
+    started = utc_now()
+    stamp = started.replace("-", "").replace(":", "").partition(".")[0]
+    path = home / f"{stamp}Z-{lock.recipe[:8]}"
+    path.mkdir(parents=True)
+    run = RunFolder(path=path, lock_sha256=lock.digest, runtime=runtime, started=started)
+    write_json_atomically(path / RUN, {**asdict(run), "path": path.name})
+    return run
+
+
+def unfinished(home: Path, lock: Lock, runtime: str) -> RunFolder | None:
+    """Return the newest run of this lock and runtime that has no bundle yet."""
+    for path in sorted(home.glob(f"*/{RUN}"), reverse=True):
+        run = RunFolder(**{**json.loads(path.read_bytes()), "path": path.parent})
+        same = (run.lock_sha256, run.runtime) == (lock.digest, runtime)
+        if same and not (run.path / BUNDLE).exists():
+            return run
+    return None
+
+
+@contextmanager
+def alone(home: Path) -> Iterator[None]:
+    """Hold the runs of one spec name against a second specseal at the same time.
+
+    The lock is the kernel's, so it ends with the process that holds it, however that dies.
+
+    Raises:
+        RunFailed: another specseal holds it.
+    """
+    home.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(home / ".lock", timeout=0):
+            yield
+    except Timeout as error:
+        raise RunFailed(
+            f"another specseal run of {home.name} is under way; two at once would spoil each "
+            "other's numbers",
+            mend="wait for it to end, or stop it and run again to go on from its finished jobs",
+        ) from error
+
+
+def utc_now() -> str:
+    """Return the time as UTC in ISO 8601, to the millisecond."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,131 @@
+"""Read a spec: YAML in, a `Spec` out, or every problem of the file at once with its position.
+
+The way: strict YAML (`document`), the schema's rules (`schema`), then what the schema can't say
+(`check`). A later step is silent about a place that an earlier one has already spoken of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from specseal.errors import Problem, SpecError
+from specseal.spec.check import Capabilities, contradictions, dishonoured, not_built
+from specseal.spec.document import MAX_BYTES, Document, Finding, read_document
+from specseal.spec.model import (
+    Dataset,
+    Drafter,
+    Engine,
+    Hardware,
+    Load,
+    Sampling,
+    Source,
+    Spec,
+    Workload,
+)
+from specseal.spec.schema import violations
+
+
+def load_spec(path: Path, *, capabilities: Capabilities | None = None) -> Spec:
+    """Read the spec at `path`.
+
+    Args:
+        path: the file; problems name it as given.
+        capabilities: what engines can do; None leaves that question out.
+
+    Raises:
+        SpecError: the file can't be read, or has problems; all of them at once, by position.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        reason = f"can't be read: {error.strerror}"
+        raise SpecError([Problem(str(path), 1, 1, "", reason)]) from error
+    return parse_spec(data, path=str(path), capabilities=capabilities)
+
+
+def problems_in(path: Path, *, capabilities: Capabilities | None = None) -> tuple[Problem, ...]:
+    """Return every problem of the spec at `path`, by position; none means that it is valid."""
+    try:
+        load_spec(path, capabilities=capabilities)
+    except SpecError as error:
+        return error.problems
+    return ()
+
+
+def parse_spec(text: bytes, *, path: str, capabilities: Capabilities | None = None) -> Spec:
+    """Read a spec's bytes; arguments and errors as for `load_spec`.
+
+    Raises:
+        SpecError: the text has problems; all of them at once, by position.
+    """
+    document = read_document(text, path=path)
+    findings = _findings(document, capabilities)
+    if findings:
+        findings.sort(key=lambda finding: finding.position)
+        raise SpecError([finding.problem(path) for finding in findings])
+    return _spec(document.value)
+
+
+def _findings(document: Document, capabilities: Capabilities | None) -> list[Finding]:
+    found = list(document.findings)
+    found += _unspoken(violations(document), found)
+    found += _unspoken([*contradictions(document), *not_built(document)], found)
+    if capabilities is not None:
+        found += _unspoken(dishonoured(document, capabilities), found)
+    return found
+
+
+def _unspoken(later: Iterable[Finding], earlier: Iterable[Finding]) -> list[Finding]:
+    places = {finding.place for finding in earlier}
+    return [finding for finding in later if finding.place not in places]
+
+
+def _spec(value: dict[str, Any]) -> Spec:
+    """Make the values. Keys that are not built yet are absent, or say what holds anyway."""
+    return Spec(
+        name=value["name"],
+        title=value["title"],
+        engine=_engine(value["engine"]),
+        hardware=Hardware(**value["hardware"]),
+        model=_source(value["model"]),
+        drafter=Drafter(**value["drafter"]),
+        baseline=value["baseline"],
+        workload=_workload(value["workload"]),
+    )
+
+
+def _engine(value: dict[str, Any]) -> Engine:
+    fields = {key: item for key, item in value.items() if key != "image"}
+    return Engine(**fields, image_ref=value.get("image", {}).get("ref"))
+
+
+def _source(value: dict[str, Any]) -> Source:
+    fields = {key: item for key, item in value.items() if key != "source"}
+    return Source(kind=value["source"], **fields)
+
+
+def _workload(value: dict[str, Any]) -> Workload:
+    dataset = {key: item for key, item in value["dataset"].items() if key != "source"}
+    return Workload(
+        dataset=Dataset(kind=value["dataset"]["source"], **dataset),
+        sampling=_sampling(value["sampling"]),
+        load=_load(value["load"]),
+        **{key: value[key] for key in ("repeats", "seed") if key in value},
+    )
+
+
+def _sampling(value: dict[str, Any]) -> Sampling:
+    # A whole number is a number: 0 and 0.0 are one temperature.
+    converted: dict[str, Any] = {
+        key: float(item) if key in ("temperature", "top_p") else item for key, item in value.items()
+    }
+    return Sampling(**{**converted, "stop": tuple(value.get("stop", ()))})
+
+
+def _load(value: dict[str, Any]) -> Load:
+    if "concurrency" in value:
+        return Load(**{**value, "concurrency": tuple(value["concurrency"])})
+    return Load(**value)

@@ -1,0 +1,186 @@
+"""The JSON Schema of a spec, and what it says of a document, in words for people.
+
+`schema.v1.json` beside this module is the one place that names the keys of a spec, their types and
+their defaults. Editors get a copy, the reference is rendered from it (`specseal.spec.reference`).
+Its objects are split by `source` with if/then, so that a message is about the branch that the user
+meant, and never about all of them.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from jsonschema import Draft202012Validator, ValidationError, validators
+from jsonschema.protocols import Validator
+
+from specseal.spec.document import Document, Finding, Place
+
+Schema = dict[str, Any]
+
+
+def schema_text() -> str:
+    """Return the JSON Schema as it is published."""
+    return (files("specseal.spec") / "schema.v1.json").read_text(encoding="utf-8")
+
+
+@cache
+def spec_schema() -> Schema:
+    """Return the JSON Schema of a spec."""
+    schema: Schema = json.loads(schema_text())
+    return schema
+
+
+def resolved(node: Schema, root: Schema) -> Schema:
+    """Return what a subschema's `$ref` names, or the subschema where it has none."""
+    name = node.get("$ref", "").removeprefix("#/$defs/")
+    return root["$defs"][name] if name else node
+
+
+def branches(node: Schema, root: Schema) -> list[Schema]:
+    """Return the objects that a subschema allows: itself, or one a `source`."""
+    choices = resolved(node, root).get("allOf")
+    if choices is None:
+        return [resolved(node, root)]
+    return [resolved(choice["then"], root) for choice in choices]
+
+
+@cache
+def spec_paths() -> frozenset[str]:
+    """Return every path that a spec may have; `engine.args.*` stands for any key below."""
+    root = spec_schema()
+
+    def below(node: Schema, prefix: str) -> Iterator[str]:
+        for branch in branches(node, root):
+            for key, child in branch.get("properties", {}).items():
+                yield f"{prefix}{key}"
+                yield from below(child, f"{prefix}{key}.")
+            if branch.get("type") == "object" and branch.get("additionalProperties") is not False:
+                yield f"{prefix}*"
+
+    return frozenset(below(root, ""))
+
+
+def suggestion(word: Any, known: Iterable[str]) -> str:
+    """Return "; did you mean 'x'?" where `word` looks like one of `known`, else nothing."""
+    close = difflib.get_close_matches(word, list(known), n=1) if isinstance(word, str) else []
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def violations(document: Document) -> tuple[Finding, ...]:
+    """Return where a document breaks the schema: one finding a place."""
+    found: dict[Place, Finding] = {}
+    for error in _validator().iter_errors(document.value):
+        for finding in _findings(error, document):
+            found.setdefault(finding.place, finding)
+    return tuple(found.values())
+
+
+@cache
+def _validator() -> Validator:
+    validator: Validator = _STRICT(spec_schema())
+    return validator
+
+
+def _whole_pattern(
+    validator: Validator, pattern: str, instance: Any, schema: Schema
+) -> Iterator[ValidationError]:
+    # Python's `$` also matches before a final newline, ECMA 262's does not. All patterns here are
+    # anchored at both ends, so that matching the whole text is the same without that trap.
+    if isinstance(instance, str) and not re.fullmatch(pattern, instance):
+        yield ValidationError("")
+
+
+_STRICT = validators.extend(  # type: ignore[no-untyped-call]
+    Draft202012Validator,
+    {"pattern": _whole_pattern},
+    type_checker=Draft202012Validator.TYPE_CHECKER.redefine(
+        "integer",  # the schema's own notion takes 4.0, which a field of type int would not
+        lambda _, value: isinstance(value, int) and not isinstance(value, bool),
+    ),
+)
+
+
+def _findings(error: ValidationError, document: Document) -> Iterator[Finding]:
+    """Put one error of the validator in words, at the place that the user has to change."""
+    place: Place = tuple(error.absolute_path)
+    keyword = str(error.validator)
+    expected: Any = error.validator_value
+    value: Any = error.instance
+    schema: Any = error.schema
+    if keyword == "additionalProperties":
+        known = schema["properties"]
+        for key in value:
+            if key not in known:
+                hint = suggestion(key, set(known) - set(value)) or f"; known: {', '.join(known)}"
+                yield document.at_key((*place, key), f"unknown key{hint}")
+    elif keyword == "required":
+        for key in expected:
+            if key not in value:
+                yield document.at_key((*place, key), "is missing")
+    elif keyword == "uniqueItems":
+        again = next(i for i, item in enumerate(value) if item in value[:i])
+        yield document.at_value((*place, again), f"{shown(value[again])} is there twice")
+    else:
+        yield document.at_value(place, _MESSAGES[keyword](expected, value, schema))
+
+
+def shown(value: Any) -> str:
+    """Return a value as YAML would show it, cut where it is long."""
+    text = repr(value) if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 60 else text[:57] + "…"
+
+
+_TYPES = {
+    "object": "a mapping",
+    "array": "a list",
+    "string": "text",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+}
+
+
+def _wrong_type(expected: str, value: Any, schema: Schema) -> str:
+    if value is None:
+        return f"has no value; expected {_TYPES[expected]}"
+    if expected == "string" and isinstance(value, bool | int | float):
+        return f"{shown(value)} is not text: put it in quotes"
+    return f"{shown(value)} is not {_TYPES[expected]}"
+
+
+def _not_among(expected: list[str], value: Any, schema: Schema) -> str:
+    return f"{shown(value)} is not one of {', '.join(expected)}{suggestion(value, expected)}"
+
+
+def _not_exactly(expected: Any, value: Any, schema: Schema) -> str:
+    return f"{shown(value)} is not {shown(expected)}"
+
+
+def _malformed(expected: str, value: Any, schema: Schema) -> str:
+    example = schema["examples"][0]
+    return f"{shown(value)} does not match {expected} (for example: {example})"
+
+
+def _not_one_key(expected: int, value: Any, schema: Schema) -> str:
+    return f"give exactly one of {', '.join(schema['properties'])}"
+
+
+_MESSAGES: dict[str, Callable[[Any, Any, Schema], str]] = {
+    "type": _wrong_type,
+    "enum": _not_among,
+    "const": _not_exactly,
+    "pattern": _malformed,
+    "minimum": lambda least, value, _: f"{shown(value)} is less than {least}",
+    "maximum": lambda most, value, _: f"{shown(value)} is greater than {most}",
+    "exclusiveMinimum": lambda bound, value, _: f"{shown(value)} is not greater than {bound}",
+    "minLength": lambda least, value, _: "is empty",
+    "minItems": lambda least, value, _: "is empty: give at least one",
+    "minProperties": _not_one_key,
+    "maxProperties": _not_one_key,
+}

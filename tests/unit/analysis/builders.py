@@ -1,0 +1,140 @@
+"""Runs made by hand: one request, one phase, one launch, one run, each with its truth in sight."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from specseal.analysis import JobData, Metric, PhaseData, Result, RunData
+from specseal.records import PhaseStatus, Record, Snapshot
+
+MS = 1_000_000
+
+
+def record(conversation: str = "q1", turn: int = 0, **changes: Any) -> Record:
+    """Return a request of 4 tokens: submitted at 0, chunks at 100, 120, 140 and 160 ms."""
+    values: dict[str, Any] = {
+        "phase": "c1",
+        "conversation": conversation,
+        "category": "coding",
+        "turn": turn,
+        "submit_ns": 0,
+        "chunk_ns": (100 * MS, 120 * MS, 140 * MS, 160 * MS),
+        "chunk_tokens": (1, 1, 1, 1),
+        "end_ns": 160 * MS,
+        "input_tokens": 10,
+        "input_sha256": f"{conversation}/{turn}",
+        "output_tokens": 4,
+        "output_ids": (7, 8, 9, 10),
+        "finish": "length",
+        "error": None,
+        "draft_tokens": 3,
+        "accepted_tokens": 1,
+        "cached_tokens": 0,
+    }
+    return Record(**{**values, **changes})
+
+
+def plain(conversation: str = "q1", turn: int = 0, **changes: Any) -> Record:
+    """Return the same request without speculation."""
+    return record(conversation, turn, **{"draft_tokens": None, "accepted_tokens": None, **changes})
+
+
+def failed(conversation: str = "q1", **changes: Any) -> Record:
+    """Return a request that ended in an error after no token."""
+    values = {"chunk_ns": (), "chunk_tokens": (), "output_tokens": 0, "output_ids": None}
+    counts = {"draft_tokens": None, "accepted_tokens": None}
+    return record(
+        conversation, finish="error", error="reset by peer", **{**values, **counts, **changes}
+    )
+
+
+def snapshot(moment: str = "after", **changes: Any) -> Snapshot:
+    """Return counters at zero."""
+    values: dict[str, Any] = {
+        "phase": "c1",
+        "moment": moment,
+        "time_ns": 0,
+        "settled": True,
+        "drafts": 0,
+        "draft_tokens": 0,
+        "accepted_tokens": 0,
+        "accepted_per_position": None,
+        "output_tokens": None,
+        "prompt_tokens": None,
+    }
+    return Snapshot(**{**values, **changes})
+
+
+def phase(
+    records: Iterable[Record],
+    *,
+    concurrency: int = 1,
+    seconds: float = 1.0,
+    status: dict[str, Any] | None = None,
+    **changes: Any,
+) -> PhaseData:
+    """Return a phase whose counters agree with its records: one draft a drafting request."""
+    records = tuple(records)
+    drafted = [r.draft_tokens or 0 for r in records]
+    values: dict[str, Any] = {
+        "phase": f"c{concurrency}",
+        "measured": True,
+        "concurrency": concurrency,
+        "start_ns": 0,
+        "end_ns": int(seconds * 1e9),
+        "requests": len(records),
+        "failed": sum(r.error is not None for r in records),
+        "loop_lag_p99_ns": MS,
+        "loop_lag_max_ns": MS,
+        "client_cpu_share": 0.1,
+    }
+    parts: dict[str, Any] = {
+        "before": snapshot("before"),
+        "after": snapshot(
+            drafts=sum(count > 0 for count in drafted),
+            draft_tokens=sum(drafted),
+            accepted_tokens=sum(r.accepted_tokens or 0 for r in records),
+        ),
+    }
+    return PhaseData(
+        concurrency=concurrency,
+        status=PhaseStatus(**{**values, **(status or {})}),
+        records=records,
+        **{**parts, **changes},
+    )
+
+
+def job(*phases: PhaseData, speculation: str = "ngram", **changes: Any) -> JobData:
+    """Return a launch, by default with n-gram drafts of up to 4 tokens."""
+    values: dict[str, Any] = {
+        "speculation": speculation,
+        "draft_length": 0 if speculation == "none" else 4,
+        "repeat": 0,
+        "session": "s1",
+        "cut_at_limit": False,
+        "one_chunk_a_step": False,
+        "phases": phases,
+    }
+    values.update(changes)
+    return JobData(key=f"{values['repeat']}-{speculation}", **values)
+
+
+def baseline(*phases: PhaseData, **changes: Any) -> JobData:
+    """Return a launch without speculation."""
+    return job(*phases, speculation="none", **changes)
+
+
+def run(*jobs: JobData, **changes: Any) -> RunData:
+    """Return a run at temperature 0."""
+    values: dict[str, Any] = {"max_tokens": 64, "temperature": 0.0, "devices": 1, "seed": 0}
+    return RunData(jobs=jobs, **{**values, **changes})
+
+
+def metric(result: Result, name: str, **where: str | int) -> Metric:
+    """Return the one metric of that name, of `ngram` unless `where` says otherwise."""
+    wanted: dict[str, str | int] = {"speculation": "ngram", **where}
+    if wanted["speculation"] != "none":
+        wanted.setdefault("draft_length", 4)
+    (found,) = [m for m in result.metrics if m.name == name and m.where == wanted]
+    return found

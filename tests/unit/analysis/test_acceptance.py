@@ -1,0 +1,253 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from unit.analysis.builders import job, metric, phase, record, run, snapshot
+
+from specseal.analysis import JobData, Result, analyse
+
+
+def only(*records, **changes) -> Result:
+    return analyse(run(job(phase(records), **changes)))
+
+
+def many(n: int = 10, **changes):
+    return [record(f"q{i}", **changes) for i in range(n)]
+
+
+def test_length_is_decode_tokens_over_steps_that_drafted_or_not():
+    # 11 tokens: D = 10; 4 accepted, so 6 steps, of which the counters say 2 drafted.
+    result = analyse(
+        run(
+            job(
+                phase(
+                    [record(output_tokens=11, draft_tokens=6, accepted_tokens=4)],
+                    after=snapshot(drafts=2, draft_tokens=6, accepted_tokens=4),
+                )
+            )
+        )
+    )
+
+    assert metric(result, "acceptance_length").value == 10 / 6
+    assert metric(result, "acceptance_length_drafted").value == 1 + 4 / 2
+    assert metric(result, "acceptance_rate").value == 4 / 6
+    assert metric(result, "acceptance_length").unit == "tokens/step"
+
+
+def test_overall_length_sums_counters_over_phases_and_repeats():
+    first = phase(many(2, output_tokens=11, accepted_tokens=4, draft_tokens=8))
+    second = phase(many(1, output_tokens=5, accepted_tokens=2, draft_tokens=8), concurrency=4)
+    result = analyse(run(job(first, second), job(first, repeat=1)))
+
+    # D = 4 × 10 + 4; A = 4 × 4 + 2.
+    assert metric(result, "acceptance_length").value == 44 / (44 - 18)
+    assert metric(result, "acceptance_length", concurrency=4).value == 4 / (4 - 2)
+    assert metric(result, "acceptance_length").n == 5
+
+
+def test_category_takes_counts_of_its_own_requests():
+    result = only(
+        record("q1", category="coding", output_tokens=9, accepted_tokens=4, draft_tokens=8),
+        record("q2", category="math", output_tokens=9, accepted_tokens=2, draft_tokens=4),
+    )
+
+    assert metric(result, "acceptance_length", category="coding").value == 8 / 4
+    assert metric(result, "acceptance_length", category="math").value == 8 / 6
+    assert metric(result, "acceptance_rate", category="math").value == 2 / 4
+    assert metric(result, "acceptance_length").value == 16 / 10
+
+
+def test_step_cut_at_a_stop_counts_its_dropped_bonus():
+    # 4 drafted, 4 accepted, the 2nd is the stop: D = 2, A = 4, cut = 3, S = 1. The counts leave no
+    # other cut: one step can't be less than 1, and at most draft length tokens are dropped.
+    stop = record(output_tokens=3, accepted_tokens=4, draft_tokens=4, finish="stop")
+    result = only(stop)
+
+    assert metric(result, "acceptance_length", category="coding").value == 2.0
+    # The most that could have been dropped is 4, S = 2: far more than 1% away.
+    assert metric(result, "acceptance_length").reasons[0] == "cut_unknown"
+    assert not metric(result, "acceptance_length").valid
+
+
+def test_cut_that_hardly_matters_leaves_the_length_valid():
+    stop = record("q0", output_tokens=5, accepted_tokens=1, draft_tokens=4, finish="stop")
+    result = only(stop, *many(200, output_tokens=9, accepted_tokens=4, draft_tokens=8))
+
+    length = metric(result, "acceptance_length")
+    assert length.value == (4 + 200 * 8) / (3 + 200 * 4)
+    assert length.valid
+
+
+@pytest.mark.parametrize(("cut_at_limit", "valid"), [(False, True), (True, False)])
+def test_limit_cuts_only_engines_that_verify_past_it(cut_at_limit, valid):
+    result = only(*many(accepted_tokens=1, output_tokens=5), cut_at_limit=cut_at_limit)
+
+    assert metric(result, "acceptance_length").value == 4 / 3
+    assert metric(result, "acceptance_length").valid is valid
+
+
+def test_harness_length_is_mean_over_conversations_of_all_their_turns():
+    result = only(
+        # 2 turns: D = 8 and 5, A = 4 and 0, so S = 4 and 5; 15 tokens ÷ (2 turns + 9).
+        record("q1", 0, output_tokens=9, accepted_tokens=4, draft_tokens=4),
+        record("q1", 1, output_tokens=6, accepted_tokens=0, draft_tokens=4),
+        # 1 turn: D = 4, A = 2; 5 tokens ÷ (1 + 2).
+        record("q2", 0, output_tokens=5, accepted_tokens=2, draft_tokens=4),
+    )
+
+    length = metric(result, "acceptance_length_harness")
+    assert length.value == pytest.approx((15 / 11 + 5 / 3) / 2)
+    assert length.n == 2
+
+
+def test_harness_length_comes_from_chunks_where_a_chunk_is_a_step():
+    untold = record(output_tokens=8, accepted_tokens=None, draft_tokens=None)  # 4 chunks
+    result = only(untold, one_chunk_a_step=True)
+
+    assert metric(result, "acceptance_length_harness").value == 2.0
+    assert metric(result, "acceptance_length_harness", category="coding").value == 2.0
+
+
+def test_without_counts_by_request_categories_have_no_lengths():
+    untold = record(accepted_tokens=None, draft_tokens=None)
+    counters = snapshot(drafts=2, draft_tokens=4, accepted_tokens=1)
+    result = analyse(run(job(phase([untold], after=counters))))
+
+    for name in ("acceptance_length", "acceptance_length_harness", "acceptance_rate"):
+        absent = metric(result, name, category="coding")
+        assert (absent.value, absent.valid, absent.reasons) == (
+            None,
+            False,
+            ("no_per_request_counts",),
+        )
+    overall = metric(result, "acceptance_length")
+    assert overall.value == 3 / 2
+    assert overall.valid
+    assert (overall.low, overall.reasons) == (None, ("no_per_request_counts",))
+
+
+def test_engine_without_counters_has_no_lengths_of_whole_phases():
+    none = snapshot(drafts=None, draft_tokens=None, accepted_tokens=None)
+    result = analyse(run(job(phase([record()], before=none, after=none))))
+
+    for name in ("acceptance_length", "acceptance_length_drafted", "acceptance_rate"):
+        assert metric(result, name).reasons == ("no_counters",)
+    assert metric(result, "acceptance_length", category="coding").value == 3 / 2
+
+
+def positions_run() -> JobData:
+    before = snapshot("before", drafts=10, draft_tokens=40, accepted_per_position=(5,))
+    after = snapshot(
+        drafts=30,
+        draft_tokens=100,
+        accepted_tokens=24,
+        accepted_per_position=(21, 6, 2),
+    )
+    return job(phase(many(accepted_tokens=None), before=before, after=after))
+
+
+def test_position_rates_are_over_drafts_jointly_and_over_the_position_before_conditionally():
+    result = analyse(run(positions_run()))
+
+    values = [metric(result, f"acceptance_joint_position_{i}").value for i in (1, 2, 3, 4)]
+    assert values == [16 / 20, 6 / 20, 2 / 20, 0.0]
+    values = [metric(result, f"acceptance_conditional_position_{i}").value for i in (1, 2, 3, 4)]
+    assert values == [16 / 20, 6 / 16, 2 / 6, 0.0]
+    assert metric(result, "acceptance_conditional_position_2").n == 16
+
+
+def test_positions_past_the_draft_length_are_not_emitted():
+    names = {m.name for m in analyse(run(positions_run())).metrics}
+
+    assert "acceptance_joint_position_4" in names
+    assert "acceptance_joint_position_5" not in names
+
+
+def test_position_after_one_never_accepted_has_no_conditional_rate():
+    after = snapshot(drafts=2, draft_tokens=8, accepted_per_position=(0, 0, 0, 0))
+    result = analyse(run(job(phase([record(accepted_tokens=0)], after=after))))
+
+    assert metric(result, "acceptance_conditional_position_1").value == 0.0
+    assert metric(result, "acceptance_conditional_position_2").reasons == ("no_decode_steps",)
+
+
+def test_drafts_are_not_told_by_category():
+    result = analyse(run(positions_run()))
+
+    for name in ("acceptance_length_drafted", "acceptance_joint_position_1", "drafts"):
+        assert metric(result, name, category="coding").reasons == ("no_per_request_drafts",)
+
+
+def test_answer_of_one_token_has_no_decode_steps():
+    result = only(record(output_tokens=1, accepted_tokens=0, draft_tokens=1))
+
+    assert metric(result, "acceptance_length").reasons == ("no_decode_steps",)
+    assert metric(result, "acceptance_length_harness").value == 1.0
+
+
+def test_baseline_has_no_acceptance_but_counts():
+    names = {m.name for m in analyse(run(job(phase(many()), speculation="none"))).metrics}
+
+    assert not any(name.startswith(("acceptance", "speedup", "identical")) for name in names)
+    assert {"drafts", "draft_tokens", "accepted_tokens", "requests"} <= names
+
+
+@st.composite
+def decoded(draw: st.DrawFn, draft_length: int = 4):
+    """Draw a request step by step, so that its steps are known: (record, steps)."""
+    steps = draw(
+        st.lists(
+            st.integers(0, draft_length).flatmap(
+                lambda drafted: st.tuples(st.just(drafted), st.integers(0, drafted))
+            ),
+            min_size=1,
+            max_size=12,
+        )
+    )
+    cut = draw(st.integers(0, steps[-1][1]))  # of accepted + 1 verified tokens, 1 is always kept
+    decode = sum(accepted + 1 for _, accepted in steps) - cut
+    made = record(
+        output_tokens=decode + 1,
+        draft_tokens=sum(drafted for drafted, _ in steps),
+        accepted_tokens=sum(accepted for _, accepted in steps),
+        finish="stop" if cut else "length",
+    )
+    return made, len(steps), cut
+
+
+@given(decoded())
+def test_true_steps_lie_within_what_any_cut_allows(case):
+    made, steps, cut = case
+    length = metric(only(made), "acceptance_length", category="coding")
+    decode = made.output_tokens - 1
+
+    assert length.value is not None
+    assert length.value >= decode / steps >= 1
+    if not cut:
+        assert length.value == pytest.approx(decode / steps)
+    assert "impossible_counts" not in length.reasons
+
+
+@given(
+    st.integers(1, 50).flatmap(
+        lambda drafts: st.tuples(
+            st.just(drafts),
+            st.lists(st.integers(0, drafts), min_size=4, max_size=4).map(
+                lambda counts: tuple(sorted(counts, reverse=True))
+            ),
+        )
+    )
+)
+def test_joint_rates_never_rise_and_are_products_of_the_conditional_ones(case):
+    drafts, accepted = case
+    after = snapshot(drafts=drafts, draft_tokens=drafts * 4, accepted_per_position=accepted)
+    result = analyse(run(job(phase([record(accepted_tokens=None)], after=after))))
+
+    joint = [metric(result, f"acceptance_joint_position_{i}").value for i in (1, 2, 3, 4)]
+    assert joint == sorted(joint, reverse=True)
+    product = 1.0
+    for position, rate in enumerate(joint, 1):
+        conditional = metric(result, f"acceptance_conditional_position_{position}").value
+        product *= 0.0 if conditional is None else conditional
+        assert rate == pytest.approx(product)
