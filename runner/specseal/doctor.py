@@ -1,4 +1,4 @@
-"""What this machine has and lacks for running specs, each finding with its mend. Decides nothing."""
+"""What this machine has and lacks for running specs, each finding with its mend."""
 
 from __future__ import annotations
 

@@ -115,7 +115,7 @@ class Preparation:
 
     def _model_folder(self, lock: Lock) -> Path:
         pin = ModelPin(
-            source=lock.model["source"],
+            source=lock.spec["model"],
             files=tuple(FilePin(**file) for file in lock.model["files"]),
             archive=lock.model["archive"],
             revision=lock.model["revision"],

@@ -18,6 +18,6 @@ from specseal.bundle.verify import Check, Report, open_bundle, verify
 
 __all__ = [
     "FORMATS", "GROUPINGS", "Check", "Contents", "PublicKey", "Report", "SealInputs", "Signer",
-    "create_key", "create_trusted_key", "load_signer", "open_bundle", "read_public_key", "render", "seal",
-    "summarise", "trust", "trusted_keys", "verify",
+    "create_key", "create_trusted_key", "load_signer", "open_bundle", "read_public_key", "render",
+    "seal", "summarise", "trust", "trusted_keys", "verify",
 ]  # fmt: skip

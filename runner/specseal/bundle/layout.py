@@ -156,8 +156,6 @@ def read_tree(root: Path) -> Tree:
             if walk.seen > MAX_FILES:
                 walk.complain("layout.count", prefix, f"more than {MAX_FILES:,} files; stopped")
                 break
-    except NotADirectoryError as error:
-        raise InputError(f"{root}: a bundle is a folder, and this is none") from error
     except OSError as error:
         raise InputError(f"{root}: can't be read: {error.strerror} ({error.filename})") from error
     _check_attestations(walk)

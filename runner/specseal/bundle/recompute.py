@@ -179,10 +179,6 @@ def _compare_jobs(contents: Contents) -> list[Finding]:
     planned = {
         (job.method, job.draft_length, job.repeat): job for job in make_plan(contents.lock).jobs
     }
-    described = [
-        (job["speculation"], job["draft_length"], job["repeat"], job["key"])
-        for job in contents.environment["jobs"]
-    ]
     findings = []
     if len(found) != len(contents.run.jobs) or found.keys() != planned.keys():
         findings.append(
@@ -192,7 +188,8 @@ def _compare_jobs(contents: Contents) -> list[Finding]:
                 f"plan has {sorted(planned)}",
             )
         )
-    if sorted(described) != sorted((*place, job.key) for place, job in found.items()):
+    described = sorted((job["key"], job["session"]) for job in contents.environment["jobs"])
+    if described != sorted((job.key, job.session) for job in contents.run.jobs):
         findings.append(
             Finding("recompute.jobs", f"environment.json: jobs are not those of {COUNTS}")
         )

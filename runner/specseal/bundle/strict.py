@@ -7,12 +7,13 @@ readers can't see two values in one file, and no byte of it can change unnoticed
 from __future__ import annotations
 
 import json
+import textwrap
 from functools import cache
 from importlib import resources
 from typing import Any
 
 from jsonschema import Draft202012Validator
-from jsonschema.exceptions import relevance
+from jsonschema.exceptions import ValidationError, relevance
 
 from specseal.bundle.findings import BundleBroken, Finding, broken
 from specseal.digests import canonical
@@ -21,6 +22,7 @@ from specseal.errors import InputError
 MAX_DEPTH = 32
 _SAFE_INTEGER = 2**53 - 1
 _SHOWN_PROBLEMS = 5
+_MESSAGE_CHARACTERS = 200
 
 
 def parse_canonical(data: bytes, *, path: str, code: str, schema: str | None = None) -> Any:
@@ -41,10 +43,7 @@ def parse_canonical(data: bytes, *, path: str, code: str, schema: str | None = N
         errors = sorted(_validator(schema).iter_errors(value), key=relevance)
         if errors:
             raise BundleBroken(
-                [
-                    Finding(code, f"{path}: {error.json_path.removeprefix('$.')}: {error.message}")
-                    for error in errors[:_SHOWN_PROBLEMS]
-                ]
+                [Finding(code, f"{path}: {_say(error)}") for error in errors[:_SHOWN_PROBLEMS]]
             )
     return value
 
@@ -111,6 +110,12 @@ def _is_deeper(value: Any, limit: int) -> bool:
         if not level:
             return False
     return True
+
+
+def _say(error: ValidationError) -> str:
+    # The library quotes the whole value that is wrong, however large.
+    message = textwrap.shorten(error.message, _MESSAGE_CHARACTERS, placeholder=" …")
+    return f"{error.json_path.removeprefix('$.')}: {message}"
 
 
 @cache

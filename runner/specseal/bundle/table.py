@@ -83,7 +83,7 @@ def summarise(result: Result, environment: Mapping[str, Any], *, by: str) -> Sum
     groups = sorted({place[3] for place in figures if place[3] is not None}, key=_natural)
     methods = sorted({place[1:3] for place in figures if place[1] not in (None, _BASELINE)})
     rows: list[tuple[str, ...]] = []
-    notes: dict[str, list[str]] = defaultdict(list)
+    notes: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for method, draft_length in methods or [(_BASELINE, 0)]:
         for group in groups:
             cells: list[str] = []
@@ -92,18 +92,14 @@ def summarise(result: Result, environment: Mapping[str, Any], *, by: str) -> Sum
                 metric = figures.get((column.metric, *place, group))
                 cells.append(_cell(column, metric))
                 for reason in _unsaid(column, metric):
-                    notes[reason].append(f"{column.header} at {group}")
+                    notes[reason][column.header].append(f"{group}")
             drafting = f"{method} {draft_length}" if draft_length else f"{method}"
             rows.append((drafting, f"{group}", *cells))
     return Summary(
         setting=f"runtime: {environment['runtime']} · isolation: {environment['isolation']}",
         headers=("drafting", by, *(column.header for column in COLUMNS)),
         rows=tuple(rows),
-        notes=tuple(
-            f"{reason}: {REASONS.get(reason, 'no sentence is known for this code')} "
-            f"({', '.join(places)})"
-            for reason, places in notes.items()
-        ),
+        notes=tuple(_note(reason, places) for reason, places in notes.items()),
     )
 
 
@@ -156,3 +152,9 @@ def _unsaid(column: Column, metric: Metric | None) -> Iterator[str]:
         return
     if metric.value is None or not metric.valid or (column.interval and metric.low is None):
         yield from metric.reasons
+
+
+def _note(reason: str, places: Mapping[str, list[str]]) -> str:
+    sentence = REASONS.get(reason, "A code that this version does not know.")
+    where = "; ".join(f"{header} at {', '.join(groups)}" for header, groups in places.items())
+    return f"{reason}: {sentence} ({where})"

@@ -82,9 +82,14 @@ class Report:
             VerificationFailed: it does not hold.
         """
         if not self.intact or self.contents is None:
-            failed = sum(not check.holds for check in self.checks)
+            first, *others = [
+                check.message
+                for check in self.checks
+                if not check.holds and not check.code.startswith("trust.")
+            ]
+            more = f" (and {len(others)} more findings: `specseal verify`)" if others else ""
             raise VerificationFailed(
-                f"{self.folder}: not intact: {failed} findings",
+                f"{self.folder}: not intact: {first}{more}",
                 mend="get the bundle again from where it was published",
             )
         if trust and not self.trusted:

@@ -147,10 +147,10 @@ def _json_object(text: str, path: str) -> dict[str, Any]:
 
 
 def _refusal(status: int, body: bytes) -> str:
-    """Say what an HTTP error says: its JSON's error.message where it has one, else its start."""
+    """Say what an HTTP error says, on one line: its JSON's error.message, or its own start."""
     text = body.decode("utf-8", errors="replace")
     try:
-        text = json.loads(text)["error"]["message"]
+        text = str(json.loads(text)["error"]["message"])
     except (ValueError, KeyError, TypeError):
         text = text[:200]
-    return f"HTTP {status}: {text}"
+    return f"HTTP {status}: {' '.join(text.split())}"

@@ -74,8 +74,9 @@ class Launch:
     counts: Mapping[str, Any]
     """Row of the client's table of count sources, with the engine's names for the counters."""
     health_path: str
-    readback: str
-    """Path whose JSON goes into the job's status: what the engine says of itself."""
+    readback: Mapping[str, str]
+    """Name → path whose JSON goes under that name into the job's status: what the engine says of
+    itself before any request."""
     shm_bytes: int
     locks_memory: bool
     """Whether the engine pins host memory, and needs that limit lifted."""

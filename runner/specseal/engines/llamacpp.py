@@ -68,7 +68,7 @@ class LlamaCpp:
             dialect="llamacpp",
             counts=_COUNTS,
             health_path="/health",
-            readback="/props",
+            readback={"props": "/props", "slots": "/slots"},
             shm_bytes=64 << 20,
             locks_memory=False,
             one_chunk_a_step=False,  # one token a chunk, even while speculating
@@ -91,23 +91,22 @@ class LlamaCpp:
     def proof(
         self, request: LaunchRequest, status: JobStatus, snapshots: tuple[Snapshot, ...]
     ) -> tuple[str, ...]:
-        """Hold `/props` and the counters against the request.
+        """Hold its slots and counters against the request.
 
-        `/props` names the speculation type and the slots. The draft length shows in the counters:
-        no position beyond it may have an accepted token.
+        A slot says whether it speculates and how long a sequence may be. The draft length shows
+        in the counters: no position beyond it may have an accepted token.
         """
         against = []
-        said = status.engine.get("default_generation_settings", {})
-        kind = said.get("params", {}).get("speculative.types")
-        wanted = "none" if request.method == "none" else "ngram-simple"
-        if kind != wanted:
-            against.append(f"speculative.types is {kind!r}, asked for {wanted!r}")
-        if said.get("n_ctx") != request.context_length:
-            against.append(f"n_ctx is {said.get('n_ctx')!r}, asked for {request.context_length}")
-        if status.engine.get("total_slots") != request.max_concurrency:
-            slots = status.engine.get("total_slots")
-            against.append(f"total_slots is {slots!r}, asked for {request.max_concurrency}")
-        longest = max((len(s.accepted_per_position or ()) for s in snapshots), default=0)
+        slots = status.engine.get("slots", [])
+        if len(slots) != request.max_concurrency:
+            against.append(f"it has {len(slots)} slots, asked for {request.max_concurrency}")
+        for key, wanted in (
+            ("speculative", request.method != "none"),
+            ("n_ctx", request.context_length),
+        ):
+            found = {slot.get(key) for slot in slots}
+            against += [f"{key} is {one!r}, asked for {wanted!r}" for one in found - {wanted}]
+        longest = max((len(one.accepted_per_position or ()) for one in snapshots), default=0)
         if longest > request.draft_length:
             against.append(f"a draft had {longest} tokens, asked for {request.draft_length}")
         return tuple(against)

@@ -104,7 +104,8 @@ def _fetch(
     partial = kept.with_suffix(".partial")
     partial.write_bytes(response.content)
     partial.replace(kept)
-    return response.content
+    content: bytes = response.content
+    return content
 
 
 def assemble(packages: list[bytes]) -> bytes:

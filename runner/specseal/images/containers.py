@@ -49,7 +49,7 @@ def build_images(
     """
     builder = _Builder(lock, client, settings, say)
     pinned = lock.engine["image"]
-    if "ref" in pinned:
+    if "repository" in pinned:
         engine_id, engine_facts = _pull(client, pinned, settings, say)
     else:
         engine_id, engine_facts = builder.build(pinned, "engine")

@@ -42,9 +42,9 @@ def build_environments(
         MachineLacks: an official image can't run natively, or wheels can't be had.
     """
     pinned = lock.engine["image"]
-    if "ref" in pinned:
+    if "repository" in pinned:
         raise MachineLacks(
-            f"the spec names the container image {pinned['ref']}, which needs a container engine",
+            f"the spec names the container image {lock.spec['image']}, which needs a container engine",
             mend="start a Docker Engine, or leave out engine.image to use the locked wheels",
         )
     engine, engine_wheels = _environment(pinned, settings, say)

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import requests
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
+from urllib3.exceptions import NewConnectionError
 from urllib3.exceptions import TimeoutError as TimedOut
 from urllib3.util.retry import Retry
 
@@ -159,9 +160,11 @@ class _Bearer(AuthBase):
 def _cause(error: requests.RequestException) -> str:
     """Return what went wrong in a few words; requests' own text is a chain of reprs."""
     reason = getattr(error.args[0] if error.args else None, "reason", None)
+    # urllib3 derives "refused" and "no such host" from its connect timeout.
+    timed_out = isinstance(reason, TimedOut) and not isinstance(reason, NewConnectionError)
     if isinstance(error, requests.exceptions.SSLError):
         return "its certificate is not trusted (`ca_bundle` in specseal.toml says whom to trust)"
-    if isinstance(error, requests.Timeout) or isinstance(reason, TimedOut):
+    if isinstance(error, requests.Timeout) or timed_out:
         return "no answer in time"
     if isinstance(error, requests.exceptions.ChunkedEncodingError):
         return "its answer broke off"

@@ -17,6 +17,7 @@ from specseal.engines.base import accelerator_family
 from specseal.errors import LockError
 from specseal.image_inputs import describe_client_source, describe_image
 from specseal.lock.datasets import Row, load_rows
+from specseal.lock.http import open_session
 from specseal.lock.models import ModelPin, lock_model
 from specseal.lock.registry import parse_reference, resolve_image
 from specseal.lock.store import Store
@@ -49,7 +50,13 @@ def pin_inputs(spec: Spec, *, spec_folder: Path, settings: Settings, store: Stor
     family = accelerator_family(spec.hardware.accelerator)
     load = spec.workload.load
     lock = Lock(
-        spec={"name": spec.name, "sha256": spec.digest},
+        spec={
+            "name": spec.name,
+            "sha256": spec.digest,
+            "model": model.source,
+            "dataset": dataset.source,
+            "image": spec.engine.image_ref,
+        },
         engine={
             "name": spec.engine.name,
             "version": spec.engine.version,
@@ -63,7 +70,6 @@ def pin_inputs(spec: Spec, *, spec_folder: Path, settings: Settings, store: Stor
             "source": dict(describe_client_source(Path(__file__).parents[1])),
         },
         model={
-            "source": model.source,
             "revision": model.revision,
             "archive": model.archive,
             "files": [asdict(file) for file in model.files],
@@ -72,7 +78,6 @@ def pin_inputs(spec: Spec, *, spec_folder: Path, settings: Settings, store: Stor
         },
         drafter={"method": spec.drafter.method, "args": spec.drafter.args},
         dataset={
-            "source": dataset.source,
             "revision": dataset.revision,
             "file_sha256": dataset.file_sha256,
             "restricted": dataset.restricted,
@@ -98,10 +103,10 @@ def _engine_image(spec: Spec, family: str, settings: Settings) -> dict[str, Any]
     if spec.engine.image_ref is None:
         folder = f"{spec.engine.name}/{family}"
         return _built_image(folder, f"requirements-{spec.engine.version}.txt")
-    pin = resolve_image(spec.engine.image_ref, mirrors=settings.mirrors)
+    session = open_session(settings.ca_bundle)
+    pin = resolve_image(spec.engine.image_ref, mirrors=settings.mirrors, session=session)
     reference = parse_reference(spec.engine.image_ref)
     return {
-        "ref": spec.engine.image_ref,
         "repository": f"{reference.registry}/{reference.repository}",
         "index_sha256": pin.index_sha256,
         "manifest_sha256": pin.manifest_sha256,

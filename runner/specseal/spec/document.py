@@ -55,6 +55,8 @@ class Finding:
     place: Place
     position: Position
     message: str
+    meant: Place | None = None
+    """Of a misspelt key: where the right one would lie, which is then not also missing."""
 
     def problem(self, path: str) -> Problem:
         """Return it as an error shows it."""

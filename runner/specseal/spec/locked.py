@@ -2,7 +2,8 @@
 
 `specseal.lock` makes one; this module only says what it holds and what its digests mean. Sections:
 
-    spec      name and digest of the spec it was made from
+    spec      name and digest of the spec it was made from, and the names it gives to things:
+              where model, data set and image were found          (not part of the recipe)
     engine    name, version, accelerator family, and its image: official (index and manifest
               digest) or built (Dockerfile tree, base, wheels)
     client    source tree and image inputs of the load generator
@@ -11,8 +12,8 @@
     dataset   a digest a row
     prompts   the rendered and encoded prompts: one digest for the file, one a conversation
     sampling  what every request sends
-    hardware  what the spec asks of the machine            (not part of the recipe)
-    points    load, repeats, draft length, baseline, seed  (not part of the recipe)
+    hardware  what the spec asks of the machine                   (not part of the recipe)
+    points    load, repeats, draft length, baseline, seed         (not part of the recipe)
 """
 
 from __future__ import annotations

@@ -79,7 +79,7 @@ def _findings(document: Document, capabilities: Capabilities | None) -> list[Fin
 
 
 def _unspoken(later: Iterable[Finding], earlier: Iterable[Finding]) -> list[Finding]:
-    places = {finding.place for finding in earlier}
+    places = {place for finding in earlier for place in (finding.place, finding.meant)}
     return [finding for finding in later if finding.place not in places]
 
 

@@ -12,6 +12,7 @@ import difflib
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -68,8 +69,13 @@ def spec_paths() -> frozenset[str]:
 
 def suggestion(word: Any, known: Iterable[str]) -> str:
     """Return "; did you mean 'x'?" where `word` looks like one of `known`, else nothing."""
+    close = _nearest(word, known)
+    return f"; did you mean {close!r}?" if close else ""
+
+
+def _nearest(word: Any, known: Iterable[str]) -> str | None:
     close = difflib.get_close_matches(word, list(known), n=1) if isinstance(word, str) else []
-    return f"; did you mean {close[0]!r}?" if close else ""
+    return close[0] if close else None
 
 
 def violations(document: Document) -> tuple[Finding, ...]:
@@ -78,7 +84,8 @@ def violations(document: Document) -> tuple[Finding, ...]:
     for error in _validator().iter_errors(document.value):
         for finding in _findings(error, document):
             found.setdefault(finding.place, finding)
-    return tuple(found.values())
+    misspelt = {finding.meant for finding in found.values()}
+    return tuple(finding for place, finding in found.items() if place not in misspelt)
 
 
 @cache
@@ -114,11 +121,8 @@ def _findings(error: ValidationError, document: Document) -> Iterator[Finding]:
     value: Any = error.instance
     schema: Any = error.schema
     if keyword == "additionalProperties":
-        known = schema["properties"]
-        for key in value:
-            if key not in known:
-                hint = suggestion(key, set(known) - set(value)) or f"; known: {', '.join(known)}"
-                yield document.at_key((*place, key), f"unknown key{hint}")
+        for key in value.keys() - schema["properties"].keys():
+            yield _unknown_key(document, (*place, key), schema["properties"])
     elif keyword == "required":
         for key in expected:
             if key not in value:
@@ -128,6 +132,14 @@ def _findings(error: ValidationError, document: Document) -> Iterator[Finding]:
         yield document.at_value((*place, again), f"{shown(value[again])} is there twice")
     else:
         yield document.at_value(place, _MESSAGES[keyword](expected, value, schema))
+
+
+def _unknown_key(document: Document, place: Place, known: Schema) -> Finding:
+    absent = [key for key in known if (*place[:-1], key) not in document.keys]
+    meant = _nearest(place[-1], absent)
+    hint = f"; did you mean {meant!r}?" if meant else f"; known: {', '.join(known)}"
+    finding = document.at_key(place, f"unknown key{hint}")
+    return replace(finding, meant=(*place[:-1], meant)) if meant else finding
 
 
 def shown(value: Any) -> str:

@@ -90,7 +90,7 @@ def phase(
         "client_cpu_share": 0.1,
     }
     parts: dict[str, Any] = {
-        "before": snapshot("before"),
+        "before": snapshot("before", accepted_per_position=()),
         "after": snapshot(
             drafts=sum(count > 0 for count in drafted),
             draft_tokens=sum(drafted),

@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from unit.analysis.builders import job, metric, phase, record, run, snapshot
 
 from specseal.analysis import JobData, Result, analyse
+from unit.analysis.builders import job, metric, phase, record, run, snapshot
 
 
 def only(*records, **changes) -> Result:
@@ -59,8 +59,8 @@ def test_category_takes_counts_of_its_own_requests():
 
 
 def test_step_cut_at_a_stop_counts_its_dropped_bonus():
-    # 4 drafted, 4 accepted, the 2nd is the stop: D = 2, A = 4, cut = 3, S = 1. The counts leave no
-    # other cut: one step can't be less than 1, and at most draft length tokens are dropped.
+    # 4 drafted, 4 accepted, the 2nd is the stop: D = 2, A = 4, cut = 3 and S = 1. A smaller cut
+    # would leave no step at all, so the value is the true one.
     stop = record(output_tokens=3, accepted_tokens=4, draft_tokens=4, finish="stop")
     result = only(stop)
 
@@ -217,7 +217,7 @@ def decoded(draw: st.DrawFn, draft_length: int = 4):
 
 
 @given(decoded())
-def test_true_steps_lie_within_what_any_cut_allows(case):
+def test_length_is_exact_without_a_cut_and_never_below_the_truth_with_one(case):
     made, steps, cut = case
     length = metric(only(made), "acceptance_length", category="coding")
     decode = made.output_tokens - 1

@@ -86,6 +86,12 @@ def three_tokens(prompt: list[int]) -> Iterator[bytes]:
     return answer(prompt, [50, 51, EOS], stop_type="eos")
 
 
+def refuse(prompt: list[int]) -> Iterator[bytes]:
+    """Refuse every prompt."""
+    yield from ()
+    raise Refuse(500, "no slot")
+
+
 @dataclass
 class FakeLlamaCpp:
     """The server's behaviour, and what it saw."""
@@ -95,6 +101,8 @@ class FakeLlamaCpp:
     """How often /health says 503 before it says 200."""
     metrics: Callable[[int], str] = lambda read: "requests 0\n"
     """Text of the nth read (from 0) of /metrics."""
+    hold_until: int = 0
+    """No request is answered before this many have been in flight together."""
     with_bos: bool = False
     renders_bos: int = 0
     drops_thoughts: bool = False
@@ -111,6 +119,7 @@ class FakeLlamaCpp:
     async def running(self) -> AsyncIterator[FakeLlamaCpp]:
         """Serve on a free port of the loopback while the block runs."""
         self._over = asyncio.Event()
+        self._full = asyncio.Event()
         app = web.Application()
         app.router.add_get("/health", self._health)
         app.router.add_get("/metrics", self._metrics)
@@ -171,7 +180,10 @@ class FakeLlamaCpp:
         self.prompts.append(prompt)
         self._in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self._in_flight)
+        if self.most_in_flight >= self.hold_until:
+            self._full.set()
         try:
+            await self._full.wait()
             return await self._play(request, self.script(prompt))
         finally:
             self._in_flight -= 1

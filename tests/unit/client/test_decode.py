@@ -7,13 +7,13 @@ import re
 from typing import Any
 
 import pytest
-from unit.client.fake_llamacpp import final, sse, token
 
 from specseal.client.decode import Decoded, decode, next_input
 from specseal.client.errors import ServerError
 from specseal.client.job import TokenIds
 from specseal.client.llamacpp import LLAMACPP
 from specseal.client.wire import Exchange
+from unit.client.fake_llamacpp import final, sse, token
 
 
 def exchange(*reads: bytes, error: str | None = None) -> Exchange:

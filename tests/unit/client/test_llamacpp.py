@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
-from unit.client.fake_llamacpp import final, token
 
 from specseal.client.job import Sampling
 from specseal.client.llamacpp import LLAMACPP
+from unit.client.fake_llamacpp import final, token
 
 
 def sampling(temperature: float) -> Sampling:

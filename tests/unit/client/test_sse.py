@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,10 +15,7 @@ STREAM = b': a comment\n\ndata: {"t":"\xe4\xbd\xa0"}\n\ndata: two\r\n\r\ndata: [
 @given(st.lists(st.integers(0, len(STREAM)), max_size=8))
 def test_wherever_the_reads_are_cut_the_events_are_the_same(cuts: list[int]) -> None:
     edges = [0, *sorted(cuts), len(STREAM)]
-    reads = [
-        (time, STREAM[start:stop])
-        for time, (start, stop) in enumerate(zip(edges, edges[1:], strict=False))
-    ]
+    reads = [(time, STREAM[start:stop]) for time, (start, stop) in enumerate(pairwise(edges))]
     assert [data for _, data in events(reads)] == ['{"t":"你"}'.encode(), b"two"]
 
 

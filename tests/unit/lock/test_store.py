@@ -1,8 +1,9 @@
 """The content store: what it keeps, what it refuses, and who may use it at once."""
 
 import io
-import multiprocessing
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -112,18 +113,17 @@ def test_source_that_is_not_there_is_the_callers_error(tmp_path):
         Store(tmp_path).put(tmp_path / "missing.gguf")
 
 
-def _put(cache: Path) -> None:
-    for _ in range(5):
-        Store(cache).put(CONTENT)
+PUT = """
+import sys
+from pathlib import Path
+from specseal.lock.store import Store
+for _ in range(5):
+    Store(Path(sys.argv[1])).put(b"weights" * 1000)
+"""
 
 
 def test_two_processes_may_keep_the_same_content_at_once(tmp_path):
-    # `spawn`: a fork of a process that has threads warns.
-    context = multiprocessing.get_context("spawn")
-    processes = [context.Process(target=_put, args=(tmp_path,)) for _ in range(2)]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join()
-    assert [process.exitcode for process in processes] == [0, 0]
+    command = [sys.executable, "-c", PUT, str(tmp_path)]
+    processes = [subprocess.Popen(command) for _ in range(2)]
+    assert [process.wait() for process in processes] == [0, 0]
     assert files_of(tmp_path) == {sha256_bytes(CONTENT)}

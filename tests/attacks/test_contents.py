@@ -1,0 +1,265 @@
+"""Contents altered and signed again, by the trusted key: only the contents can betray it."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from attacks.builder import NOW, GoodBundle, alter_records, codes
+from specseal.analysis import RunData
+from specseal.bundle import Report, seal
+from specseal.bundle.tables import write_run
+from specseal.digests import canonical
+from specseal.records import Record
+
+
+def edit(path: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    value = json.loads(path.read_bytes())
+    change(value)
+    path.write_bytes(canonical(value) + b"\n")
+
+
+def verify_edited(
+    good: GoodBundle, bundle: Path, name: str, change: Callable[[dict[str, Any]], None]
+) -> Report:
+    edit(bundle / name, change)
+    good.sign_again(bundle)
+    return good.verify(bundle)
+
+
+def verify_run(good: GoodBundle, bundle: Path, run: RunData) -> Report:
+    write_run(run, bundle)
+    good.sign_again(bundle)
+    return good.verify(bundle)
+
+
+def metric(value: dict[str, Any], name: str) -> dict[str, Any]:
+    found: dict[str, Any] = next(
+        metric
+        for metric in value["metrics"]
+        if metric["name"] == name and metric["where"].get("speculation") == "ngram"
+    )
+    return found
+
+
+def test_nothing_altered_and_signed_again_holds(good: GoodBundle, bundle: Path) -> None:
+    good.sign_again(bundle)
+    assert good.verify(bundle).intact
+
+
+# The result
+
+
+@pytest.mark.parametrize(
+    ("name", "field", "value"),
+    [
+        ("acceptance_length", "value", 3.0),
+        ("speedup_user_tps", "value", 9.0),
+        ("speedup_user_tps", "low", 1.0),
+        ("speedup_user_tps", "high", 9.0),
+        ("speedup_user_tps", "high", None),
+        ("drafts", "value", 25),
+        ("drafts", "n", 1),
+        ("ttft_p50", "unit", "ms"),
+        ("ttft_p50", "valid", False),
+        ("ttft_p50", "reasons", ["client_bottleneck"]),
+    ],
+)
+def test_result_altered_is_found_by_recomputing(
+    good: GoodBundle, bundle: Path, name: str, field: str, value: object
+) -> None:
+    def change(result: dict[str, Any]) -> None:
+        metric(result, name)[field] = value
+
+    report = verify_edited(good, bundle, "result.json", change)
+    assert codes(report) == {"recompute.metrics"}
+    message = next(check.message for check in report.checks if check.code == "recompute.metrics")
+    assert f"result.json: {name} " in message
+    assert f": {field} is " in message
+
+
+def test_metric_added_removed_or_doubled_is_found(good: GoodBundle, bundle: Path) -> None:
+    def add(result: dict[str, Any]) -> None:
+        result["metrics"].append({**result["metrics"][0], "name": "greatness"})
+
+    def remove(result: dict[str, Any]) -> None:
+        result["metrics"].pop()
+
+    def double(result: dict[str, Any]) -> None:
+        result["metrics"].append(result["metrics"][0])
+
+    good_bytes = (bundle / "result.json").read_bytes()
+    for change in (add, remove, double):
+        (bundle / "result.json").write_bytes(good_bytes)
+        assert codes(verify_edited(good, bundle, "result.json", change)) == {"recompute.metrics"}
+
+
+def test_estimate_that_differs_in_its_last_digits_is_the_same(
+    good: GoodBundle, bundle: Path
+) -> None:
+    def change(result: dict[str, Any]) -> None:
+        metric(result, "acceptance_length")["value"] *= 1 + 1e-12
+
+    assert verify_edited(good, bundle, "result.json", change).intact
+
+
+def test_interval_of_another_analysis_version_is_not_compared(
+    good: GoodBundle, bundle: Path
+) -> None:
+    def change(result: dict[str, Any]) -> None:
+        result["analysis_version"] += 1
+        metric(result, "speedup_user_tps")["low"] *= 0.9
+
+    assert verify_edited(good, bundle, "result.json", change).intact
+
+
+# The records and counts
+
+
+def test_request_made_faster_is_found(good: GoodBundle, bundle: Path) -> None:
+    def faster(record: Record) -> Record:
+        return replace(record, submit_ns=record.submit_ns + 10_000_000)
+
+    report = verify_run(good, bundle, alter_records(good.inputs.run, faster))
+    assert codes(report) == {"recompute.metrics"}
+
+
+def drop_first_request(run: RunData) -> RunData:
+    job = run.jobs[0]
+    phase = replace(job.phases[0], records=job.phases[0].records[1:])
+    return replace(run, jobs=(replace(job, phases=(phase, *job.phases[1:])), *run.jobs[1:]))
+
+
+def test_slow_request_left_out_is_found(good: GoodBundle, tmp_path: Path) -> None:
+    inputs = replace(good.inputs, run=drop_first_request(good.inputs.run))
+    bundle = seal(inputs, tmp_path / "bundle", signer=good.signer, now=NOW)
+    assert codes(good.verify(bundle)) == {"recompute.plan"}
+
+
+def test_job_left_out_is_found(good: GoodBundle, tmp_path: Path) -> None:
+    run = replace(good.inputs.run, jobs=good.inputs.run.jobs[:1])
+    inputs = replace(good.inputs, run=run)
+    bundle = seal(inputs, tmp_path / "bundle", signer=good.signer, now=NOW)
+    assert codes(good.verify(bundle)) == {"recompute.plan", "recompute.jobs"}
+
+
+def test_counter_altered_is_found(good: GoodBundle, bundle: Path) -> None:
+    def change(counts: dict[str, Any]) -> None:
+        counts["jobs"][1]["phases"][0]["after"]["drafts"] -= 3
+
+    assert codes(verify_edited(good, bundle, "counts.json", change)) == {"recompute.metrics"}
+
+
+@pytest.mark.parametrize(("field", "value"), [("max_tokens", 9), ("temperature", 0.5), ("seed", 7)])
+def test_run_with_other_sampling_than_the_lock_is_found(
+    good: GoodBundle, bundle: Path, field: str, value: float
+) -> None:
+    def change(counts: dict[str, Any]) -> None:
+        counts["run"][field] = value
+
+    report = verify_edited(good, bundle, "counts.json", change)
+    assert "recompute.lock" in codes(report)
+
+
+def test_run_with_another_draft_length_than_the_lock_is_found(
+    good: GoodBundle, tmp_path: Path
+) -> None:
+    baseline, drafting = good.inputs.run.jobs
+    run = replace(good.inputs.run, jobs=(baseline, replace(drafting, draft_length=3)))
+    bundle = seal(replace(good.inputs, run=run), tmp_path / "bundle", signer=good.signer, now=NOW)
+    assert codes(good.verify(bundle)) == {"recompute.plan"}
+
+
+def test_run_at_another_load_than_the_lock_is_found(good: GoodBundle, tmp_path: Path) -> None:
+    job, *others = good.inputs.run.jobs
+    phases = (replace(job.phases[0], concurrency=16), *job.phases[1:])
+    run = replace(good.inputs.run, jobs=(replace(job, phases=phases), *others))
+    bundle = seal(replace(good.inputs, run=run), tmp_path / "bundle", signer=good.signer, now=NOW)
+    assert codes(good.verify(bundle)) == {"recompute.plan"}
+
+
+# Spec, lock and environment
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "code"),
+    [
+        ("spec.yaml", b"max_tokens: 8", b"max_tokens: 9", "schemas.disagree"),
+        ("spec.yaml", b"name: tiny", b"name: [tiny", "schemas.spec"),
+        ("spec.yaml", b"seed: 0", b"seed: 0\n  seed: 1", "schemas.spec"),
+        ("lock.json", b'"1111', b'"4111', "schemas.disagree"),
+        ("lock.json", b'"max_tokens":8', b'"max_tokens":9', "schemas.disagree"),
+        ("lock.json", b"specseal/lock/1", b"specseal/lock/2", "schemas.lock"),
+        ("lock.json", b'"dataset":{"rows":[]}', b'"dataset":[]', "schemas.lock"),
+        ("lock.json", b'"schema"', b'"schema":"","schema"', "schemas.lock"),
+        ("environment.json", b'"isolation":"none",', b"", "schemas.environment"),
+        ("environment.json", b'"lock_sha256":"', b'"lock_sha256":"0', "schemas.environment"),
+        ("counts.json", b'"seed":0', b'"seed":"0"', "schemas.counts"),
+        ("result.json", b'"valid":true', b'"valid":1', "schemas.result"),
+        ("records.parquet", b"PAR1", b"RAP1", "schemas.records"),
+        ("telemetry.parquet", b"PAR1", b"RAP1", "schemas.telemetry"),
+    ],
+)
+def test_file_altered_and_signed_again_is_found(
+    good: GoodBundle, bundle: Path, name: str, old: bytes, new: bytes, code: str
+) -> None:
+    data = (bundle / name).read_bytes()
+    assert old in data
+    (bundle / name).write_bytes(new.join(data.rsplit(old, 1)))
+    good.sign_again(bundle)
+    report = good.verify(bundle)
+    assert code in codes(report)
+    assert report.contents is None
+
+
+@pytest.mark.parametrize("field", ["lock_sha256", "recipe"])
+def test_environment_of_another_lock_is_found(good: GoodBundle, bundle: Path, field: str) -> None:
+    def change(environment: dict[str, Any]) -> None:
+        environment[field] = "0" * 64
+
+    report = verify_edited(good, bundle, "environment.json", change)
+    assert codes(report) == {"schemas.disagree"}
+
+
+def test_environment_of_other_jobs_is_found(good: GoodBundle, bundle: Path) -> None:
+    def change(environment: dict[str, Any]) -> None:
+        environment["jobs"][0]["key"] = "another"
+
+    assert codes(verify_edited(good, bundle, "environment.json", change)) == {"recompute.jobs"}
+
+
+def test_lock_altered_together_with_all_that_names_it_fails_on_the_records(
+    good: GoodBundle, tmp_path: Path
+) -> None:
+    points = {**good.inputs.lock.points, "concurrency": [1, 2, 4]}
+    lock = replace(good.inputs.lock, points=points)
+    environment = {**good.inputs.environment, "lock_sha256": lock.digest}
+    bundle = seal(
+        replace(good.inputs, lock=lock, environment=environment),
+        tmp_path / "bundle",
+        signer=good.signer,
+        now=NOW,
+    )
+    assert codes(good.verify(bundle)) == {"recompute.plan"}
+
+
+def test_lock_that_makes_no_plan_is_no_crash(good: GoodBundle, tmp_path: Path) -> None:
+    for points in ({}, {**good.inputs.lock.points, "repeats": "many"}):
+        lock = replace(good.inputs.lock, points=points)
+        environment = {**good.inputs.environment, "lock_sha256": lock.digest}
+        bundle = seal(
+            replace(good.inputs, lock=lock, environment=environment),
+            tmp_path / f"bundle-{len(points)}",
+            signer=good.signer,
+            now=NOW,
+        )
+        assert codes(good.verify(bundle)) == {"recompute.impossible"}
+
+
+def test_manifest_signed_without_a_required_file_is_found(good: GoodBundle, bundle: Path) -> None:
+    (bundle / "telemetry.parquet").unlink()
+    good.sign_again(bundle)
+    assert codes(good.verify(bundle)) == {"manifest.incomplete"}

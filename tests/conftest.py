@@ -1,0 +1,124 @@
+"""Fixtures that several kinds of test share: real services, and a real llama.cpp server."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import docker
+import pytest
+
+from specseal.engines import LaunchRequest, engine
+from specseal.errors import MachineLacks
+from specseal.images import build_environments
+from specseal.lock import Draft, Store, materialise, pin_inputs
+from specseal.runtimes import connect
+from specseal.settings import Settings, load_settings
+from specseal.spec import load_spec
+
+REPOSITORY = Path(__file__).parents[1]
+QUICKSTART = REPOSITORY / "specs" / "quickstart.yaml"
+
+
+def lacking(what: str) -> None:
+    """Skip a test for want of a service, or fail it where every service is required."""
+    if os.environ.get("SPECSEAL_REQUIRE_SERVICES"):
+        pytest.fail(f"required here, and missing: {what}")
+    pytest.skip(what)
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Settings with this machine's cache, and keys, runs and trust of the tests' own."""
+    folder = tmp_path_factory.mktemp("site")
+    found = load_settings(os.environ, folder)
+    return replace(
+        found,
+        config_dir=folder / "config",
+        runs_dir=folder / "runs",
+        signing_key=folder / "config" / "signing-key.pem",
+    )
+
+
+@pytest.fixture(scope="session")
+def docker_client(site: Settings) -> docker.DockerClient:
+    try:
+        return connect(site)
+    except MachineLacks as error:
+        lacking(error.message)
+        raise
+
+
+@pytest.fixture(scope="session")
+def quickstart_draft(site: Settings) -> Draft:
+    """The quickstart's inputs, resolved; its prompts are not encoded yet."""
+    spec = load_spec(QUICKSTART)
+    store = Store(site.cache_dir)
+    return pin_inputs(spec, spec_folder=QUICKSTART.parent, settings=site, store=store)
+
+
+@pytest.fixture(scope="session")
+def model_folder(site: Settings, quickstart_draft: Draft) -> Path:
+    return materialise(
+        quickstart_draft.model,
+        spec_folder=QUICKSTART.parent,
+        settings=site,
+        store=Store(site.cache_dir),
+        into=site.cache_dir / "models" / "tests",
+    )
+
+
+@pytest.fixture(scope="session")
+def llamacpp_server(
+    site: Settings, quickstart_draft: Draft, model_folder: Path
+) -> Callable[[int], AbstractContextManager[int]]:
+    """Start a real llama.cpp server with a draft length (0: autoregressive); yields its port."""
+    lock = quickstart_draft.lock
+    programs = build_environments(lock, settings=site, say=print)
+
+    @contextmanager
+    def started(draft_length: int) -> Iterator[int]:
+        launch = engine("llamacpp").launch(
+            LaunchRequest(
+                method="ngram" if draft_length else "none",
+                draft_length=draft_length,
+                drafter_args={},
+                max_concurrency=4,
+                context_length=lock.engine["context_length"],
+            )
+        )
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port: int = probe.getsockname()[1]
+        model = str(model_folder / lock.model["load"])
+        values = {"model": model, "port": str(port), "threads": "2"}
+        command = [*programs.engine, *(part.format(**values) for part in launch.args)]
+        with subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        ) as process:
+            try:
+                _wait_healthy(f"http://127.0.0.1:{port}/health", process)
+                yield port
+            finally:
+                process.terminate()
+
+    return started
+
+
+def _wait_healthy(url: str, process: subprocess.Popen[bytes]) -> None:
+    for _ in range(600):
+        assert process.poll() is None, "the server died while starting"
+        try:
+            with urllib.request.urlopen(url, timeout=5):
+                return
+        except (urllib.error.URLError, ConnectionError):
+            time.sleep(0.1)
+    raise AssertionError("the server did not get healthy")

@@ -1,0 +1,202 @@
+"""One suite over both runtimes, with the real engine and the real client."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from specseal.engines import LaunchRequest, engine
+from specseal.errors import RunFailed
+from specseal.lock import Draft
+from specseal.programs import Programs, make_ready
+from specseal.records import append_jsonl, read_records, read_snapshots, write_json_atomically
+from specseal.runtimes import JobRun, Progress, owner
+from specseal.settings import Settings
+
+pytestmark = pytest.mark.engine
+
+MakeJob = Callable[..., JobRun]
+
+
+@pytest.fixture(scope="module", params=["native", pytest.param("docker", marks=pytest.mark.docker)])
+def programs(
+    request: pytest.FixtureRequest, site: Settings, quickstart_draft: Draft
+) -> Iterator[Programs]:
+    if request.param == "docker":
+        request.getfixturevalue("docker_client")
+    ready = make_ready(request.param, quickstart_draft.lock, site, print)
+    yield ready
+    assert ready.runtime.clean() == 0, "a test left something behind"
+
+
+@pytest.fixture
+def make_job(tmp_path: Path, model_folder: Path, quickstart_draft: Draft) -> MakeJob:
+    """Make a job of some conversations of 40 tokens in, 16 out."""
+
+    def made(*, conversations: int = 2, deadline_s: int = 120, health: str = "/health") -> JobRun:
+        launch = engine("llamacpp").launch(
+            LaunchRequest(
+                method="ngram", draft_length=4, drafter_args={}, max_concurrency=2,
+                context_length=512,
+            )
+        )  # fmt: skip
+        folder = tmp_path / "job"
+        folder.mkdir(mode=0o755)
+        tmp_path.chmod(0o755)
+        (folder / "in").mkdir()
+        (folder / "out").mkdir()
+        names = [f"c{number}" for number in range(conversations)]
+        append_jsonl(
+            folder / "in" / "prompts.jsonl",
+            [
+                {"id": name, "category": "qa", "first": [1, *range(500, 519)] * 2, "between": []}
+                for name in names
+            ],
+        )
+        phases = [{"name": "c2", "measured": True, "concurrency": 2, "conversations": names}]
+        sampling = {"temperature": 0, "top_p": 1.0, "top_k": 0, "seed": 0, "stop": []}
+        job = {
+            "schema": "specseal/job/1",
+            "task": "measure",
+            "server": {"health_path": health, "deadline_s": deadline_s},
+            "dialect": launch.dialect,
+            "counts": launch.counts,
+            "readback": launch.readback,
+            "sampling": {**sampling, "ignore_eos": True, "max_tokens": 16},
+            "stop_ids": [2],
+            "request_timeout_s": 60,
+            "phases": phases,
+        }
+        write_json_atomically(folder / "in" / "job.json", job)
+        load = quickstart_draft.lock.model["load"]
+        return JobRun(launch=launch, model=model_folder, model_file=load, folder=folder, name="j")
+
+    return made
+
+
+def quiet(progress: Progress) -> None:
+    pass
+
+
+def pids(runtime: str) -> dict[str, int]:
+    """Return the host's process ids of the engine and the client of the job that is running."""
+    found: dict[str, int] = {}
+    for process in psutil.process_iter(["cmdline"]):
+        line = " ".join(process.info["cmdline"] or [])
+        if "serve.py --model" in line:
+            found["engine"] = process.pid
+        elif "specseal.client --in" in line:
+            found["client"] = process.pid
+    return found
+
+
+def test_a_job_leaves_records_counts_telemetry_logs_and_a_status(
+    programs: Programs, make_job: MakeJob
+) -> None:
+    job = make_job(conversations=3)
+    status = programs.runtime.run(job, quiet)
+    out = job.folder / "out"
+    assert status.outcome == "done"
+    assert [phase.requests for phase in status.phases] == [3]
+    records = read_records(out / "records.jsonl")
+    assert [record.output_tokens for record in records] == [16, 16, 16]
+    before, after = read_snapshots(out / "counts.jsonl")
+    assert after.output_tokens is not None
+    assert before.output_tokens is not None
+    assert after.output_tokens - before.output_tokens == 48
+    found = json.loads((out / "environment.json").read_bytes())
+    assert found["runtime"] == programs.runtime.name
+    assert found["isolation"] == programs.runtime.isolation
+    assert "listening on" in (out / "engine.log").read_text()
+    telemetry = [json.loads(line) for line in (out / "telemetry.jsonl").read_text().splitlines()]
+    assert telemetry
+    assert all(row["engine_memory_bytes"] > 0 for row in telemetry[1:])
+
+
+def test_an_engine_that_cannot_start_is_reported_with_the_end_of_its_log(
+    programs: Programs, make_job: MakeJob
+) -> None:
+    job = replace(make_job(), model_file="no-such-model.gguf")
+    with pytest.raises(RunFailed, match="the engine died with exit code") as caught:
+        programs.runtime.run(job, quiet)
+    assert "no-such-model.gguf" in caught.value.message
+    assert not (job.folder / "out" / "status.json").exists()
+
+
+def test_an_engine_that_never_gets_healthy_is_given_up_on(
+    programs: Programs, make_job: MakeJob
+) -> None:
+    job = make_job(deadline_s=3, health="/no-such-path")
+    with pytest.raises(RunFailed, match="healthy"):
+        programs.runtime.run(job, quiet)
+    assert not (job.folder / "out" / "status.json").exists()
+
+
+@pytest.mark.parametrize("victim", ["engine", "client"])
+def test_a_part_killed_in_mid_run_is_reported_and_leaves_no_status(
+    victim: str, programs: Programs, make_job: MakeJob
+) -> None:
+    killed: list[int] = []
+
+    def kill(progress: Progress) -> None:
+        if not killed and progress.done > 0:
+            killed.append(pids(programs.runtime.name)[victim])
+            os.kill(killed[0], signal.SIGKILL)
+
+    job = make_job(conversations=400)
+    with pytest.raises(RunFailed) as caught:
+        programs.runtime.run(job, kill)
+    assert killed, "the job ended before it could be killed"
+    expected = "engine died" if victim == "engine" else "client ended with exit code"
+    assert expected in caught.value.message or "gone" in caught.value.message
+    assert not (job.folder / "out" / "status.json").exists()
+    assert not pids(programs.runtime.name)
+
+
+def test_an_interrupt_stops_both_parts(programs: Programs, make_job: MakeJob) -> None:
+    def interrupt(progress: Progress) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        programs.runtime.run(make_job(conversations=400), interrupt)
+    assert not pids(programs.runtime.name)
+
+
+def test_what_a_killed_run_left_is_removed_by_the_next(
+    programs: Programs, site: Settings, docker_or_none: Any
+) -> None:
+    dead = owner.this_owner().rsplit("|", 2)[0] + "|1|0.0"
+    if programs.runtime.name == "docker":
+        image = programs.facts["client"]["id"]
+        docker_or_none.containers.create(image, labels={owner.LABEL: dead})
+        alive = docker_or_none.containers.create(image, labels={owner.LABEL: owner.this_owner()})
+        assert programs.runtime.clean() == 1
+        alive.reload()
+        alive.remove()
+        return
+    sleep = [sys.executable, "-c", "import time; time.sleep(600)"]
+    with (
+        subprocess.Popen(sleep, env={owner.VARIABLE: dead}) as left,
+        subprocess.Popen(sleep, env={owner.VARIABLE: owner.this_owner()}) as alive_process,
+    ):
+        assert programs.runtime.clean() == 1
+        assert left.wait(10) == -signal.SIGKILL
+        assert alive_process.poll() is None
+        alive_process.kill()
+
+
+@pytest.fixture
+def docker_or_none(request: pytest.FixtureRequest, programs: Programs) -> Any:
+    if programs.runtime.name == "docker":
+        return request.getfixturevalue("docker_client")
+    return None

@@ -1,0 +1,105 @@
+"""Reading counters, and waiting for them to settle."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from specseal.client.counts import parse_prometheus, snapshot
+from specseal.client.errors import InputRefused, JobFailed
+from specseal.client.job import CountSource, Measure, read_job
+from specseal.client.server import connect
+from specseal.records import Snapshot
+from unit.client.fake_llamacpp import FakeLlamaCpp
+from unit.client.jobs import COUNTS, job, metrics, phase, prompt, write_folder
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> CountSource:
+    folder = write_folder(tmp_path, job(phase("a"), counts=COUNTS), prompts=[prompt("a", 1)])
+    task = read_job(folder).task
+    assert isinstance(task, Measure)
+    return task.counts
+
+
+def take(
+    source: CountSource, show: Callable[[int], str], *, deadline_s: float = 30
+) -> Snapshot | None:
+    async def ask() -> Snapshot | None:
+        async with (
+            FakeLlamaCpp(metrics=show).running() as fake,
+            connect(fake.port, request_timeout_s=30) as server,
+        ):
+            return await snapshot(server, source, phase="c1", moment="after", deadline_s=deadline_s)
+
+    return asyncio.run(ask())
+
+
+def test_counters_are_named_as_the_job_says(source: CountSource) -> None:
+    reading = parse_prometheus(metrics(drafts=7, draft_tokens=28, accepted=5), source)
+    assert reading.counters["drafts"] == 7
+    assert reading.counters["draft_tokens"] == 28
+    assert reading.idle
+
+
+def test_counter_not_shown_or_not_named_is_none(source: CountSource) -> None:
+    reading = parse_prometheus(metrics(), source)
+    assert reading.counters["output_tokens"] is None
+    assert reading.counters["accepted_tokens"] is None
+
+
+def test_position_without_a_sample_counts_zero(source: CountSource) -> None:
+    assert parse_prometheus(metrics(accepted=5), source).accepted_per_position == (5, 0, 1)
+
+
+def test_positions_not_shown_yet_are_empty(source: CountSource) -> None:
+    assert parse_prometheus("requests 0\n", source).accepted_per_position == ()
+
+
+def test_label_sets_of_one_counter_are_added_up(source: CountSource) -> None:
+    text = (
+        "# TYPE drafts_total counter\n"
+        'drafts_total{engine="0"} 3\ndrafts_total{engine="1"} 1e+06\nrequests 0\n'
+    )
+    assert parse_prometheus(text, source).counters["drafts"] == 1_000_003
+
+
+@pytest.mark.parametrize("text", ["requests 1\n", "drafts_total 3\n"], ids=["busy", "not told"])
+def test_engine_that_does_not_say_it_is_idle_is_not(source: CountSource, text: str) -> None:
+    assert not parse_prometheus(text, source).idle
+
+
+def test_snapshot_waits_until_two_reads_agree(source: CountSource) -> None:
+    taken = take(source, lambda read: metrics(drafts=min(read, 3)))
+    assert taken is not None
+    assert (taken.drafts, taken.settled) == (3, True)
+    assert (taken.phase, taken.moment) == ("c1", "after")
+
+
+def test_snapshot_waits_until_nothing_is_in_flight(source: CountSource) -> None:
+    taken = take(source, lambda read: metrics(drafts=4, requests=int(read < 3)))
+    assert taken is not None
+    assert taken.settled
+
+
+def test_counters_that_never_rest_are_marked_unsettled(source: CountSource) -> None:
+    taken = take(source, lambda read: metrics(drafts=read), deadline_s=0.3)
+    assert taken is not None
+    assert not taken.settled
+
+
+def test_text_that_is_no_metrics_fails_the_job(source: CountSource) -> None:
+    with pytest.raises(JobFailed, match="counters can't be read"):
+        take(source, lambda read: "<html>\n")
+
+
+def test_no_source_gives_no_snapshot() -> None:
+    assert take(CountSource(source="none", names={}), lambda read: "") is None
+
+
+def test_unknown_source_is_refused() -> None:
+    with pytest.raises(InputRefused, match="'guess' is none of prometheus, none"):
+        take(CountSource(source="guess", names={}), lambda read: "")

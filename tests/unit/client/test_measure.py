@@ -1,0 +1,258 @@
+"""Whole measuring jobs against a fake server: load, records, counters, and how they end."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from specseal.records import JobStatus, Record, read_records, read_snapshots, read_status
+from unit.client.fake_llamacpp import (
+    EOS,
+    Cut,
+    Die,
+    FakeLlamaCpp,
+    Hang,
+    Script,
+    answer,
+    final,
+    refuse,
+    sse,
+    token,
+)
+from unit.client.jobs import COUNTS, job, metrics, phase, prompt
+
+RunJob = Callable[..., JobStatus]
+NAMES = [f"p{number}" for number in range(8)]
+PROMPTS = [prompt(name, 100 + number) for number, name in enumerate(NAMES)]
+
+
+def failing(script: Script, *, on: int) -> Script:
+    """Answer as usual, but by `script` where the prompt starts with the id `on`."""
+
+    def play(ids: list[int]) -> Iterator[bytes]:
+        return script(ids) if ids[0] == on else answer(ids, [50, EOS], stop_type="eos")
+
+    return play
+
+
+def cut(ids: list[int]) -> Iterator[bytes]:
+    yield sse(token(50, 1))
+    raise Cut
+
+
+def die(ids: list[int]) -> Iterator[bytes]:
+    yield sse(token(50, 1))
+    raise Die
+
+
+def hang(ids: list[int]) -> Iterator[bytes]:
+    yield sse(token(50, 1))
+    raise Hang
+
+
+def end_early(ids: list[int]) -> Iterator[bytes]:
+    yield sse(token(50, 1))
+
+
+def records_of(out: Path) -> tuple[Record, ...]:
+    return read_records(out / "records.jsonl")
+
+
+def test_records_are_complete(run: RunJob, out: Path) -> None:
+    fake = FakeLlamaCpp(script=lambda ids: answer(ids, [50, 51, 52], drafted=(4, 1)))
+    run(fake, job(phase("a")), prompts=[prompt("a", 7, 8)])
+    (record,) = records_of(out)
+    assert (record.phase, record.conversation, record.category, record.turn) == (
+        ("c1", "a", "coding", 0)
+    )
+    assert record.output_ids == (50, 51, 52)
+    assert record.chunk_tokens == (1, 1, 1)
+    assert record.submit_ns < record.chunk_ns[0] <= record.chunk_ns[2] <= record.end_ns
+    assert (record.input_tokens, record.output_tokens) == (2, 3)
+    assert record.input_sha256 == hashlib.sha256(b"[7,8]").hexdigest()
+    assert (record.finish, record.error) == ("length", None)
+    assert (record.draft_tokens, record.accepted_tokens, record.cached_tokens) == (4, 1, 0)
+
+
+def test_status_tells_phases_and_the_engine_without_its_template(run: RunJob, out: Path) -> None:
+    warmup = phase("a", name="warmup", measured=False)
+    returned = run(FakeLlamaCpp(), job(warmup, phase("a")), prompts=[prompt("a", 7)])
+    status = read_status(out / "status.json")
+    assert status == returned
+    assert (status.outcome, status.reason) == ("done", "")
+    assert [(each.phase, each.requests, each.failed) for each in status.phases] == [
+        ("warmup", 1, 0),
+        ("c1", 1, 0),
+    ]
+    (record,) = records_of(out)
+    assert (status.phases[1].start_ns, status.phases[1].end_ns) == (
+        (record.submit_ns, record.end_ns)
+    )
+    assert status.engine == {
+        "eos_token": "<eos>",
+        "build_info": "b1",
+        "chat_template_sha256": hashlib.sha256(b"the template").hexdigest(),
+    }
+
+
+def test_counters_are_read_before_and_after_measured_phases_only(run: RunJob, out: Path) -> None:
+    fake = FakeLlamaCpp()
+    fake.metrics = lambda read: metrics(drafts=len(fake.prompts))
+    warmup = phase("a", name="warmup", measured=False)
+    run(fake, job(warmup, phase("a"), counts=COUNTS), prompts=[prompt("a", 7)])
+    seen = [(each.phase, each.moment, each.drafts) for each in read_snapshots(out / "counts.jsonl")]
+    assert seen == [("c1", "before", 1), ("c1", "after", 2)]
+
+
+def test_one_worker_sends_conversations_in_order(run: RunJob, out: Path) -> None:
+    fake = FakeLlamaCpp()
+    run(fake, job(phase(*reversed(NAMES))), prompts=PROMPTS)
+    assert [ids[0] for ids in fake.prompts] == [107, 106, 105, 104, 103, 102, 101, 100]
+    assert [record.conversation for record in records_of(out)] == list(reversed(NAMES))
+
+
+@pytest.mark.parametrize("concurrency", [2, 3, 20])
+def test_closed_loop_fills_its_concurrency_and_never_exceeds_it(
+    run: RunJob, concurrency: int
+) -> None:
+    expected = min(concurrency, len(NAMES))
+    fake = FakeLlamaCpp(hold_until=expected)
+    run(fake, job(phase(*NAMES, concurrency=concurrency)), prompts=PROMPTS)
+    assert len(fake.prompts) == len(NAMES)
+    assert fake.most_in_flight == expected
+
+
+def test_conversation_goes_on_from_the_generated_ids_without_the_stop_id(
+    run: RunJob, out: Path
+) -> None:
+    fake = FakeLlamaCpp(script=lambda ids: answer(ids, [50, len(ids), EOS], stop_type="eos"))
+    run(fake, job(phase("a")), prompts=[prompt("a", 7, between=[[EOS, 8], [EOS, 9]])])
+    first, second = [7], [7, 50, 1, EOS, 8]
+    third = [*second, 50, 5, EOS, 9]
+    assert fake.prompts == [first, second, third]
+    records = records_of(out)
+    assert [record.turn for record in records] == [0, 1, 2]
+    assert [record.input_tokens for record in records] == [1, 5, 9]
+    assert records[1].input_sha256 == (
+        hashlib.sha256(json.dumps(second, separators=(",", ":")).encode()).hexdigest()
+    )
+
+
+def test_ids_held_back_by_the_engine_are_asked_of_its_tokenizer(run: RunJob, out: Path) -> None:
+    held_back = {**token(ord("你"), 2, "é你"), "tokens": [ord("你")]}
+    events = [sse(held_back), sse(token(52, 3)), sse(final(3, 1))]
+    fake = FakeLlamaCpp(script=lambda ids: iter(events))
+    run(fake, job(phase("a")), prompts=[prompt("a", 7)])
+    (record,) = records_of(out)
+    assert record.error is None
+    assert record.chunk_tokens == (2, 1)
+    assert record.output_ids == (ord("é"), ord("你"), 52)
+
+
+@pytest.mark.parametrize(
+    ("script", "message"),
+    [
+        (refuse, "HTTP 500: no slot"),
+        (cut, "connection cut"),
+        (end_early, "the stream ended before its final event"),
+        (hang, "no complete answer within 2 s"),
+    ],
+)
+def test_failed_request_becomes_a_record_and_the_job_goes_on(
+    run: RunJob, out: Path, script: Script, message: str
+) -> None:
+    fake = FakeLlamaCpp(script=failing(script, on=101))
+    status = run(fake, job(phase("p0", "p1", "p2"), request_timeout_s=2), prompts=PROMPTS)
+    assert status.outcome == "done"
+    assert status.phases[0].failed == 1
+    good, bad, also_good = records_of(out)
+    assert good.error is None
+    assert also_good.error is None
+    assert bad.finish == "error"
+    assert message in (bad.error or "")
+    assert len(fake.prompts) == 3, "nothing is sent twice"
+
+
+def test_failed_turn_ends_its_conversation(run: RunJob, out: Path) -> None:
+    fake = FakeLlamaCpp(script=failing(cut, on=7))
+    prompts = [prompt("a", 7, between=[[8]]), prompt("b", 9, between=[[8]])]
+    run(fake, job(phase("a", "b")), prompts=prompts)
+    assert [(each.conversation, each.turn, each.finish) for each in records_of(out)] == [
+        ("a", 0, "error"),
+        ("b", 0, "stop"),
+        ("b", 1, "stop"),
+    ]
+
+
+def test_phase_in_which_every_request_fails_fails_the_job(run: RunJob, out: Path) -> None:
+    later = phase("p0", name="later")
+    status = run(FakeLlamaCpp(script=refuse), job(phase("p0", "p1"), later), prompts=PROMPTS)
+    assert status.outcome == "failed"
+    assert status.reason == ("phase c1: all 2 requests failed; the first with: HTTP 500: no slot")
+    assert [each.phase for each in status.phases] == ["c1"]
+    assert len(records_of(out)) == 2
+
+
+def test_server_that_is_gone_ends_the_job_at_once(run: RunJob, out: Path) -> None:
+    fake = FakeLlamaCpp(script=failing(die, on=101))
+    status = run(fake, job(phase(*NAMES)), prompts=PROMPTS)
+    assert status.outcome == "failed"
+    assert status.reason.startswith("phase c1: the server is gone: no connection")
+    assert [each.conversation for each in records_of(out)] == ["p0", "p1", "p2"]
+
+
+def test_counters_that_can_not_be_read_after_a_phase_fail_the_job(run: RunJob) -> None:
+    fake = FakeLlamaCpp(metrics=lambda read: metrics() if read < 2 else "<html>\n")
+    status = run(fake, job(phase("p0"), counts=COUNTS), prompts=PROMPTS)
+    assert status.outcome == "failed"
+    assert "counters can't be read" in status.reason
+    assert [(each.phase, each.failed) for each in status.phases] == [("c1", 0)]
+
+
+def test_server_that_hangs_is_given_up(run: RunJob, out: Path) -> None:
+    fake = FakeLlamaCpp(script=hang)
+    limits = {"request_timeout_s": 0.2}
+    status = run(fake, job(phase(*NAMES, concurrency=2), **limits), prompts=PROMPTS)
+    assert status.outcome == "failed"
+    assert status.reason.startswith("phase c2: the server hangs: 2 requests in a row got no")
+    assert len(fake.prompts) < len(NAMES)
+
+
+def test_server_never_healthy_fails_with_what_it_last_said(run: RunJob, out: Path) -> None:
+    server = {"health_path": "/health", "deadline_s": 0.3}
+    fake = FakeLlamaCpp(unhealthy_polls=1_000_000)
+    status = run(fake, job(phase("p0"), server=server), prompts=PROMPTS)
+    assert status.outcome == "failed"
+    assert "not healthy within 0.3 s" in status.reason
+    assert "HTTP 503" in status.reason
+    assert not (out / "records.jsonl").exists()
+
+
+def test_server_healthy_after_a_while_is_waited_for(run: RunJob) -> None:
+    status = run(FakeLlamaCpp(unhealthy_polls=2), job(phase("p0")), prompts=PROMPTS)
+    assert status.outcome == "done"
+
+
+def test_progress_ends_with_all_that_was_done(run: RunJob, out: Path) -> None:
+    fake = FakeLlamaCpp(script=lambda ids: answer(ids, [50, 51], drafted=(4, 1)))
+    run(fake, job(phase("a", "b")), prompts=[prompt("a", 7, between=[[8]]), prompt("b", 9)])
+    progress = json.loads((out / "progress.json").read_text())
+    assert progress.pop("elapsed_s") > 0
+    assert progress == {
+        "phase": "c1",
+        "done": 3,
+        "total": 3,
+        "output_tokens": 6,
+        "draft_tokens": 12,
+        "accepted_tokens": 3,
+    }
+
+
+def test_failed_request_is_done_without_tokens_in_the_progress(run: RunJob, out: Path) -> None:
+    run(FakeLlamaCpp(script=failing(cut, on=100)), job(phase("p0", "p1")), prompts=PROMPTS)
+    progress = json.loads((out / "progress.json").read_text())
+    assert (progress["done"], progress["output_tokens"]) == (2, 2)

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from specseal.errors import RunFailed
+from specseal.runfolder import BUNDLE, alone, begin, unfinished
+from specseal.spec.locked import Lock
+
+
+@pytest.fixture
+def lock() -> Lock:
+    empty: dict[str, Any] = {}
+    return Lock(
+        spec=empty, engine=empty, client=empty, model=empty, drafter=empty, dataset=empty,
+        prompts=empty, sampling=empty, hardware=empty, points={"seed": 1},
+    )  # fmt: skip
+
+
+def test_a_run_without_a_bundle_is_gone_on_with(tmp_path: Path, lock: Lock) -> None:
+    run = begin(tmp_path, lock, "native")
+    assert unfinished(tmp_path, lock, "native") == run
+
+
+def test_a_run_with_a_bundle_is_finished(tmp_path: Path, lock: Lock) -> None:
+    (begin(tmp_path, lock, "native").path / BUNDLE).mkdir()
+    assert unfinished(tmp_path, lock, "native") is None
+
+
+def test_a_run_of_another_lock_or_runtime_is_not_gone_on_with(tmp_path: Path, lock: Lock) -> None:
+    begin(tmp_path, lock, "native")
+    assert unfinished(tmp_path, lock, "docker") is None
+    lock.points["seed"] = 2
+    assert unfinished(tmp_path, lock, "native") is None
+
+
+def test_a_second_run_at_the_same_time_is_refused(tmp_path: Path) -> None:
+    with (
+        alone(tmp_path / "quickstart"),
+        pytest.raises(RunFailed, match="another specseal run of quickstart"),
+        alone(tmp_path / "quickstart"),
+    ):
+        pass
+
+
+def test_a_killed_run_holds_nothing(tmp_path: Path) -> None:
+    code = (
+        "import os, pathlib, signal\n"
+        "from specseal.runfolder import alone\n"
+        f"with alone(pathlib.Path({str(tmp_path)!r})):\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=False)
+    with alone(tmp_path):
+        pass
