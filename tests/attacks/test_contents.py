@@ -124,7 +124,7 @@ def test_request_made_faster_is_found(good: GoodBundle, bundle: Path) -> None:
         return replace(record, submit_ns=record.submit_ns + 10_000_000)
 
     report = verify_run(good, bundle, alter_records(good.inputs.run, faster))
-    assert codes(report) == {"recompute.metrics"}
+    assert codes(report) == {"recompute.metrics", "recompute.more"}
 
 
 def drop_first_request(run: RunData) -> RunData:
@@ -231,32 +231,50 @@ def test_environment_of_other_jobs_is_found(good: GoodBundle, bundle: Path) -> N
     assert codes(verify_edited(good, bundle, "environment.json", change)) == {"recompute.jobs"}
 
 
-def test_lock_altered_together_with_all_that_names_it_fails_on_the_records(
+def seal_lock(good: GoodBundle, target: Path, section: str, **changes: object) -> Path:
+    """Seal under an altered lock, with everything that names the lock altered alike."""
+    lock = replace(good.inputs.lock, **{section: {**getattr(good.inputs.lock, section), **changes}})
+    environment = {
+        **good.inputs.environment,
+        "lock_sha256": lock.digest,
+        "recipe": lock.recipe,
+    }
+    inputs = replace(good.inputs, lock=lock, environment=environment)
+    return seal(inputs, target, signer=good.signer, now=NOW)
+
+
+@pytest.mark.parametrize(
+    ("section", "changes"),
+    [
+        ("points", {"concurrency": [1, 2, 4]}),
+        ("points", {"repeats": 10**9}),
+        ("points", {"draft_length": 10**9}),
+        ("points", {"repeats": "many"}),
+        ("sampling", {"temperature": 1}),
+        ("drafter", {"method": "eagle3"}),
+    ],
+)
+def test_lock_that_asks_for_other_than_the_spec_is_found(
+    good: GoodBundle, tmp_path: Path, section: str, changes: dict[str, object]
+) -> None:
+    bundle = seal_lock(good, tmp_path / "bundle", section, **changes)
+    assert codes(good.verify(bundle)) == {"schemas.disagree"}
+
+
+def test_lock_with_other_prompts_than_the_records_is_found(
     good: GoodBundle, tmp_path: Path
 ) -> None:
-    points = {**good.inputs.lock.points, "concurrency": [1, 2, 4]}
-    lock = replace(good.inputs.lock, points=points)
-    environment = {**good.inputs.environment, "lock_sha256": lock.digest}
-    bundle = seal(
-        replace(good.inputs, lock=lock, environment=environment),
-        tmp_path / "bundle",
-        signer=good.signer,
-        now=NOW,
-    )
+    fewer = good.inputs.lock.prompts["conversations"][1:]
+    bundle = seal_lock(good, tmp_path / "bundle", "prompts", conversations=fewer)
     assert codes(good.verify(bundle)) == {"recompute.plan"}
 
 
-def test_lock_that_makes_no_plan_is_no_crash(good: GoodBundle, tmp_path: Path) -> None:
-    for points in ({}, {**good.inputs.lock.points, "repeats": "many"}):
-        lock = replace(good.inputs.lock, points=points)
-        environment = {**good.inputs.environment, "lock_sha256": lock.digest}
-        bundle = seal(
-            replace(good.inputs, lock=lock, environment=environment),
-            tmp_path / f"bundle-{len(points)}",
-            signer=good.signer,
-            now=NOW,
-        )
-        assert codes(good.verify(bundle)) == {"recompute.impossible"}
+@pytest.mark.parametrize("conversations", [3, [], [{}], {"id": 1}])
+def test_lock_that_makes_no_plan_is_no_crash(
+    good: GoodBundle, tmp_path: Path, conversations: object
+) -> None:
+    bundle = seal_lock(good, tmp_path / "bundle", "prompts", conversations=conversations)
+    assert codes(good.verify(bundle)) == {"recompute.impossible"}
 
 
 def test_manifest_signed_without_a_required_file_is_found(good: GoodBundle, bundle: Path) -> None:

@@ -91,6 +91,15 @@ def test_file_added_is_found(good: GoodBundle, bundle: Path, name: str, code: st
     assert code in codes(good.verify(bundle))
 
 
+def test_file_name_that_would_command_the_terminal_is_shown_escaped(
+    good: GoodBundle, bundle: Path
+) -> None:
+    (bundle / "\x1b[2J").write_bytes(b"")
+    text = good.verify(bundle).to_text()
+    assert "\x1b" not in text
+    assert "\\x1b[2J: the path has a character" in text
+
+
 @pytest.mark.parametrize("name", ["empty", "logs/empty", ".empty", "attestations/empty"])
 def test_empty_folder_is_found(good: GoodBundle, bundle: Path, name: str) -> None:
     (bundle / name).mkdir()
@@ -157,7 +166,14 @@ def test_more_files_than_any_bundle_has_are_not_all_read(
     good: GoodBundle, bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(layout, "MAX_FILES", 5)
-    assert "layout.count" in codes(good.verify(bundle))
+    assert "layout.bounds" in codes(good.verify(bundle))
+
+
+def test_folders_nested_without_end_are_not_followed(good: GoodBundle, bundle: Path) -> None:
+    deep = bundle.joinpath(*["d"] * 40)
+    deep.mkdir(parents=True)
+    (deep / "file").write_bytes(b"")
+    assert "layout.bounds" in codes(good.verify(bundle))
 
 
 def test_file_swapped_between_look_and_open_is_found(
@@ -181,15 +197,19 @@ def test_what_is_no_folder_is_a_wrong_input(good: GoodBundle, bundle: Path, name
         good.verify(bundle / name)
 
 
-def test_file_that_vanishes_during_the_walk_is_a_wrong_input(
+def test_file_that_became_a_link_between_look_and_open_is_found(
     good: GoodBundle, bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def vanish(path: str, flags: int, **options: int) -> int:
-        raise FileNotFoundError(2, "No such file or directory", path)
+    open_file = os.open
 
-    monkeypatch.setattr(layout, "open_entry", vanish)
-    with pytest.raises(InputError, match="can't be read"):
-        good.verify(bundle)
+    def swap_then_open(path: str, flags: int, **options: int) -> int:
+        if path == "counts.json":
+            (bundle / path).rename(bundle.parent / "elsewhere")
+            (bundle / path).symlink_to(bundle.parent / "elsewhere")
+        return open_file(path, flags, **options)
+
+    monkeypatch.setattr(os, "open", swap_then_open)
+    assert "read.unreadable" in codes(good.verify(bundle))
 
 
 def test_empty_folder_is_no_bundle(good: GoodBundle, tmp_path: Path) -> None:

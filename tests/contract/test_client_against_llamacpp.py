@@ -66,7 +66,7 @@ def run_client(folder: Path, port: int, job: dict[str, Any], **rows: list[dict[s
         "schema": "specseal/job/1",
         "server": {"health_path": "/health", "deadline_s": 120},
         "dialect": "llamacpp",
-        "readback": "/props",
+        "readback": {"props": "/props", "slots": "/slots"},
         "request_timeout_s": 120,
         **job,
     }

@@ -24,6 +24,7 @@ PROVENANCE_ATTESTATION = f"{ATTESTATIONS}/provenance.sigstore.json"
 KEYS = f"{ATTESTATIONS}/keys"
 
 MAX_FILES = 10_000
+MAX_DEPTH = 16
 _MiB = 2**20
 MAX_FILE_BYTES = 4096 * _MiB
 MAX_PARSED_BYTES = {
@@ -78,10 +79,34 @@ class _Walk:
         self.contents: dict[str, bytes] = {}
         self.findings: list[Finding] = []
         self.seen = 0
+        self.stopped = False
 
     def complain(self, code: str, path: str, sentence: str) -> None:
-        shown = path.encode("utf-8", "backslashreplace").decode()
-        self.findings.append(Finding(code, f"{shown}: {sentence}"))
+        self.findings.append(Finding(code, f"{path}: {sentence}"))
+
+    def enter(self, prefix: str, folders: list[str], files: list[str], descriptor: int) -> None:
+        """Look at all entries of one folder but the folders in it, whose turn comes later."""
+        if prefix.count("/") >= MAX_DEPTH:
+            self.stop(prefix, f"folders are nested deeper than {MAX_DEPTH}")
+            return
+        if not folders and not files:
+            self.complain("layout.empty_folder", prefix, "is an empty folder")
+        for name in sorted([*folders, *files]):
+            path = name if prefix == "." else f"{prefix}/{name}"
+            if name in folders and not _is_link(name, descriptor):
+                if name.startswith("."):
+                    self.complain("layout.path", path, "the folder is hidden")
+                continue
+            self.seen += 1
+            if self.seen > MAX_FILES:
+                self.stop(prefix, f"there are more than {MAX_FILES:,} files")
+                return
+            self.visit(path, name, descriptor)
+
+    def stop(self, path: str, sentence: str) -> None:
+        """Give up on a folder that was made to be endless."""
+        self.stopped = True
+        self.complain("layout.bounds", path, f"{sentence}; the rest was not looked at")
 
     def visit(self, path: str, name: str, folder: int) -> None:
         """Look at one entry that is not a folder; read it where it is a regular file."""
@@ -97,7 +122,11 @@ class _Walk:
             self.complain("layout.extra", path, "no such attestation is known")
             return
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        descriptor = os.open(name, flags, dir_fd=folder)
+        try:
+            descriptor = os.open(name, flags, dir_fd=folder)
+        except OSError as error:
+            self.complain("read.unreadable", path, f"can't be read: {error.strerror}")
+            return
         with open(descriptor, "rb", buffering=0) as file:  # noqa: PTH123  (a descriptor, no path)
             opened = os.fstat(descriptor)
             if not os.path.samestat(before, opened):
@@ -136,25 +165,14 @@ def read_tree(root: Path) -> Tree:
     Raises:
         InputError: `root` is not a folder, or can't be read.
     """
+    if not root.is_dir():
+        raise InputError(f"{root}: a bundle is a folder, and there is none")
     walk = _Walk()
+    top = root.resolve()
     try:
-        for folder, folders, files, descriptor in os.fwalk(
-            root.resolve(strict=True), onerror=_fail
-        ):
-            prefix = os.path.relpath(folder, root.resolve())
-            entries = sorted([*folders, *files])
-            if not entries:
-                walk.complain("layout.empty_folder", prefix, "is an empty folder")
-            for name in entries:
-                path = name if prefix == "." else f"{prefix}/{name}"
-                if name in folders and not _is_link(name, descriptor):
-                    if name.startswith("."):
-                        walk.complain("layout.path", path, "the folder is hidden")
-                    continue
-                walk.seen += 1
-                walk.visit(path, name, descriptor)
-            if walk.seen > MAX_FILES:
-                walk.complain("layout.count", prefix, f"more than {MAX_FILES:,} files; stopped")
+        for folder, folders, files, descriptor in os.fwalk(top, onerror=_fail):
+            walk.enter(os.path.relpath(folder, top), folders, files, descriptor)
+            if walk.stopped:
                 break
     except OSError as error:
         raise InputError(f"{root}: can't be read: {error.strerror} ({error.filename})") from error

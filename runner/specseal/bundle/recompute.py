@@ -88,7 +88,7 @@ def read_contents(
     )
     _raise_any(
         Finding("schemas.disagree", f"{where} is {said}, but {other} gives {found}")
-        for where, said, other, found in pairs
+        for where, said, other, found in (*pairs, *_lock_against_spec(lock, spec))
         if said != found
     )
     return contents
@@ -151,6 +151,32 @@ def _read_spec_and_lock(files: Mapping[str, bytes]) -> tuple[Spec, Lock]:
         if name != "schema" and not isinstance(section, dict):
             raise broken("schemas.lock", f"lock.json: {name}: expected an object")
     return spec, lock
+
+
+def _lock_against_spec(lock: Lock, spec: Spec) -> list[tuple[str, Any, str, Any]]:
+    """Return (where, what the lock says, "spec.yaml", what the spec says) of what both hold."""
+    workload = spec.workload
+    asked: dict[str, dict[str, Any]] = {
+        "points": {
+            "concurrency": list(workload.load.concurrency),
+            "requests": workload.load.requests,
+            "repeats": workload.repeats,
+            "draft_length": spec.drafter.draft_length,
+            "baseline": spec.baseline,
+            "seed": workload.seed,
+        },
+        "sampling": {
+            "max_tokens": workload.sampling.max_tokens,
+            "temperature": workload.sampling.temperature,
+        },
+        "drafter": {"method": spec.drafter.method},
+    }
+    sections = lock.to_dict()
+    return [
+        (f"lock.json: {section}.{key}", sections[section].get(key), "spec.yaml", value)
+        for section, values in asked.items()
+        for key, value in values.items()
+    ]
 
 
 def _read_json(files: Mapping[str, bytes], name: str) -> dict[str, Any]:

@@ -38,6 +38,7 @@ def seal(inputs: SealInputs, target: Path, *, signer: Signer, now: datetime) -> 
 
     Raises:
         InputError: `target` is there already, or a value has no canonical JSON.
+        ValueError: a log's name is none that a bundle may hold.
         RunFailed: it can't be written (a full disk).
     """
     if target.exists():
@@ -53,11 +54,12 @@ def seal(inputs: SealInputs, target: Path, *, signer: Signer, now: datetime) -> 
         _sync(staging)
         staging.rename(target)
     except OSError as error:
-        shutil.rmtree(staging, ignore_errors=True)
         raise RunFailed(
             f"{target}: can't be sealed: {error.strerror}",
             mend="mend that and run again: finished jobs are kept",
         ) from error
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
     return target
 
 

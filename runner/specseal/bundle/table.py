@@ -17,6 +17,7 @@ from tabulate import tabulate
 
 from specseal.analysis import Metric, Result
 from specseal.analysis.validity import REASONS
+from specseal.bundle.findings import printable
 
 FORMATS = ("simple", "github", "latex", "csv")
 GROUPINGS = ("concurrency", "category")
@@ -92,11 +93,13 @@ def summarise(result: Result, environment: Mapping[str, Any], *, by: str) -> Sum
                 metric = figures.get((column.metric, *place, group))
                 cells.append(_cell(column, metric))
                 for reason in _unsaid(column, metric):
-                    notes[reason][column.header].append(f"{group}")
+                    notes[reason][column.header].append(printable(f"{group}"))
             drafting = f"{method} {draft_length}" if draft_length else f"{method}"
-            rows.append((drafting, f"{group}", *cells))
+            rows.append((printable(drafting), printable(f"{group}"), *cells))
     return Summary(
-        setting=f"runtime: {environment['runtime']} · isolation: {environment['isolation']}",
+        setting=printable(
+            f"runtime: {environment['runtime']} · isolation: {environment['isolation']}"
+        ),
         headers=("drafting", by, *(column.header for column in COLUMNS)),
         rows=tuple(rows),
         notes=tuple(_note(reason, places) for reason, places in notes.items()),

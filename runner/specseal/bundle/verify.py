@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from specseal.bundle.envelope import unwrap
-from specseal.bundle.findings import BundleBroken, Finding, broken
+from specseal.bundle.findings import BundleBroken, Finding, broken, printable
 from specseal.bundle.keys import PublicKey, parse_public_key
 from specseal.bundle.layout import PROVENANCE_ATTESTATION, RESULT_ATTESTATION, Tree, read_tree
 from specseal.bundle.manifest import MANIFEST, compare_digests, parse_manifest
@@ -201,7 +201,8 @@ class _Steps:
         if not findings:
             self.checks.append(Check(code, holds=True, message=sentence))
         for finding in list(findings)[:MAX_FINDINGS]:
-            self.checks.append(Check(finding.code, holds=False, message=finding.message))
+            message = printable(finding.message)
+            self.checks.append(Check(finding.code, holds=False, message=message))
         if len(findings) > MAX_FINDINGS:
             more = f"and {len(findings) - MAX_FINDINGS} more"
             self.checks.append(Check(f"{code}.more", holds=False, message=more))

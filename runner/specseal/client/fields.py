@@ -75,6 +75,11 @@ class Fields:
             raise InputRefused(f"{self.where}.{name}: {value!r} is none of {', '.join(choices)}")
         return value
 
+    def take_strings(self, name: str) -> dict[str, str]:
+        """Take an object whose values are all strings."""
+        inner = self.take_object(name)
+        return {key: inner.take(key, str) for key in list(inner._left)}
+
     def take_list(self, name: str, kind: type[T]) -> tuple[T, ...]:
         """Take a list whose items are all of this type."""
         return self._items(self.take(name, list), kind, f"{self.where}.{name}")

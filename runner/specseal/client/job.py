@@ -106,8 +106,8 @@ class Job:
     deadline_s: float
     """How long the server may take to get healthy."""
     dialect: str
-    readback: str | None
-    """Path whose JSON goes to `status.engine`, or None."""
+    readback: dict[str, str]
+    """Name → path whose JSON goes under that name into `status.engine`."""
     request_timeout_s: float
     task: Measure | Encode
 
@@ -128,7 +128,7 @@ def read_job(folder: Path) -> Job:
         health_path=server.take("health_path", str),
         deadline_s=_positive(server, "deadline_s"),
         dialect=fields.take("dialect", str),
-        readback=fields.take_or("readback", str, None),
+        readback=fields.take_strings("readback"),
         request_timeout_s=_positive(fields, "request_timeout_s"),
         task=read_task(fields, folder),
     )

@@ -49,14 +49,14 @@ async def run_job(job: Job, output: Output, *, port: int) -> JobStatus:
 
 
 async def _read_back(job: Job, server: Server) -> dict[str, Any]:
-    """Return what the engine says of itself, its chat template as a digest only."""
-    if job.readback is None:
-        return {}
-    try:
-        said = await server.get_json(job.readback)
-    except ServerError as error:
-        raise JobFailed(f"the engine can't be read back: {error}") from error
-    template = said.pop("chat_template", None)
-    if isinstance(template, str):
-        said["chat_template_sha256"] = hashlib.sha256(template.encode()).hexdigest()
+    """Return what the engine says of itself, a chat template as a digest only."""
+    said: dict[str, Any] = {}
+    for name, path in job.readback.items():
+        try:
+            said[name] = await server.get_any_json(path)
+        except ServerError as error:
+            raise JobFailed(f"the engine can't be read back: {error}") from error
+        template = said[name].pop("chat_template", None) if isinstance(said[name], dict) else None
+        if isinstance(template, str):
+            said[name]["chat_template_sha256"] = hashlib.sha256(template.encode()).hexdigest()
     return said

@@ -77,6 +77,10 @@ class Server:
         """Return the JSON object at `path`. Raises: ServerError."""
         return _json_object(await self.get_text(path), path)
 
+    async def get_any_json(self, path: str) -> Any:
+        """Return the JSON at `path`, whatever it is. Raises: ServerError."""
+        return _json(await self.get_text(path), path)
+
     async def get_text(self, path: str) -> str:
         """Return the text at `path`. Raises: ServerError."""
         return await self._fetch("GET", path)
@@ -136,11 +140,15 @@ def _to_json(body: dict[str, Any]) -> bytes:
     return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def _json_object(text: str, path: str) -> dict[str, Any]:
+def _json(text: str, path: str) -> Any:
     try:
-        value = json.loads(text)
+        return json.loads(text)
     except ValueError as error:
         raise ServerError(f"{path}: the answer is not JSON: {error}") from error
+
+
+def _json_object(text: str, path: str) -> dict[str, Any]:
+    value = _json(text, path)
     if not isinstance(value, dict):
         raise ServerError(f"{path}: the answer is not a JSON object")
     return value

@@ -9,7 +9,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from specseal.digests import Digest, sha256_bytes, sha256_file
+from specseal.digests import Digest, sha256_file, sha256_value
 from specseal.errors import LockError, MachineLacks
 from specseal.settings import Settings
 
@@ -48,11 +48,9 @@ def fill(requirements: Path, target: tuple[str, ...], *, settings: Settings) -> 
         MachineLacks: pip is missing, or no package registry answers.
         LockError: a wheel's bytes are not the ones pinned.
     """
-    text = (
-        requirements.read_bytes()
-        + repr((target, sys.version_info[:2] if not target else ())).encode()
-    )
-    folder = settings.cache_dir / "wheels" / sha256_bytes(text)[:24]
+    # Native wheels depend on the interpreter that installs them.
+    key = sha256_value([sha256_file(requirements), *(target or (sys.version,))])
+    folder = settings.cache_dir / "wheels" / key[:24]
     if not folder.is_dir():
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent) as partial:

@@ -56,7 +56,7 @@ def job(*phases: dict[str, Any], **changes: Any) -> dict[str, Any]:
         "server": {"health_path": "/health", "deadline_s": 30},
         "dialect": "llamacpp",
         "counts": {"source": "none"},
-        "readback": "/props",
+        "readback": {"props": "/props"},
         "sampling": {
             "temperature": 0,
             "top_p": 1,

@@ -24,7 +24,7 @@ def test_whole_measure_job_is_read(tmp_path: Path) -> None:
     assert read.task.counts.per_position == ("accepted_total", "position")
     assert read.task.stop_ids == {2}
     assert read.task.sampling.temperature == 0
-    assert (read.deadline_s, read.readback) == (30, "/props")
+    assert (read.deadline_s, read.readback) == (30, {"props": "/props"})
 
 
 def test_encode_job_needs_no_field_of_measure_and_ignores_them(tmp_path: Path) -> None:
@@ -35,9 +35,9 @@ def test_encode_job_needs_no_field_of_measure_and_ignores_them(tmp_path: Path) -
         assert task.dialogues[0].turns == ("one", "two")
 
 
-def test_readback_may_be_null(tmp_path: Path) -> None:
-    write_folder(tmp_path, job(phase("a"), readback=None), prompts=[prompt("a", 1)])
-    assert read_job(tmp_path).readback is None
+def test_readback_may_be_empty(tmp_path: Path) -> None:
+    write_folder(tmp_path, job(phase("a"), readback={}), prompts=[prompt("a", 1)])
+    assert read_job(tmp_path).readback == {}
 
 
 SAMPLING = job()["sampling"]

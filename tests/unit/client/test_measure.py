@@ -92,11 +92,12 @@ def test_status_tells_phases_and_the_engine_without_its_template(run: RunJob, ou
     assert (status.phases[1].start_ns, status.phases[1].end_ns) == (
         (record.submit_ns, record.end_ns)
     )
-    assert status.engine == {
+    said = {
         "eos_token": "<eos>",
         "build_info": "b1",
         "chat_template_sha256": hashlib.sha256(b"the template").hexdigest(),
     }
+    assert status.engine == {"props": said}
 
 
 def test_counters_are_read_before_and_after_measured_phases_only(run: RunJob, out: Path) -> None:

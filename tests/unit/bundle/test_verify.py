@@ -1,0 +1,68 @@
+from pathlib import Path
+
+import pytest
+
+from attacks.builder import GoodBundle, make_signer
+from specseal.bundle import open_bundle
+from specseal.errors import VerificationFailed
+
+
+def test_report_of_a_good_bundle_names_every_step(good: GoodBundle) -> None:
+    report = good.verify(good.path)
+    assert [check.code for check in report.checks] == [
+        "layout", "read", "manifest", "signature", "provenance", "schemas", "recompute", "trust",
+    ]  # fmt: skip
+    value = report.to_dict()
+    assert value["intact"] is True
+    assert value["trusted"] is True
+    assert value["signer"] == good.signer.public.digest
+    assert value["bundle"] in report.to_text()
+    assert "NO" not in report.to_text()
+
+
+def test_contents_are_those_that_were_sealed(good: GoodBundle) -> None:
+    contents = good.verify(good.path).demand(trust=True)
+    assert contents.run == good.inputs.run
+    assert contents.lock == good.inputs.lock
+    document = contents.to_document()
+    assert set(document) == {"bundle", "recipe", "metrics"}
+    assert document["recipe"] == good.inputs.lock.recipe
+    assert len(document["metrics"]) == len(contents.result.metrics)
+
+
+def test_untrusted_bundle_is_refused_with_the_way_to_trust_it(
+    good: GoodBundle, bundle: Path
+) -> None:
+    other = make_signer()
+    good.sign_again(bundle, signer=other)
+    report = good.verify(bundle)
+    assert report.demand(trust=False)
+    with pytest.raises(VerificationFailed, match="intact, but signed by a key") as caught:
+        report.demand(trust=True)
+    assert f"specseal keys trust {bundle}" in caught.value.mend
+    assert "--key" in caught.value.mend
+
+
+def test_broken_bundle_is_refused_with_the_first_reason(good: GoodBundle, bundle: Path) -> None:
+    (bundle / "LICENSE").write_bytes(b"mine")
+    report = good.verify(bundle)
+    with pytest.raises(VerificationFailed, match="not intact: LICENSE: altered"):
+        report.demand(trust=False)
+    assert "NO   manifest.altered: LICENSE: altered" in report.to_text()
+
+
+def test_steps_that_could_not_be_run_do_not_hold(good: GoodBundle, bundle: Path) -> None:
+    (bundle / "attestations" / "result.sigstore.json").unlink()
+    report = good.verify(bundle)
+    not_run = {check.code for check in report.checks if check.code.endswith(".not_run")}
+    assert not_run == {
+        "provenance.not_run", "schemas.not_run", "recompute.not_run", "trust.not_run",
+    }  # fmt: skip
+    assert not any(check.holds for check in report.checks if check.code in not_run)
+    assert report.signer is None
+
+
+def test_broken_bundle_is_not_opened(good: GoodBundle, bundle: Path) -> None:
+    (bundle / "extra").write_bytes(b"")
+    with pytest.raises(VerificationFailed, match="extra: added"):
+        open_bundle(bundle)
