@@ -18,7 +18,7 @@ from typing import Any, Protocol
 import specseal
 from specseal.analysis import RunData
 from specseal.bundle import (
-    Report,
+    Contents,
     SealInputs,
     create_trusted_key,
     load_signer,
@@ -27,7 +27,7 @@ from specseal.bundle import (
     verify,
 )
 from specseal.engines import CAPABILITIES
-from specseal.errors import RunFailed, VerificationFailed
+from specseal.errors import RunFailed
 from specseal.jobs import (
     JobFolder,
     job_environment,
@@ -83,7 +83,7 @@ class Done:
     """What a run came to."""
 
     bundle: Path
-    report: Report
+    contents: Contents
     clock: Clock
 
 
@@ -116,10 +116,8 @@ def run_spec(spec_path: Path, *, runtime: str, settings: Settings, watcher: Watc
         bundle = run.seal()
     with clock.stage("verifying"):
         report = verify(bundle, trusted=trusted_keys(settings), now=datetime.now(UTC))
-    if not (report.intact and report.trusted):
-        failed = "; ".join(check.message for check in report.checks if not check.holds)
-        raise VerificationFailed(f"{bundle}: was sealed and does not verify: {failed}")
-    return Done(bundle=bundle, report=report, clock=clock)
+    contents = report.demand(trust=True)
+    return Done(bundle=bundle, contents=contents, clock=clock)
 
 
 class _Run:

@@ -72,8 +72,10 @@ def choose_conversations(
     by_category: dict[str, list[str]] = defaultdict(list)
     for prompt in prompts:
         by_category[prompt["category"]].append(prompt["id"])
+    categories = sorted(by_category)
+    shuffled.shuffle(categories)
     queues = []
-    for category in sorted(by_category):
+    for category in categories:
         ids = sorted(by_category[category])
         shuffled.shuffle(ids)
         queues.append(ids)

@@ -101,7 +101,7 @@ def measure(
     out = run_client(folder, port, job, prompts=prompts)
     status = read_status(out / "status.json")
     assert status is not None
-    assert "build_info" in status.engine
+    assert "build_info" in status.engine["props"]
     before, after = read_snapshots(out / "counts.jsonl")
     assert before.settled
     assert after.settled

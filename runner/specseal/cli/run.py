@@ -7,7 +7,6 @@ from pathlib import Path
 import click
 
 from specseal.bench import run_spec
-from specseal.bundle import open_bundle
 from specseal.cli.context import JSON, RUNTIME, SPEC, print_json, settings, tell
 from specseal.cli.progress import watching
 from specseal.cli.show import as_document, as_table
@@ -24,7 +23,7 @@ def command(spec: Path, runtime: str, as_json: bool) -> None:
     """
     with watching() as watcher:
         done = run_spec(spec, runtime=runtime, settings=settings(), watcher=watcher)
-    bundle = open_bundle(done.bundle)
+    bundle = done.contents
     if as_json:
         print_json({"path": str(done.bundle), **as_document(bundle)})
         return

@@ -78,8 +78,10 @@ def _fetch(
     package: dict[str, Any], cache: Path, session: requests.Session, settings: Settings
 ) -> bytes:
     kept = cache / package["sha256"]
-    if kept.is_file() and sha256_bytes(data := kept.read_bytes()) == package["sha256"]:
-        return data
+    if kept.is_file():
+        known = kept.read_bytes()
+        if sha256_bytes(known) == package["sha256"]:
+            return known
     mirror = find_mirror(settings)
     url = f"{mirror}/{package['path']}"
     try:
@@ -95,17 +97,17 @@ def _fetch(
             mend="the package may have left this mirror: set debian_mirror in specseal.toml to "
             "a Debian archive of the list's date",
         )
-    if sha256_bytes(response.content) != package["sha256"]:
+    data = bytes(response.content)
+    if sha256_bytes(data) != package["sha256"]:
         raise LockError(
-            f"{url}: the bytes received have SHA-256 {sha256_bytes(response.content)}, "
+            f"{url}: the bytes received have SHA-256 {sha256_bytes(data)}, "
             f"the list says {package['sha256']}",
             mend="use another Debian mirror: this one sends something else",
         )
     partial = kept.with_suffix(".partial")
-    partial.write_bytes(response.content)
+    partial.write_bytes(data)
     partial.replace(kept)
-    content: bytes = response.content
-    return content
+    return data
 
 
 def assemble(packages: list[bytes]) -> bytes:

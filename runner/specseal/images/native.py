@@ -44,7 +44,7 @@ def build_environments(
     pinned = lock.engine["image"]
     if "repository" in pinned:
         raise MachineLacks(
-            f"the spec names the container image {lock.spec['image']}, which needs a container engine",
+            f"the spec names the image {lock.spec['image']}, which needs a container engine",
             mend="start a Docker Engine, or leave out engine.image to use the locked wheels",
         )
     engine, engine_wheels = _environment(pinned, settings, say)

@@ -17,9 +17,11 @@ from specseal.settings import Settings
 CONTAINER_TARGET = (
     "--python-version", "3.11", "--implementation", "cp", "--abi", "cp311", "--abi", "abi3",
     "--abi", "none",
-    *(f for n in (36, 35, 34, 31, 28, 27, 24, 17) for f in ("--platform", f"manylinux_2_{n}_x86_64")),
-    "--platform", "manylinux2014_x86_64", "--platform", "manylinux2010_x86_64",
-    "--platform", "manylinux1_x86_64",
+    *(word for name in (
+        "manylinux_2_36", "manylinux_2_35", "manylinux_2_34", "manylinux_2_31", "manylinux_2_28",
+        "manylinux_2_27", "manylinux_2_24", "manylinux_2_17", "manylinux2014", "manylinux2010",
+        "manylinux1",
+    ) for word in ("--platform", f"{name}_x86_64")),
 )  # fmt: skip
 NATIVE_TARGET: tuple[str, ...] = ()
 

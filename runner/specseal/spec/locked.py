@@ -20,13 +20,20 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from functools import cache
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import best_match
 
 from specseal.digests import Digest, canonical, sha256_bytes, sha256_value
 from specseal.errors import LockError
 
 SCHEMA = "specseal/lock/1"
+MEND = "make it again with `specseal lock SPEC`"
+MESSAGE_CHARACTERS = 300
 RECIPE_SECTIONS = (
     "engine", "client", "model", "drafter", "dataset", "prompts", "sampling",
 )  # fmt: skip
@@ -34,7 +41,7 @@ RECIPE_SECTIONS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lock:
-    """A whole lock. Sections are plain JSON objects whose keys this module's docstring explains."""
+    """A whole lock. Sections are plain JSON objects; `lock.v1.json` names their keys."""
 
     spec: dict[str, Any]
     engine: dict[str, Any]
@@ -80,7 +87,7 @@ def parse_lock(data: bytes, *, path: str) -> Lock:
     """Read a lock, strictly.
 
     Raises:
-        LockError: not JSON, duplicate keys, a missing or unknown field, another schema version.
+        LockError: not JSON, duplicate keys, or not of the shape of `lock.v1.json`.
     """
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -94,22 +101,22 @@ def parse_lock(data: bytes, *, path: str) -> Lock:
     def refuse(text: str) -> Any:
         raise LockError(f"{path}: {text} is not a number a lock may hold")
 
-    mend = "make it again with `specseal lock SPEC`"
     try:
         value = json.loads(data, object_pairs_hook=unique, parse_constant=refuse)
-    except ValueError as error:
-        raise LockError(f"{path}: not JSON: {error}", mend=mend) from error
-    if not isinstance(value, dict):
-        raise LockError(f"{path}: expected an object", mend=mend)
-    if value.get("schema") != SCHEMA:
-        raise LockError(
-            f"{path}: schema {value.get('schema')!r} is not {SCHEMA!r}, the one this version reads",
-            mend=mend,
-        )
-    try:
-        return Lock(**value)
-    except TypeError as error:
-        raise LockError(f"{path}: {error}", mend=mend) from error
+    except (ValueError, RecursionError) as error:
+        raise LockError(f"{path}: not JSON: {error}", mend=MEND) from error
+    wrong = best_match(_validator().iter_errors(value))
+    if wrong is not None:
+        where = wrong.json_path.removeprefix("$").removeprefix(".")
+        message = f"{where}: {wrong.message}" if where else wrong.message
+        raise LockError(f"{path}: {message[:MESSAGE_CHARACTERS]}", mend=MEND)
+    return Lock(**value)
+
+
+@cache
+def _validator() -> Draft202012Validator:
+    schema = (files("specseal.spec") / "lock.v1.json").read_text(encoding="utf-8")
+    return Draft202012Validator(json.loads(schema))
 
 
 def read_lock(path: Path) -> Lock:

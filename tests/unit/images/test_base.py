@@ -20,7 +20,9 @@ from specseal.images.base import assemble, fetch_packages, find_mirror, read_lis
 from specseal.settings import Settings, images_folder
 
 
-def package(files: dict[str, bytes], *, mtime: int = 5, links: dict[str, str] | None = None) -> bytes:
+def package(
+    files: dict[str, bytes], *, mtime: int = 5, links: dict[str, str] | None = None
+) -> bytes:
     data = io.BytesIO()
     with tarfile.open(fileobj=data, mode="w:xz") as archive:
         for name, content in files.items():
