@@ -63,6 +63,19 @@ class Record:
     cached_tokens: int | None
     """Prompt tokens served from a cache, where the engine tells."""
 
+    def flaw(self) -> str | None:
+        """Say in what the record contradicts itself, or return None."""
+        times = (self.submit_ns, *self.chunk_ns, self.end_ns)
+        if list(times) != sorted(times):
+            return "its times run backwards"
+        if len(self.chunk_ns) != len(self.chunk_tokens):
+            return f"{len(self.chunk_ns)} chunks arrived, {len(self.chunk_tokens)} have tokens"
+        if sum(self.chunk_tokens) != self.output_tokens:
+            return f"chunks hold {sum(self.chunk_tokens)} tokens, output is {self.output_tokens}"
+        if self.output_ids is not None and len(self.output_ids) != self.output_tokens:
+            return f"{len(self.output_ids)} output ids for {self.output_tokens} output tokens"
+        return None
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types."""
         return asdict(self)
@@ -198,9 +211,13 @@ def _rows(path: Path) -> Iterator[dict[str, Any]]:
 def read_records(path: Path) -> tuple[Record, ...]:
     """Read `records.jsonl` of a finished job. Raises: RecordsDamaged."""
     try:
-        return tuple(Record.from_dict(row) for row in _rows(path))
+        records = tuple(Record.from_dict(row) for row in _rows(path))
     except (TypeError, KeyError) as error:
         raise RecordsDamaged(f"{path}: {error}") from error
+    for number, record in enumerate(records, 1):
+        if flaw := record.flaw():
+            raise RecordsDamaged(f"{path}:{number}: {flaw}")
+    return records
 
 
 def read_snapshots(path: Path) -> tuple[Snapshot, ...]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
+import locks
 from specseal.analysis import JobData, PhaseData, RunData
 from specseal.bundle import Report, SealInputs, Signer, seal, verify
 from specseal.bundle.manifest import ATTESTATIONS, MANIFEST
@@ -37,11 +38,6 @@ workload:
   repeats: 1
   seed: 0
 """
-CONVERSATIONS = [
-    {"id": f"{category}-{number}", "category": category}
-    for category in ("coding", "math")
-    for number in range(3)
-]
 TOKENS = 5
 
 
@@ -51,25 +47,7 @@ def make_signer() -> Signer:
 
 def make_lock() -> Lock:
     spec = parse_spec(SPEC, path="spec.yaml")
-    return Lock(
-        spec={"name": spec.name, "sha256": spec.digest},
-        engine={"name": "llamacpp", "version": "2026.10.11549"},
-        client={"source": {"client/load.py": "1" * 64}},
-        model={"files": [{"path": "model.gguf", "bytes": 7, "sha256": "2" * 64}]},
-        drafter={"method": "ngram", "args": {}},
-        dataset={"rows": []},
-        prompts={"conversations": CONVERSATIONS},
-        sampling={"max_tokens": 8, "temperature": 0},
-        hardware={"accelerator": "cpu", "count": 1},
-        points={
-            "concurrency": [1, 2],
-            "requests": None,
-            "repeats": 1,
-            "draft_length": 2,
-            "baseline": "autoregressive",
-            "seed": 0,
-        },
-    )
+    return locks.make_lock(spec={"name": spec.name, "sha256": spec.digest})
 
 
 def make_run(lock: Lock) -> RunData:

@@ -193,7 +193,7 @@ def test_run_at_another_load_than_the_lock_is_found(good: GoodBundle, tmp_path: 
         ("lock.json", b'"1111', b'"4111', "schemas.disagree"),
         ("lock.json", b'"max_tokens":8', b'"max_tokens":9', "schemas.disagree"),
         ("lock.json", b"specseal/lock/1", b"specseal/lock/2", "schemas.lock"),
-        ("lock.json", b'"dataset":{"rows":[]}', b'"dataset":[]', "schemas.lock"),
+        ("lock.json", b'"restricted":false', b'"restricted":"no"', "schemas.lock"),
         ("lock.json", b'"schema"', b'"schema":"","schema"', "schemas.lock"),
         ("environment.json", b'"isolation":"none",', b"", "schemas.environment"),
         ("environment.json", b'"lock_sha256":"', b'"lock_sha256":"0', "schemas.environment"),
@@ -249,7 +249,6 @@ def seal_lock(good: GoodBundle, target: Path, section: str, **changes: object) -
         ("points", {"concurrency": [1, 2, 4]}),
         ("points", {"repeats": 10**9}),
         ("points", {"draft_length": 10**9}),
-        ("points", {"repeats": "many"}),
         ("sampling", {"temperature": 1}),
         ("drafter", {"method": "eagle3"}),
     ],
@@ -274,10 +273,30 @@ def test_lock_that_makes_no_plan_is_no_crash(
     good: GoodBundle, tmp_path: Path, conversations: object
 ) -> None:
     bundle = seal_lock(good, tmp_path / "bundle", "prompts", conversations=conversations)
-    assert codes(good.verify(bundle)) == {"recompute.impossible"}
+    assert codes(good.verify(bundle)) == {"schemas.lock"}
 
 
 def test_manifest_signed_without_a_required_file_is_found(good: GoodBundle, bundle: Path) -> None:
     (bundle / "telemetry.parquet").unlink()
     good.sign_again(bundle)
     assert codes(good.verify(bundle)) == {"manifest.incomplete"}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda record: replace(record, chunk_tokens=record.chunk_tokens[1:]),
+        lambda record: replace(record, output_tokens=10**18),
+        lambda record: replace(record, chunk_ns=(), chunk_tokens=()),
+        lambda record: replace(record, end_ns=record.submit_ns - 1),
+        lambda record: replace(record, output_ids=record.output_ids[1:]),
+        lambda record: replace(record, turn=1),
+    ],
+    ids=["chunk", "tokens", "no chunks", "times", "ids", "turn"],
+)
+def test_records_that_make_no_sense_are_a_no_and_no_crash(
+    good: GoodBundle, bundle: Path, change: Callable[[Record], Record]
+) -> None:
+    report = verify_run(good, bundle, alter_records(good.inputs.run, change))
+    assert codes(report) <= {"recompute.records", "recompute.more"}
+    assert not report.intact

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from locks import make_lock
 from specseal.plan import choose_conversations, make_plan
 from specseal.spec.locked import Lock
 
@@ -18,16 +19,8 @@ PROMPTS = [
 
 
 def lock(**points: Any) -> Lock:
-    every = {
-        "mode": "closed", "concurrency": [1, 4], "requests": None, "repeats": 2,
-        "draft_length": 4, "baseline": "autoregressive", "seed": 0,
-    }  # fmt: skip
-    empty: dict[str, Any] = {}
-    return Lock(
-        spec=empty, engine=empty, client=empty, model=empty, dataset=empty, sampling=empty,
-        hardware=empty, drafter={"method": "ngram", "args": {}},
-        prompts={"conversations": PROMPTS}, points={**every, **points},
-    )  # fmt: skip
+    every = {"concurrency": [1, 4], "repeats": 2, "draft_length": 4}
+    return make_lock(prompts={"conversations": PROMPTS}, points={**every, **points})
 
 
 def test_repeats_run_in_abba_order() -> None:

@@ -3,10 +3,10 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from locks import make_lock
 from specseal.errors import RunFailed
 from specseal.runfolder import BUNDLE, alone, begin, unfinished
 from specseal.spec.locked import Lock
@@ -14,11 +14,7 @@ from specseal.spec.locked import Lock
 
 @pytest.fixture
 def lock() -> Lock:
-    empty: dict[str, Any] = {}
-    return Lock(
-        spec=empty, engine=empty, client=empty, model=empty, drafter=empty, dataset=empty,
-        prompts=empty, sampling=empty, hardware=empty, points={"seed": 1},
-    )  # fmt: skip
+    return make_lock()
 
 
 def test_a_run_without_a_bundle_is_gone_on_with(tmp_path: Path, lock: Lock) -> None:
@@ -34,8 +30,7 @@ def test_a_run_with_a_bundle_is_finished(tmp_path: Path, lock: Lock) -> None:
 def test_a_run_of_another_lock_or_runtime_is_not_gone_on_with(tmp_path: Path, lock: Lock) -> None:
     begin(tmp_path, lock, "native")
     assert unfinished(tmp_path, lock, "docker") is None
-    lock.points["seed"] = 2
-    assert unfinished(tmp_path, lock, "native") is None
+    assert unfinished(tmp_path, make_lock(points={"seed": 2}), "native") is None
 
 
 def test_a_second_run_at_the_same_time_is_refused(tmp_path: Path) -> None:

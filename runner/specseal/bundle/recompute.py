@@ -20,6 +20,7 @@ from specseal.bundle.tables import RECORDS, TELEMETRY, decode_records, decode_te
 from specseal.digests import Digest, canonical, sha256_bytes
 from specseal.errors import SpecsealError
 from specseal.plan import Job, make_plan
+from specseal.records import Record
 from specseal.spec import Spec, parse_spec
 from specseal.spec.locked import Lock, parse_lock
 
@@ -101,7 +102,9 @@ def recompute(contents: Contents) -> None:
         BundleBroken: the records are not those of the lock's plan, or the result is not theirs.
     """
     try:
-        _raise_any([*_compare_sampling(contents), *_compare_jobs(contents)])
+        _raise_any(
+            [*_compare_sampling(contents), *_compare_jobs(contents), *_compare_records(contents)]
+        )
         again = analyse(contents.run)
     # What a hostile lock or hostile records can make these raise; all of it means: no.
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
@@ -142,14 +145,11 @@ def _read_spec_and_lock(files: Mapping[str, bytes]) -> tuple[Spec, Lock]:
         spec = parse_spec(files["spec.yaml"], path="spec.yaml")
     except SpecsealError as error:
         raise broken("schemas.spec", error.message) from error
-    value = parse_file(files["lock.json"], path="lock.json", code="schemas.lock")
+    parse_file(files["lock.json"], path="lock.json", code="schemas.lock")
     try:
         lock = parse_lock(files["lock.json"], path="lock.json")
     except SpecsealError as error:
         raise broken("schemas.lock", error.message) from error
-    for name, section in value.items():
-        if name != "schema" and not isinstance(section, dict):
-            raise broken("schemas.lock", f"lock.json: {name}: expected an object")
     return spec, lock
 
 
@@ -229,6 +229,32 @@ def _compare_jobs(contents: Contents) -> list[Finding]:
                     "not those that the lock's plan has",
                 )
             )
+    return findings
+
+
+def _compare_records(contents: Contents) -> list[Finding]:
+    """Hold each record against itself, and each conversation's turns against the lock's."""
+    turns = {row["id"]: row["turns"] for row in contents.lock.prompts["conversations"]}
+    findings = []
+    for job in contents.run.jobs:
+        for phase in job.phases:
+            where = f"{RECORDS}: job {job.key}, phase {phase.status.phase}"
+            taken: dict[str, list[Record]] = {}
+            for record in phase.records:
+                taken.setdefault(record.conversation, []).append(record)
+                if flaw := record.flaw():
+                    message = f"{where}, {record.conversation} turn {record.turn}: {flaw}"
+                    findings.append(Finding("recompute.records", message))
+            # Conversations that the lock does not have are `_compare_jobs`'s to find.
+            for name in taken.keys() & turns.keys():
+                records = taken[name]
+                # A conversation ends with its last turn, or with the turn that failed.
+                numbers = sorted(record.turn for record in records)
+                cut = any(record.error is not None for record in records)
+                whole = len(numbers) == turns[name] or cut
+                if numbers != list(range(len(numbers))) or not whole:
+                    message = f"{where}: {name} has turns {numbers}, the lock has {turns[name]}"
+                    findings.append(Finding("recompute.records", message))
     return findings
 
 

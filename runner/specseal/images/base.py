@@ -77,7 +77,7 @@ def fetch_packages(packages: list[dict[str, Any]], *, settings: Settings) -> lis
 def _fetch(
     package: dict[str, Any], cache: Path, session: requests.Session, settings: Settings
 ) -> bytes:
-    kept = cache / package["sha256"]
+    kept: Path = cache / package["sha256"]
     if kept.is_file():
         known = kept.read_bytes()
         if sha256_bytes(known) == package["sha256"]:

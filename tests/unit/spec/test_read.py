@@ -40,7 +40,7 @@ def test_quickstart_is_valid_and_fills_in_defaults(root):
     assert spec.engine == Engine(name="llamacpp", version="2026.10.11549", context_length=4096)
     assert spec.drafter == Drafter(method="ngram", draft_length=4)
     assert spec.workload.sampling == Sampling(temperature=0.0, max_tokens=64)
-    assert spec.workload.load == Load(concurrency=(1, 4), requests=11)
+    assert spec.workload.load == Load(concurrency=(1, 4), requests=6)
     assert spec.hardware.count == 1
 
 

@@ -1,0 +1,90 @@
+"""A small lock with every field that a real one has, for tests of what reads locks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from specseal.spec.locked import Lock
+
+CONVERSATIONS = [
+    {
+        "id": f"{category}-{number}",
+        "category": category,
+        "turns": 1,
+        "input_tokens": 7,
+        "sha256": "6" * 64,
+    }
+    for category in ("coding", "math")
+    for number in range(3)
+]
+
+
+def make_lock(**changes: dict[str, Any]) -> Lock:
+    """Return the lock, with keys of sections changed: `make_lock(points={"seed": 7})`."""
+    sections = _sections()
+    for section, values in changes.items():
+        sections[section] |= values
+    return Lock(**sections)
+
+
+def _sections() -> dict[str, dict[str, Any]]:
+    image = {
+        "folder": "client",
+        "requirements": "requirements.txt",
+        "tree_sha256": "3" * 64,
+        "base": {"name": "base", "sha256": "4" * 64},
+        "wheels": [{"name": "pip", "version": "1", "marker": None, "sha256": ["5" * 64]}],
+    }
+    return {
+        "spec": {"name": "tiny", "sha256": "0" * 64, "model": {}, "dataset": {}, "image": None},
+        "engine": {
+            "name": "llamacpp",
+            "version": "2026.10.11549",
+            "family": "cpu",
+            "context_length": 4096,
+            "prefix_cache": False,
+            "image": image,
+        },
+        "client": {"image": image, "source": {"client/load.py": "1" * 64}},
+        "model": {
+            "revision": None,
+            "archive": None,
+            "files": [{"path": "model.gguf", "bytes": 7, "sha256": "2" * 64}],
+            "load": "model.gguf",
+            "template_args": {},
+            "tokenizer": "the model's own",
+            "chat_template_sha256": "7" * 64,
+            "stop_ids": [2],
+        },
+        "drafter": {"method": "ngram", "args": {}},
+        "dataset": {
+            "revision": None,
+            "file_sha256": None,
+            "restricted": False,
+            "rows": [{"id": row["id"], "sha256": "8" * 64} for row in CONVERSATIONS],
+        },
+        "prompts": {
+            "sha256": "9" * 64,
+            "history_not_rewritten": False,
+            "conversations": CONVERSATIONS,
+        },
+        "sampling": {
+            "temperature": 0,
+            "top_p": 1,
+            "top_k": 0,
+            "seed": 0,
+            "stop": [],
+            "ignore_eos": False,
+            "max_tokens": 8,
+        },
+        "hardware": {"accelerator": "cpu", "count": 1},
+        "points": {
+            "mode": "closed",
+            "concurrency": [1, 2],
+            "requests": None,
+            "repeats": 1,
+            "draft_length": 2,
+            "baseline": "autoregressive",
+            "seed": 0,
+        },
+    }
