@@ -82,6 +82,8 @@ def _sections() -> dict[str, dict[str, Any]]:
             "mode": "closed",
             "concurrency": [1, 2],
             "requests": None,
+            "warmup": ["math-0"],
+            "conversations": [row["id"] for row in CONVERSATIONS],
             "repeats": 1,
             "draft_length": 2,
             "baseline": "autoregressive",

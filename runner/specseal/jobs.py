@@ -45,11 +45,15 @@ class JobFolder:
     path: Path
 
     def status(self) -> JobStatus | None:
-        """Return the status of a finished job, else None. Raises: RunFailed where it is damaged."""
+        """Return the status of a finished job, else None. Raises: RunFailed where it is damaged.
+
+        A client whose job failed leaves a status too, which says so: that job has not finished.
+        """
         try:
-            return read_status(self.path / "out" / "status.json")
+            status = read_status(self.path / "out" / "status.json")
         except RecordsDamaged as error:
             raise RunFailed(str(error)) from error
+        return status if status is not None and status.outcome == "done" else None
 
 
 def job_folder(job: Job, number: int, lock: Lock, programs: Programs, parent: Path) -> JobFolder:

@@ -88,22 +88,20 @@ def choose_conversations(
 
 
 def make_plan(lock: Lock) -> Plan:
-    """Return the plan of a lock."""
+    """Return the plan of a lock, which names the conversations and their order itself."""
     points = lock.points
-    prompts = lock.prompts["conversations"]
-    chosen = choose_conversations(prompts, count=points["requests"], seed=points["seed"])
     warmup = Phase(
-        name="warmup",
-        measured=False,
-        concurrency=1,
-        conversations=choose_conversations(
-            prompts, count=WARMUP_CONVERSATIONS, seed=points["seed"] + 1
-        ),
+        name="warmup", measured=False, concurrency=1, conversations=tuple(points["warmup"])
     )
     phases = (
         warmup,
         *(
-            Phase(name=f"c{level}", measured=True, concurrency=level, conversations=chosen)
+            Phase(
+                name=f"c{level}",
+                measured=True,
+                concurrency=level,
+                conversations=tuple(points["conversations"]),
+            )
             for level in points["concurrency"]
         ),
     )

@@ -197,7 +197,7 @@ def append_jsonl(path: Path, rows: list[dict[str, Any]]) -> None:
 
 
 def _rows(path: Path) -> Iterator[dict[str, Any]]:
-    with path.open(encoding="utf-8") as file:
+    with path.open("rb") as file:
         for number, line in enumerate(file, 1):
             try:
                 row = json.loads(line)
@@ -231,10 +231,10 @@ def read_snapshots(path: Path) -> tuple[Snapshot, ...]:
 def read_status(path: Path) -> JobStatus | None:
     """Read `status.json`, or return None where the job never finished. Raises: RecordsDamaged."""
     try:
-        text = path.read_text(encoding="utf-8")
+        data = path.read_bytes()
     except FileNotFoundError:
         return None
     try:
-        return JobStatus.from_dict(json.loads(text))
+        return JobStatus.from_dict(json.loads(data))
     except (ValueError, TypeError, KeyError) as error:
         raise RecordsDamaged(f"{path}: {error}") from error

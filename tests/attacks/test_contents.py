@@ -265,7 +265,7 @@ def test_lock_with_other_prompts_than_the_records_is_found(
 ) -> None:
     fewer = good.inputs.lock.prompts["conversations"][1:]
     bundle = seal_lock(good, tmp_path / "bundle", "prompts", conversations=fewer)
-    assert codes(good.verify(bundle)) == {"recompute.plan"}
+    assert codes(good.verify(bundle)) == {"recompute.records"}
 
 
 @pytest.mark.parametrize("conversations", [3, [], [{}], {"id": 1}])
@@ -291,8 +291,9 @@ def test_manifest_signed_without_a_required_file_is_found(good: GoodBundle, bund
         lambda record: replace(record, end_ns=record.submit_ns - 1),
         lambda record: replace(record, output_ids=record.output_ids[1:]),
         lambda record: replace(record, turn=1),
+        lambda record: replace(record, category="writing"),
     ],
-    ids=["chunk", "tokens", "no chunks", "times", "ids", "turn"],
+    ids=["chunk", "tokens", "no chunks", "times", "ids", "turn", "category"],
 )
 def test_records_that_make_no_sense_are_a_no_and_no_crash(
     good: GoodBundle, bundle: Path, change: Callable[[Record], Record]

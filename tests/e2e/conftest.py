@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 import pytest
 
+from specseal.records import Record, read_records, read_status
+from specseal.runtimes import owner
 from specseal.settings import Settings
 
 SPEC = """\
@@ -81,8 +83,19 @@ class Place:
 
     def finished_jobs(self) -> dict[str, int]:
         """Return {job folder: when it finished}."""
-        found = self.folder.glob("runs/tiny/*/jobs/*/out/status.json")
-        return {path.parts[-3]: path.stat().st_mtime_ns for path in found}
+        found = {}
+        for path in self.folder.glob("runs/tiny/*/jobs/*/out/status.json"):
+            status = read_status(path)
+            if status is not None and status.outcome == "done":
+                found[path.parts[-3]] = path.stat().st_mtime_ns
+        return found
+
+    def records(self, run: Path) -> dict[str, tuple[Record, ...]]:
+        """Return {job name, e.g. `r1-none`: its records} of one run."""
+        return {
+            path.parts[-3].partition("-")[2].rpartition("-")[0]: read_records(path)
+            for path in run.glob("jobs/*/out/records.jsonl")
+        }
 
     def wait_for_jobs(self, count: int, process: subprocess.Popen[str]) -> None:
         for _ in range(1200):
@@ -120,18 +133,29 @@ def runtime(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def engines_left() -> Callable[[], list[int]]:
-    """Return the process ids of engines and clients that are still running."""
+def engines_left(place: Place, request: pytest.FixtureRequest) -> Callable[[], list[str]]:
+    """Return the engines and clients of runs in this place that are still there."""
+    mine = str(place.folder)
 
-    def left() -> list[int]:
+    def processes() -> list[str]:
         found = []
-        for process in psutil.process_iter(["cmdline", "pid"]):
-            line = " ".join(process.info["cmdline"] or [])
-            if "serve.py --model" in line or "specseal.client --in" in line:
-                found.append(process.info["pid"])
+        for process in psutil.process_iter():
+            with suppress(psutil.Error):
+                variables = process.environ()
+                if owner.VARIABLE in variables and variables.get("HOME", "").startswith(mine):
+                    found.append(" ".join(process.cmdline()))
         return found
 
-    return left
+    def containers() -> list[str]:
+        docker = request.getfixturevalue("docker_client")
+        return [
+            container.name
+            for container in docker.containers.list(all=True, filters={"label": owner.LABEL})
+            if any(mount["Source"].startswith(mine) for mount in container.attrs["Mounts"])
+        ]
+
+    with_docker = "docker" in request.node.callspec.params.values()
+    return containers if with_docker else processes
 
 
 def stop(process: subprocess.Popen[str], number: signal.Signals) -> tuple[int, str]:
@@ -139,7 +163,3 @@ def stop(process: subprocess.Popen[str], number: signal.Signals) -> tuple[int, s
     process.send_signal(number)
     _, said = process.communicate(timeout=60)
     return process.returncode, said
-
-
-def copy_bundle(bundle: Path, target: Path) -> Path:
-    return Path(shutil.copytree(bundle, target))

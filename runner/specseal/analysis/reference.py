@@ -26,10 +26,12 @@ for none, and `valid`: true where it has a value and nothing that it needs is wr
 - Engines do not tell cut. Lengths are computed with the least that the counts allow (mostly 0),
   and are not valid (`cut_unknown`) if the most that they allow moves them by over 1%.
 - `_p50`, `_p90`, `_p99`: the least value that 50, 90, 99% of all values do not exceed.
-- Failed requests are left out of every statistic and make those of time not valid.
-- Intervals of what requests tell: bootstrap, 1,000 resamples of conversations within each repeat,
-  percentile method, at least 5 conversations. A percentile's resamples are read off at the rank
-  that the resampled share of values at or below it implies (Bahadur, 1966).
+- Failed requests are left out of every statistic; those of time, and the lengths that are over
+  all requests, are then not valid.
+- Intervals of what requests tell: bootstrap, 1,000 resamples of conversations (each with all its
+  turns, load levels and repeats), percentile method, at least 5 conversations. A percentile's
+  resamples are read off at the rank that the resampled share of values at or below it implies
+  (Bahadur, 1966); at least 5 conversations must have a value above it.
 - Intervals of what only whole phases tell (throughput, lengths and rates over drafts): value
   ± t · s ÷ √n over launches, at least 3.
 """

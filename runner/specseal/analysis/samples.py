@@ -10,7 +10,13 @@ import numpy as np
 
 from specseal.analysis.clusters import Clusters
 from specseal.analysis.columns import FloatArray, IntArray, NumberArray
-from specseal.analysis.intervals import Estimate, OverConversations, absent
+from specseal.analysis.intervals import (
+    LEAST_CONVERSATIONS,
+    TOO_FEW_CONVERSATIONS,
+    Estimate,
+    OverConversations,
+    absent,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -63,7 +69,9 @@ def _percentile(
 
     To sort each resample anew would cost 1,000 sorts of every gap. Instead the share of values
     not above the percentile is resampled, and each resample's percentile is read off the pooled
-    values at the rank that this share implies: the percentile's first-order expansion.
+    values at the rank that this share implies: the percentile's first-order expansion. Where
+    hardly a conversation has a value above the percentile there is no interval: p99 of 50 requests
+    is their largest, and resamples can't tell how much larger one could be.
 
     Source: R. R. Bahadur, A note on quantiles in large samples, Ann. Math. Stat. 37 (1966).
     """
@@ -77,11 +85,10 @@ def _percentile(
         first, last = (_rank(percent / 100 + share - drawn, n) for drawn in (high, low))
         return float(ordered[first]) * sample.unit, float(ordered[last]) * sample.unit
 
-    return Estimate(
-        value=float(value) * sample.unit,
-        n=n,
-        spread=OverConversations(numerator=not_above, denominator=counts, ends=ends),
-    )
+    spread: OverConversations | str = TOO_FEW_CONVERSATIONS
+    if np.count_nonzero(counts - not_above) >= LEAST_CONVERSATIONS:
+        spread = OverConversations(numerator=not_above, denominator=counts, ends=ends)
+    return Estimate(value=float(value) * sample.unit, n=n, spread=spread)
 
 
 def _rank(level: float, n: int) -> int:

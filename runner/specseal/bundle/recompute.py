@@ -233,8 +233,8 @@ def _compare_jobs(contents: Contents) -> list[Finding]:
 
 
 def _compare_records(contents: Contents) -> list[Finding]:
-    """Hold each record against itself, and each conversation's turns against the lock's."""
-    turns = {row["id"]: row["turns"] for row in contents.lock.prompts["conversations"]}
+    """Hold each record against itself, and each conversation against the lock's."""
+    locked = {row["id"]: row for row in contents.lock.prompts["conversations"]}
     findings = []
     for job in contents.run.jobs:
         for phase in job.phases:
@@ -245,17 +245,23 @@ def _compare_records(contents: Contents) -> list[Finding]:
                 if flaw := record.flaw():
                     message = f"{where}, {record.conversation} turn {record.turn}: {flaw}"
                     findings.append(Finding("recompute.records", message))
-            # Conversations that the lock does not have are `_compare_jobs`'s to find.
-            for name in taken.keys() & turns.keys():
-                records = taken[name]
-                # A conversation ends with its last turn, or with the turn that failed.
-                numbers = sorted(record.turn for record in records)
-                cut = any(record.error is not None for record in records)
-                whole = len(numbers) == turns[name] or cut
-                if numbers != list(range(len(numbers))) or not whole:
-                    message = f"{where}: {name} has turns {numbers}, the lock has {turns[name]}"
-                    findings.append(Finding("recompute.records", message))
+            for name, records in taken.items():
+                if wrong := _conversation_problem(records, locked.get(name)):
+                    findings.append(Finding("recompute.records", f"{where}: {name} {wrong}"))
     return findings
+
+
+def _conversation_problem(records: list[Record], locked: dict[str, Any] | None) -> str | None:
+    if locked is None:
+        return "is not among the lock's conversations"
+    if {record.category for record in records} != {locked["category"]}:
+        return f"is of another category than the lock's {locked['category']!r}"
+    numbers = sorted(record.turn for record in records)
+    # A conversation ends with its last turn, or with the turn that failed.
+    whole = len(numbers) == locked["turns"] or any(record.error for record in records)
+    if numbers != list(range(len(numbers))) or not whole:
+        return f"has turns {numbers}, the lock's has {locked['turns']}"
+    return None
 
 
 def _asked(job: JobData) -> dict[tuple[str, int], set[str]]:

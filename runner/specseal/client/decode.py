@@ -125,7 +125,7 @@ async def _encode_again(text: str, encode: EncodeText) -> TokenIds:
     try:
         return await encode(text)
     except ServerError:
-        return ()  # The ids stay uncertain; a server that is gone shows where it is next asked.
+        return ()  # The ids stay uncertain; `ServerText` remembers the failure.
 
 
 def next_input(

@@ -14,6 +14,10 @@ from specseal.client.sse import last_event
 from specseal.client.text import ServerText
 from specseal.client.wire import Dialect, Exchange, Final
 
+MOST_TIMEOUTS = 2
+"""A phase is given up at this many: its times are spoilt by the first, and each one costs minutes,
+so that a server of which a part hangs would hold the phase up for days."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
@@ -41,19 +45,19 @@ class ClosedLoop:
     """In the order in which they ended."""
     stopped: str = ""
     """Why the phase was given up, or empty."""
-    _timeouts_in_a_row: int = 0
+    _timeouts: int = 0
 
     async def run(self, phase: Phase) -> None:
         """Send all conversations of a phase, in order; return when the last one ended.
 
         A request that fails ends its conversation. The phase is given up where nobody listens any
-        more, or where as many requests as there are workers (two at least) time out in a row.
+        more, where `MOST_TIMEOUTS` requests have timed out, or where the server's tokenizer, which
+        a conversation needs to go on, does not answer.
         """
         waiting = iter([self.task.conversations[name] for name in phase.conversations])
-        patience = max(2, phase.concurrency)
         async with asyncio.TaskGroup() as workers:
             for _ in range(min(phase.concurrency, len(phase.conversations))):
-                workers.create_task(self._work(waiting, patience))
+                workers.create_task(self._work(waiting))
 
     async def decoded(self, turn: Turn) -> Decoded:
         """Return a turn's output, decoded now if it was not before."""
@@ -61,18 +65,18 @@ class ClosedLoop:
             turn.exchange, self.dialect, self.text.encode, input_tokens=len(turn.input_ids)
         )
 
-    async def _work(self, waiting: Iterator[Conversation], patience: int) -> None:
+    async def _work(self, waiting: Iterator[Conversation]) -> None:
         for conversation in waiting:
-            await self._converse(conversation, patience)
+            await self._converse(conversation)
             if self.stopped:
                 return
 
-    async def _converse(self, conversation: Conversation, patience: int) -> None:
+    async def _converse(self, conversation: Conversation) -> None:
         input_ids = conversation.first
         for number in range(len(conversation.between) + 1):
             call = self.dialect.complete(input_ids, self.task.sampling)
             exchange = await self.server.stream(call)
-            self._note(exchange, patience)
+            self._note(exchange)
             turn = Turn(
                 conversation=conversation, number=number, input_ids=input_ids, exchange=exchange
             )
@@ -81,6 +85,8 @@ class ClosedLoop:
                 return
             decoded = await self.decoded(turn)
             self.turns.append(replace(turn, decoded=decoded))
+            if self.text.failure is not None:
+                self.stopped = f"the server's tokenizer fails: {self.text.failure}"
             if decoded.error is not None or decoded.final is None or self.stopped:
                 return
             input_ids = next_input(
@@ -91,13 +97,13 @@ class ClosedLoop:
                 finish=decoded.final.finish,
             )
 
-    def _note(self, exchange: Exchange, patience: int) -> None:
+    def _note(self, exchange: Exchange) -> None:
         self.progress.add(self._peek(exchange))
-        self._timeouts_in_a_row = self._timeouts_in_a_row + 1 if exchange.timed_out else 0
+        self._timeouts += exchange.timed_out
         if exchange.refused:
             self.stopped = f"the server is gone: {exchange.error}"
-        elif self._timeouts_in_a_row >= patience:
-            self.stopped = f"the server hangs: {patience} requests in a row got {exchange.error}"
+        elif self._timeouts >= MOST_TIMEOUTS:
+            self.stopped = f"the server hangs: {self._timeouts} requests got {exchange.error}"
 
     def _peek(self, exchange: Exchange) -> Final | None:
         data = None if exchange.error else last_event(exchange.reads)

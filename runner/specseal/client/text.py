@@ -18,11 +18,21 @@ class ServerText:
         self._server = server
         self._calls = calls
         self._encoded: dict[str, TokenIds] = {}
+        self.failure: ServerError | None = None
+        """Why encoding failed; from then on it fails at once."""
 
     async def encode(self, text: str) -> TokenIds:
         """Return the ids of a text as it stands, no special token added. Raises: ServerError."""
-        if text not in self._encoded:
+        if text in self._encoded:
+            return self._encoded[text]
+        if self.failure is not None:
+            # A phase may have thousands of texts: to wait for a hung server at each takes hours.
+            raise self.failure
+        try:
             self._encoded[text] = await self._ask_for_ids(text, add_special=False)
+        except ServerError as failure:
+            self.failure = failure
+            raise
         return self._encoded[text]
 
     async def begin_ids(self) -> TokenIds:

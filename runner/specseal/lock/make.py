@@ -22,6 +22,7 @@ from specseal.lock.models import ModelPin, lock_model
 from specseal.lock.registry import parse_reference, resolve_image
 from specseal.lock.store import Store
 from specseal.lock.wheels import read_requirements
+from specseal.plan import WARMUP_CONVERSATIONS, choose_conversations
 from specseal.settings import Settings, images_folder
 from specseal.spec.locked import Lock
 from specseal.spec.model import Spec
@@ -90,6 +91,8 @@ def pin_inputs(spec: Spec, *, spec_folder: Path, settings: Settings, store: Stor
             "mode": load.mode,
             "concurrency": list(load.concurrency),
             "requests": load.requests,
+            "warmup": [],
+            "conversations": [],
             "repeats": spec.workload.repeats,
             "draft_length": spec.drafter.draft_length,
             "baseline": spec.baseline,
@@ -178,9 +181,20 @@ def with_prompts(draft: Draft, prompts: bytes, tokenizer: dict[str, Any]) -> Loc
             "history_not_rewritten": tokenizer["history_not_rewritten"],
             "conversations": conversations,
         },
+        points=_with_conversations(draft.lock.points, conversations),
     )
     _check_context(lock)
     return lock
+
+
+def _with_conversations(
+    points: dict[str, Any], conversations: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """Name the conversations of every phase, so that no later version chooses others."""
+    seed = points["seed"]
+    chosen = choose_conversations(conversations, count=points["requests"], seed=seed)
+    warmup = choose_conversations(conversations, count=WARMUP_CONVERSATIONS, seed=seed + 1)
+    return {**points, "warmup": list(warmup), "conversations": list(chosen)}
 
 
 def describe_prompts(prompts: bytes) -> list[dict[str, Any]]:

@@ -20,6 +20,7 @@ from specseal.records import JobStatus, RecordsDamaged, append_jsonl, read_statu
 from specseal.runtimes.telemetry import sample
 
 POLL_S = 0.1
+DYING_S = 3.0
 SAMPLE_S = 1.0
 LOG_TAIL_LINES = 20
 STATUS = "status.json"
@@ -106,19 +107,30 @@ def supervise(job: JobRun, engine: Part, client: Part, watch: Watch) -> None:
     telemetry: list[dict[str, Any]] = []
     seen, next_sample = 0, time.monotonic()
     try:
-        while client.exit_code() is None:
-            if (code := engine.exit_code()) is not None and client.exit_code() is None:
-                raise RunFailed(
-                    f"{job.name}: the engine died with exit code {code}; the end of its log:\n"
-                    + tail(engine.log())
-                )
+        while (client_code := client.exit_code()) is None:
+            _refuse_dead(job, engine)
             if time.monotonic() >= next_sample:
                 telemetry.append(sample({"engine": engine.pid(), "client": client.pid()}))
                 next_sample += SAMPLE_S
             seen = _pass_on(progress, seen, watch)
             time.sleep(POLL_S)
+        if client_code != 0:
+            # A client may see its engine die, and fail of it, before the engine's process has ended
+            # and given its memory back: the engine's death is then the cause to tell.
+            _refuse_dead(job, engine, within_s=DYING_S)
     finally:
         append_jsonl(out / "telemetry.jsonl", telemetry)
+
+
+def _refuse_dead(job: JobRun, engine: Part, *, within_s: float = 0.0) -> None:
+    deadline = time.monotonic() + within_s
+    while (code := engine.exit_code()) is None and time.monotonic() < deadline:
+        time.sleep(POLL_S)
+    if code is not None:
+        raise RunFailed(
+            f"{job.name}: the engine died with exit code {code}; the end of its log:\n"
+            + tail(engine.log())
+        )
 
 
 def _pass_on(path: Path, seen: int, watch: Watch) -> int:
@@ -137,9 +149,8 @@ def conclude(job: JobRun, *, engine_log: str, client_log: str, client_code: int)
     Raises:
         RunFailed: it left none, or says that it failed.
     """
-    path = job.folder / "out" / STATUS
     try:
-        status = read_status(path)
+        status = read_status(job.folder / "out" / STATUS)
     except RecordsDamaged as error:
         raise RunFailed(f"{job.name}: {error}") from error
     if status is None:
@@ -148,8 +159,6 @@ def conclude(job: JobRun, *, engine_log: str, client_log: str, client_code: int)
             f"its last words:\n{tail(client_log)}"
         )
     if status.outcome != "done":
-        # Set aside: a status file is what marks a job as finished.
-        path.rename(path.with_name("failed-status.json"))
         raise RunFailed(
             f"{job.name}: {status.reason}; the end of the engine's log:\n{tail(engine_log)}"
         )

@@ -13,7 +13,8 @@
     prompts   the rendered and encoded prompts: one digest for the file, one a conversation
     sampling  what every request sends
     hardware  what the spec asks of the machine                   (not part of the recipe)
-    points    load, repeats, draft length, baseline, seed         (not part of the recipe)
+    points    load, conversations of every phase, repeats, draft length, baseline, seed
+              (not part of the recipe)
 """
 
 from __future__ import annotations

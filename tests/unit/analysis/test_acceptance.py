@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from specseal.analysis import JobData, Result, analyse
-from unit.analysis.builders import job, metric, phase, record, run, snapshot
+from unit.analysis.builders import failed, job, metric, phase, record, run, snapshot
 
 
 def only(*records, **changes) -> Result:
@@ -99,6 +99,26 @@ def test_harness_length_is_mean_over_conversations_of_all_their_turns():
     length = metric(result, "acceptance_length_harness")
     assert length.value == pytest.approx((15 / 11 + 5 / 3) / 2)
     assert length.n == 2
+
+
+def test_conversation_counts_once_a_launch_and_load_level_in_the_harness_length():
+    short = record("q1", output_tokens=5, accepted_tokens=2, draft_tokens=4)  # 5 ÷ (1 + 2)
+    long = record("q1", output_tokens=9, accepted_tokens=0, draft_tokens=4)  # 9 ÷ (1 + 8)
+    levels = (phase([short]), phase([long], concurrency=4))
+    result = analyse(run(job(*levels), job(phase([long]), repeat=1)))
+
+    length = metric(result, "acceptance_length_harness")
+    assert length.value == pytest.approx((5 / 3 + 1 + 1) / 3)
+    assert length.n == 3
+
+
+def test_failed_request_spoils_the_lengths_that_are_over_all_requests():
+    result = only(record("q1"), failed("q2"))
+
+    for name in ("acceptance_length", "acceptance_length_harness"):
+        assert metric(result, name).reasons[:1] == ("requests_failed",)
+        assert not metric(result, name).valid
+    assert metric(result, "acceptance_length_drafted").valid
 
 
 def test_harness_length_comes_from_chunks_where_a_chunk_is_a_step():

@@ -83,6 +83,31 @@ def test_intervals_cover_the_truth_about_as_often_as_they_say():
     assert all(0.87 <= count / trials <= 1.0 for count in covered.values()), covered
 
 
+def test_repeats_that_give_the_same_again_do_not_narrow_the_interval():
+    times = np.random.default_rng(4).integers(50, 500, size=40).tolist()
+    requests = [record(f"q{i:02}", end_ns=t * MS) for i, t in enumerate(times)]
+    once, often = (
+        analyse(run(*(job(phase(requests), repeat=repeat) for repeat in range(repeats))))
+        for repeats in (1, 4)
+    )
+
+    for name in ("latency_mean", "latency_p50", "acceptance_length_harness"):
+        assert metric(often, name).low == pytest.approx(metric(once, name).low)
+        assert metric(often, name).high == pytest.approx(metric(once, name).high)
+
+
+def test_percentile_that_few_conversations_exceed_has_no_interval():
+    times = tuple(range(1, 50))  # four conversations are above p90, none above p99
+    p50, p90, p99 = (latencies(*times, name=f"latency_{p}") for p in ("p50", "p90", "p99"))
+
+    assert p50.low is not None
+    for found in (p90, p99):
+        assert (found.low, found.high) == (None, None)
+        assert found.reasons == ("fewer_than_5_conversations",)
+        assert found.valid
+    assert latencies(*times, 50, name="latency_p90").low is not None
+
+
 def test_speedup_draws_both_sides_of_a_pair_together():
     # Conversations differ a hundredfold, yet every one is exactly twice as fast.
     times = [10, 40, 100, 300, 700, 1000]

@@ -107,6 +107,8 @@ class FakeLlamaCpp:
     renders_bos: int = 0
     drops_thoughts: bool = False
     thinks_in_history: bool = False
+    tokenizer_fails: bool = False
+    tokenize_calls: int = 0
     prompts: list[list[int]] = field(default_factory=list)
     """Input ids of each request, in the order of arrival."""
     most_in_flight: int = 0
@@ -153,6 +155,9 @@ class FakeLlamaCpp:
         )
 
     async def _tokenize(self, request: web.Request) -> web.Response:
+        self.tokenize_calls += 1
+        if self.tokenizer_fails:
+            return web.json_response({"error": {"message": "no tokenizer"}}, status=500)
         body = await request.json()
         parts = re.findall(r"<bos>|<eos>|.", body["content"], flags=re.DOTALL)
         ids = [SPECIAL.get(part) or ord(part) for part in parts]

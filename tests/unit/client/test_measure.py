@@ -219,8 +219,35 @@ def test_server_that_hangs_is_given_up(run: RunJob, out: Path) -> None:
     limits = {"request_timeout_s": 0.2}
     status = run(fake, job(phase(*NAMES, concurrency=2), **limits), prompts=PROMPTS)
     assert status.outcome == "failed"
-    assert status.reason.startswith("phase c2: the server hangs: 2 requests in a row got no")
+    assert status.reason.startswith("phase c2: the server hangs: 2 requests got no complete")
     assert len(fake.prompts) < len(NAMES)
+
+
+def test_server_that_hangs_now_and_then_is_given_up_at_the_second_time(run: RunJob) -> None:
+    def every_other(ids: list[int]) -> Iterator[bytes]:
+        return hang(ids) if ids[0] % 2 else answer(ids, [50, EOS], stop_type="eos")
+
+    fake = FakeLlamaCpp(script=every_other)
+    status = run(fake, job(phase(*NAMES), request_timeout_s=0.5), prompts=PROMPTS)
+    assert status.reason.startswith("phase c1: the server hangs: 2 requests got no complete")
+    assert [ids[0] for ids in fake.prompts] == [100, 101, 102, 103]
+
+
+def test_tokenizer_that_fails_is_asked_once_and_ends_the_phase(run: RunJob, out: Path) -> None:
+    def held_back(ids: list[int]) -> Iterator[bytes]:
+        for count, text in ((2, "é"), (4, "ü")):
+            yield sse({**token(0, count, text), "tokens": []})
+        yield sse(final(4, len(ids)))
+
+    fake = FakeLlamaCpp(script=held_back, tokenizer_fails=True)
+    prompts = [prompt("a", 7, between=[[8]]), prompt("b", 9)]
+    status = run(fake, job(phase("a", "b")), prompts=prompts)
+    assert status.reason == (
+        "phase c1: the server's tokenizer fails: /tokenize: HTTP 500: no tokenizer"
+    )
+    assert fake.tokenize_calls == 1
+    (record,) = records_of(out)
+    assert (record.output_tokens, record.output_ids) == (4, None)
 
 
 def test_server_never_healthy_fails_with_what_it_last_said(run: RunJob, out: Path) -> None:
