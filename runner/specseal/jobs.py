@@ -72,7 +72,7 @@ def job_folder(job: Job, number: int, lock: Lock, programs: Programs, parent: Pa
             "launch": list(launch.args),
             "recipe": lock.recipe,
             "runtime": programs.runtime.name,
-            "programs": programs.facts,
+            "programs": {role: facts["inputs"] for role, facts in programs.facts.items()},
         }
     )
     path = parent / f"{number:02d}-{job.name}-{key[:8]}"

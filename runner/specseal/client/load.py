@@ -46,18 +46,21 @@ class ClosedLoop:
     stopped: str = ""
     """Why the phase was given up, or empty."""
     _timeouts: int = 0
+    _workers: list[asyncio.Task[None]] = field(default_factory=list)
 
     async def run(self, phase: Phase) -> None:
         """Send all conversations of a phase, in order; return when the last one ended.
 
         A request that fails ends its conversation. The phase is given up where nobody listens any
         more, where `MOST_TIMEOUTS` requests have timed out, or where the server's tokenizer, which
-        a conversation needs to go on, does not answer.
+        a conversation needs to go on, fails. What is in flight then is dropped without a record.
         """
         waiting = iter([self.task.conversations[name] for name in phase.conversations])
         async with asyncio.TaskGroup() as workers:
-            for _ in range(min(phase.concurrency, len(phase.conversations))):
+            self._workers = [
                 workers.create_task(self._work(waiting))
+                for _ in range(min(phase.concurrency, len(phase.conversations)))
+            ]
 
     async def decoded(self, turn: Turn) -> Decoded:
         """Return a turn's output, decoded now if it was not before."""
@@ -69,6 +72,8 @@ class ClosedLoop:
         for conversation in waiting:
             await self._converse(conversation)
             if self.stopped:
+                for other in {*self._workers} - {asyncio.current_task()}:
+                    other.cancel()
                 return
 
     async def _converse(self, conversation: Conversation) -> None:

@@ -6,7 +6,6 @@ image is the digest of its inputs, so a build whose inputs have not changed does
 
 from __future__ import annotations
 
-import json
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -34,7 +33,7 @@ class Images:
     engine: str
     client: str
     facts: dict[str, Any]
-    """For the environment: ids, layer digests, wheels with their hashes."""
+    """For the environment: inputs' digests, ids, layer digests, wheels with their hashes."""
 
 
 def build_images(
@@ -85,7 +84,14 @@ class _Builder:
         requirements = root / pinned["folder"] / pinned["requirements"]
         house = wheelhouse.fill(requirements, wheelhouse.CONTAINER_TARGET, settings=self._settings)
         inputs = sha256_value({"image": found, "source": source, "wheels": house.wheels})
-        tag = f"specseal/{pinned['folder'].replace('/', '-')}:{inputs[:24]}"
+        labels = {
+            f"{LABEL}.inputs": inputs,
+            f"{LABEL}.recipe": self._lock.recipe,
+            f"{LABEL}.spec": self._lock.spec["name"],
+            "org.opencontainers.image.version": self._lock.engine["version"],
+        }
+        # Labels name the recipe, so two recipes have two images, which share all their layers.
+        tag = f"specseal/{pinned['folder'].replace('/', '-')}:{sha256_value(labels)[:24]}"
         image = self._existing(tag, inputs)
         if image is None:
             self._say(f"building {tag}")
@@ -93,8 +99,9 @@ class _Builder:
                 self._fill_context(
                     Path(context), root / pinned["folder"], requirements, house, role
                 )
-                image = self._run_build(Path(context), tag, inputs, self._base(pinned["base"]))
-        return image.id, _facts(image, house.wheels)
+                arguments = {"BASE": self._base(pinned["base"])}
+                image = self._call_builder(Path(context), tag, labels, arguments)
+        return image.id, _facts(image, inputs, house.wheels)
 
     def _existing(self, tag: str, inputs: str) -> Any | None:
         try:
@@ -135,16 +142,6 @@ class _Builder:
         wheelhouse.copy_into(house, context)
         if role == "client":
             copy_client_source(context)
-
-    def _run_build(self, context: Path, tag: str, inputs: str, base_id: str) -> Any:
-        labels = {
-            f"{LABEL}.inputs": inputs,
-            f"{LABEL}.recipe": self._lock.recipe,
-            f"{LABEL}.spec": self._lock.spec["name"],
-            "org.opencontainers.image.title": tag,
-            "org.opencontainers.image.version": self._lock.engine["version"],
-        }
-        return self._call_builder(context, tag, labels, {"BASE": base_id})
 
     def _call_builder(
         self, context: Path, tag: str, labels: dict[str, str], arguments: dict[str, str]
@@ -200,15 +197,16 @@ def _pull(
                 f"{reference} can't be pulled: {error}",
                 mend="check the network, or name a mirror of the registry in specseal.toml",
             ) from error
-    return str(image.id), _facts(image, {})
+    return str(image.id), _facts(image, pinned["manifest_sha256"], {})
 
 
-def _facts(image: Any, wheels: dict[str, Any]) -> dict[str, Any]:
+def _facts(image: Any, inputs: str, wheels: dict[str, Any]) -> dict[str, Any]:
     return {
+        "inputs": inputs,
         "id": image.id,
         "tags": image.tags,
         "repository_digests": image.attrs.get("RepoDigests") or [],
         "layers": image.attrs["RootFS"]["Layers"],
-        "labels": json.loads(json.dumps(image.labels)),
+        "labels": dict(image.labels),
         "wheels": wheels,
     }

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from specseal.digests import Digest, sha256_value
+from specseal.digests import sha256_value
 from specseal.errors import MachineLacks
 from specseal.image_inputs import check, describe_client_source, describe_image
 from specseal.images import wheelhouse
@@ -29,7 +29,7 @@ class Environments:
     client_path: Path
     """For PYTHONPATH: the folder that holds the client's source tree."""
     facts: dict[str, Any]
-    """For the environment: wheels with their hashes."""
+    """For the environment: inputs' digests, wheels with their hashes."""
 
 
 def build_environments(
@@ -47,20 +47,20 @@ def build_environments(
             f"the spec names the image {lock.spec['image']}, which needs a container engine",
             mend="start a Docker Engine, or leave out engine.image to use the locked wheels",
         )
-    engine, engine_wheels = _environment(pinned, settings, say)
-    client, client_wheels = _environment(lock.client["image"], settings, say)
+    engine, engine_facts = _environment(pinned, settings, say)
+    client, client_facts = _environment(lock.client["image"], settings, say)
     serve = images_folder() / pinned["folder"] / "serve.py"
     return Environments(
         engine=(str(engine), str(serve)),
         client=(str(client), "-m", "specseal.client"),
         client_path=_client_source(lock, settings),
-        facts={"engine": {"wheels": engine_wheels}, "client": {"wheels": client_wheels}},
+        facts={"engine": engine_facts, "client": client_facts},
     )
 
 
 def _environment(
     pinned: dict[str, Any], settings: Settings, say: Callable[[str], None]
-) -> tuple[Path, dict[str, Digest]]:
+) -> tuple[Path, dict[str, Any]]:
     root = images_folder()
     found = describe_image(root, pinned["folder"], pinned["requirements"])
     check(f"images/{pinned['folder']}", {key: pinned[key] for key in found}, found)
@@ -71,7 +71,8 @@ def _environment(
     if not (folder / "complete").is_file():
         say(f"installing {pinned['folder']} into a virtual environment")
         _install(folder, requirements, house, settings)
-    return folder / "bin" / "python", house.wheels
+    inputs = sha256_value({"image": found, "wheels": house.wheels})
+    return folder / "bin" / "python", {"inputs": inputs, "wheels": house.wheels}
 
 
 def _install(
