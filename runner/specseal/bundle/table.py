@@ -1,7 +1,8 @@
 """A Result as a table for people: pure, a Result in, text out.
 
-One row a load level (or a category), one column a figure. A figure that is not valid is marked with
-`!`, and below the table stands why, as it does for one that is not there or has no interval.
+One row a load level (or a category) and method, one column a figure. A figure that is not valid is
+marked with `!`, and below the table stands why, as it does for one that is not there or has no
+interval.
 """
 
 from __future__ import annotations
@@ -31,8 +32,6 @@ class Column:
 
     header: str
     metric: str
-    speculative: bool = True
-    """Whether it is taken from the job with speculation, or from the baseline."""
     scale: float = 1.0
     digits: int = 2
     interval: bool = False
@@ -45,15 +44,14 @@ COLUMNS = (
     Column(header="accepted %", metric="acceptance_rate", scale=100, digits=1),
     Column(header="TTFT p50 ms", metric="ttft_p50", scale=1000, digits=1),
     Column(header="TPOT p50 ms", metric="tpot_p50", scale=1000),
-    Column(header="user TPS", metric="user_tps_mean", digits=1),
-    Column(header="TPS AR", metric="output_tps", speculative=False, digits=1),
-    Column(header="TPS SD", metric="output_tps", digits=1),
+    Column(header="user tok/s", metric="user_tps_mean", digits=1),
+    Column(header="output tok/s", metric="output_tps", digits=1),
     Column(header="speedup user", metric="speedup_user_tps", interval=True),
     Column(header="speedup output", metric="speedup_output_tps", interval=True),
     Column(header="identical %", metric="identical_output_share", scale=100, digits=1),
 )
-"""AR is autoregressive (the baseline), SD speculative decoding. The paper's figures by its names:
-AL is acceptance length, TTFT time to first token, TPOT time per output token."""
+"""AL is acceptance length, TTFT time to first token, TPOT time per output token. Speedups and
+identical outputs are against the baseline, which has none of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,25 +80,24 @@ def summarise(result: Result, environment: Mapping[str, Any], *, by: str) -> Sum
         if metric.where.keys() <= {"speculation", "draft_length", by}
     }
     groups = sorted({place[3] for place in figures if place[3] is not None}, key=_natural)
-    methods = sorted({place[1:3] for place in figures if place[1] not in (None, _BASELINE)})
+    methods = sorted({place[1:3] for place in figures if place[1] is not None}, key=_baseline_first)
     rows: list[tuple[str, ...]] = []
     notes: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
-    for method, draft_length in methods or [(_BASELINE, 0)]:
-        for group in groups:
+    for group in groups:
+        for method, draft_length in methods:
+            drafting = printable(f"{method} {draft_length}" if draft_length else f"{method}")
             cells: list[str] = []
             for column in COLUMNS:
-                place = (method, draft_length) if column.speculative else (_BASELINE, 0)
-                metric = figures.get((column.metric, *place, group))
+                metric = figures.get((column.metric, method, draft_length, group))
                 cells.append(_cell(column, metric))
                 for reason in _unsaid(column, metric):
-                    notes[reason][column.header].append(printable(f"{group}"))
-            drafting = f"{method} {draft_length}" if draft_length else f"{method}"
-            rows.append((printable(drafting), printable(f"{group}"), *cells))
+                    notes[reason][column.header].append(printable(f"{drafting} at {group}"))
+            rows.append((printable(f"{group}"), drafting, *cells))
     return Summary(
         setting=printable(
             f"runtime: {environment['runtime']} · isolation: {environment['isolation']}"
         ),
-        headers=("drafting", by, *(column.header for column in COLUMNS)),
+        headers=(by, "drafting", *(column.header for column in COLUMNS)),
         rows=tuple(rows),
         notes=tuple(_note(reason, places) for reason, places in notes.items()),
     )
@@ -136,6 +133,11 @@ def _place(metric: Metric, by: str) -> tuple[str | int | None, str | int, str | 
     return where.get("speculation"), where.get("draft_length", 0), where.get(by)
 
 
+def _baseline_first(method: tuple[str | int | None, str | int]) -> tuple[bool, str, int]:
+    name, draft_length = method
+    return name != _BASELINE, str(name), int(draft_length)
+
+
 def _natural(group: str | int | None) -> tuple[bool, str | int | None]:
     return isinstance(group, str), group
 
@@ -159,5 +161,5 @@ def _unsaid(column: Column, metric: Metric | None) -> Iterator[str]:
 
 def _note(reason: str, places: Mapping[str, list[str]]) -> str:
     sentence = REASONS.get(reason, "A code that this version does not know.")
-    where = "; ".join(f"{header} at {', '.join(groups)}" for header, groups in places.items())
+    where = "; ".join(f"{header}: {', '.join(rows)}" for header, rows in places.items())
     return f"{reason}: {sentence} ({where})"

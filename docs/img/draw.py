@@ -1,0 +1,71 @@
+"""Draw `quickstart.svg` beside this file from `quickstart.csv`, a result as `specseal show` gave it.
+
+    .venv/bin/specseal show BUNDLE --format csv > docs/img/quickstart.csv
+    .venv/bin/python docs/img/draw.py
+
+The table is turned on its side, one line a figure, so that it can be read on a narrow page.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+FOLDER = Path(__file__).parent
+
+# Rich's own template fetches a font; this one takes whatever monospaced font the reader has.
+TEMPLATE = """\
+<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}">
+<style>
+.{unique_id}-matrix {{ font: {char_height}px monospace; line-height: {line_height}px }}
+.{unique_id}-title {{ font: bold 18px sans-serif }}
+{styles}
+</style>
+<defs>
+<clipPath id="{unique_id}-clip-terminal">
+<rect width="{terminal_width}" height="{terminal_height}" />
+</clipPath>
+{lines}
+</defs>
+{chrome}
+<g transform="translate({terminal_x}, {terminal_y})" clip-path="url(#{unique_id}-clip-terminal)">
+{backgrounds}
+<g class="{unique_id}-matrix">
+{matrix}
+</g>
+</g>
+</svg>
+"""
+
+
+def draw(text: str) -> str:
+    """Return the picture of a result, as SVG.
+
+    Args:
+        text: what `specseal show --format csv` printed: names first, then a line a load level.
+    """
+    names, *rows = csv.reader(io.StringIO(text))
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column(names[0])
+    for row in rows:
+        table.add_column(row[0])
+    figures = list(zip(names, *rows, strict=True))[1:]
+    for figure in figures[:-1]:
+        table.add_row(*figure, end_section=figure is figures[0])
+    # Nothing may depend on the terminal of whoever draws.
+    console = Console(
+        record=True, file=io.StringIO(), width=66, force_terminal=True, legacy_windows=False
+    )
+    console.print(table)
+    console.print(rows[0][-1], highlight=False)
+    return console.export_svg(title="specseal show", code_format=TEMPLATE, unique_id="result")
+
+
+if __name__ == "__main__":
+    source = (FOLDER / "quickstart.csv").read_text(encoding="utf-8")
+    (FOLDER / "quickstart.svg").write_text(draw(source), encoding="utf-8")
