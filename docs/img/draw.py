@@ -1,4 +1,4 @@
-"""Draw `quickstart.svg` beside this file from `quickstart.csv`, a result as `specseal show` gave it.
+"""Draw a result as the README shows it: `quickstart.svg` from `quickstart.csv`.
 
     .venv/bin/specseal show BUNDLE --format csv > docs/img/quickstart.csv
     .venv/bin/python docs/img/draw.py
@@ -47,20 +47,18 @@ def draw(text: str) -> str:
     """Return the picture of a result, as SVG.
 
     Args:
-        text: what `specseal show --format csv` printed: names first, then a line a load level.
+        text: what `specseal show --format csv` printed: names first, the setting last.
     """
     names, *rows = csv.reader(io.StringIO(text))
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column(names[0])
-    for row in rows:
-        table.add_column(row[0])
-    figures = list(zip(names, *rows, strict=True))[1:]
-    for figure in figures[:-1]:
+    for heading in (names[0], *(row[0] for row in rows)):
+        table.add_column(heading)
+    figures = list(zip(names, *rows, strict=True))[1:-1]
+    for figure in figures:
         table.add_row(*figure, end_section=figure is figures[0])
     # Nothing may depend on the terminal of whoever draws.
-    console = Console(
-        record=True, file=io.StringIO(), width=66, force_terminal=True, legacy_windows=False
-    )
+    console = Console(record=True, file=io.StringIO(), width=200, force_terminal=True)
+    console.width = console.measure(table).maximum
     console.print(table)
     console.print(rows[0][-1], highlight=False)
     return console.export_svg(title="specseal show", code_format=TEMPLATE, unique_id="result")

@@ -12,8 +12,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from time import monotonic_ns
+from time import monotonic_ns, time
 from typing import Any, Protocol
+
+import psutil
 
 import specseal
 from specseal.analysis import RunData
@@ -64,6 +66,13 @@ class Clock:
 
     spent_s: dict[str, float] = field(default_factory=dict)
 
+    @classmethod
+    def of_this_process(cls) -> Clock:
+        """Return a clock that has counted the time since this process was created."""
+        clock = cls()
+        clock.add("starting", int((time() - psutil.Process().create_time()) * 1e9))
+        return clock
+
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Count the time until leaving towards a stage."""
@@ -84,10 +93,11 @@ class Done:
 
     bundle: Path
     contents: Contents
-    clock: Clock
 
 
-def run_spec(spec_path: Path, *, runtime: str, settings: Settings, watcher: Watcher) -> Done:
+def run_spec(
+    spec_path: Path, *, runtime: str, settings: Settings, watcher: Watcher, clock: Clock
+) -> Done:
     """Lock if needed, build, run, seal and verify.
 
     Args:
@@ -95,12 +105,12 @@ def run_spec(spec_path: Path, *, runtime: str, settings: Settings, watcher: Watc
         runtime: `auto`, `docker` or `native`.
         settings: site settings.
         watcher: is told how it goes.
+        clock: counts where the time goes.
 
     Raises:
         SpecError, LockError, MachineLacks, RunFailed: what was measured is kept.
         VerificationFailed: the bundle that was just sealed does not verify.
     """
-    clock = Clock()
     with clock.stage("reading the spec"):
         spec = load_spec(spec_path, capabilities=CAPABILITIES)
         name = choose(runtime, settings, watcher.say)
@@ -117,7 +127,7 @@ def run_spec(spec_path: Path, *, runtime: str, settings: Settings, watcher: Watc
     with clock.stage("verifying"):
         report = verify(bundle, trusted=trusted_keys(settings), now=datetime.now(UTC))
     contents = report.demand(trust=True)
-    return Done(bundle=bundle, contents=contents, clock=clock)
+    return Done(bundle=bundle, contents=contents)
 
 
 class _Run:

@@ -20,7 +20,7 @@ from specseal.digests import Digest, sha256_value
 from specseal.engines import Launch, LaunchRequest, engine
 from specseal.errors import RunFailed
 from specseal.plan import Job
-from specseal.prepare import HEALTH_DEADLINE_S, REQUEST_TIMEOUT_S, Prepared
+from specseal.prepare import HEALTH_DEADLINE_S, SILENCE_TIMEOUT_S, Prepared
 from specseal.programs import Programs
 from specseal.records import (
     JobStatus,
@@ -125,7 +125,7 @@ def _write_inputs(folder: JobFolder, prepared: Prepared) -> None:
             "readback": launch.readback,
             "sampling": lock.sampling,
             "stop_ids": lock.model["stop_ids"],
-            "request_timeout_s": REQUEST_TIMEOUT_S,
+            "silence_timeout_s": SILENCE_TIMEOUT_S,
             "phases": [
                 {
                     "name": phase.name,

@@ -35,7 +35,7 @@ from specseal.spec.locked import Lock, lock_path, read_lock
 from specseal.spec.model import Spec
 
 HEALTH_DEADLINE_S = 600
-REQUEST_TIMEOUT_S = 600
+SILENCE_TIMEOUT_S = 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,7 +180,7 @@ class Preparation:
                 "dialect": launch.dialect,
                 "counts": {"source": "none"},
                 "readback": launch.readback,
-                "request_timeout_s": REQUEST_TIMEOUT_S,
+                "silence_timeout_s": SILENCE_TIMEOUT_S,
                 "template_args": lock.model["template_args"],
             },
         )

@@ -1,6 +1,7 @@
 """Choose a runtime for a lock and make its programs ready: images for containers, or environments.
 
-`auto` takes the container engine if one answers, else `native`, and says which and why.
+`auto` takes the container engine if one answers and its images can be built here, else `native`,
+and says which and why.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Any
 
 from specseal.errors import MachineLacks
 from specseal.images import build_environments, build_images
+from specseal.images.base import find_mirror
 from specseal.runtimes import ContainerRuntime, NativeRuntime, Runtime, connect
 from specseal.settings import Settings
 from specseal.spec.locked import Lock
@@ -38,6 +40,8 @@ def choose(choice: str, settings: Settings, say: Say) -> str:
         return "native"
     try:
         version = connect(settings).version()["Version"]
+        if choice == "auto":
+            find_mirror(settings)  # containers are built from a base that comes from there
     except MachineLacks as error:
         if choice == "docker":
             raise

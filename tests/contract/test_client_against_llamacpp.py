@@ -67,7 +67,7 @@ def run_client(folder: Path, port: int, job: dict[str, Any], **rows: list[dict[s
         "server": {"health_path": "/health", "deadline_s": 120},
         "dialect": "llamacpp",
         "readback": {"props": "/props", "slots": "/slots"},
-        "request_timeout_s": 120,
+        "silence_timeout_s": 120,
         **job,
     }
     (folder / "in").mkdir(parents=True)

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +18,11 @@ import psutil
 import pytest
 from docker.errors import NotFound
 
-from specseal.engines import LaunchRequest, engine
+from smalljob import write_job
 from specseal.errors import RunFailed
 from specseal.lock import Draft
 from specseal.programs import Programs, make_ready
-from specseal.records import (
-    append_jsonl,
-    read_records,
-    read_snapshots,
-    read_status,
-    write_json_atomically,
-)
+from specseal.records import read_records, read_snapshots, read_status
 from specseal.runtimes import JobRun, Progress, owner
 from specseal.settings import Settings
 
@@ -57,47 +52,9 @@ def docker_or_none(request: pytest.FixtureRequest, programs: Programs) -> Any:
 
 @pytest.fixture
 def make_job(tmp_path: Path, model_folder: Path, quickstart_draft: Draft) -> MakeJob:
-    """Make a job of some conversations of 40 tokens in, 16 out."""
-
-    def made(*, conversations: int = 2, deadline_s: int = 120, health: str = "/health") -> JobRun:
-        launch = engine("llamacpp").launch(
-            LaunchRequest(
-                method="ngram", draft_length=4, drafter_args={}, max_concurrency=2,
-                context_length=512,
-            )
-        )  # fmt: skip
-        folder = tmp_path / "job"
-        folder.mkdir(mode=0o755)
-        tmp_path.chmod(0o755)
-        (folder / "in").mkdir()
-        (folder / "out").mkdir()
-        names = [f"c{number}" for number in range(conversations)]
-        append_jsonl(
-            folder / "in" / "prompts.jsonl",
-            [
-                {"id": name, "category": "qa", "first": [1, *range(500, 519)] * 2, "between": []}
-                for name in names
-            ],
-        )
-        phases = [{"name": "c2", "measured": True, "concurrency": 2, "conversations": names}]
-        sampling = {"temperature": 0, "top_p": 1.0, "top_k": 0, "seed": 0, "stop": []}
-        job = {
-            "schema": "specseal/job/1",
-            "task": "measure",
-            "server": {"health_path": health, "deadline_s": deadline_s},
-            "dialect": launch.dialect,
-            "counts": launch.counts,
-            "readback": launch.readback,
-            "sampling": {**sampling, "ignore_eos": True, "max_tokens": 16},
-            "stop_ids": [2],
-            "request_timeout_s": 60,
-            "phases": phases,
-        }
-        write_json_atomically(folder / "in" / "job.json", job)
-        load = quickstart_draft.lock.model["load"]
-        return JobRun(launch=launch, model=model_folder, model_file=load, folder=folder, name="j")
-
-    return made
+    """Make a small job in a folder of this test."""
+    load = quickstart_draft.lock.model["load"]
+    return partial(write_job, tmp_path / "job", model=model_folder, model_file=load)
 
 
 def quiet(progress: Progress) -> None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -33,12 +35,18 @@ model:
 drafter: {method: ngram, draft_length: 4}
 baseline: autoregressive
 workload:
-  dataset: {source: builtin, name: speed-mini, split: qualitative}
-  sampling: {temperature: 0, max_tokens: 24}
-  load: {mode: closed, concurrency: [1, 2], requests: 6}
+  dataset: {source: path, path: prompts.jsonl}
+  sampling: {temperature: 0, max_tokens: 16}
+  load: {mode: closed, concurrency: [1, 2]}
   repeats: 2
   seed: 0
 """
+# Short, so that a run takes seconds; repetitive, so that n-grams are found and drafted.
+PROMPTS = {
+    "count": ["Count to ten, twice: one, two, three, four, five, one, two, three,"],
+    "echo": ["Say this again: the cat sat on the mat, the cat sat on the mat, the cat sat"],
+    "list": ["Name three colours, and then name them again.", "And once more, please."],
+}
 
 
 @dataclass(frozen=True)
@@ -47,6 +55,7 @@ class Place:
 
     folder: Path
     environment: dict[str, str]
+    started: list[subprocess.Popen[str]] = field(default_factory=list)
 
     @property
     def spec(self) -> Path:
@@ -69,7 +78,7 @@ class Place:
         )
 
     def start(self, *words: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
+        process = subprocess.Popen(
             self.command(*words),
             cwd=self.folder,
             env=self.environment,
@@ -77,6 +86,8 @@ class Place:
             stderr=subprocess.PIPE,
             text=True,
         )
+        self.started.append(process)
+        return process
 
     def runs(self) -> list[Path]:
         return sorted((self.folder / "runs" / "tiny").glob("*Z-*"))
@@ -109,11 +120,20 @@ class Place:
         return sorted(self.folder.glob("runs/tiny/*/bundle"))
 
 
+def prompt_row(name: str, turns: list[str]) -> dict[str, Any]:
+    """Return a row with SPEED-Bench's columns."""
+    unsaid = dict.fromkeys(("sub_category", "source", "src_id", "difficulty"))
+    row = {"question_id": name, "category": "qa", "turns": turns, "multiturn": len(turns) > 1}
+    return row | unsaid
+
+
 @pytest.fixture
-def place(tmp_path: Path, site: Settings) -> Place:
+def place(tmp_path: Path, site: Settings) -> Iterator[Place]:
     """A user's folder; models and wheels come from this machine's cache."""
     tmp_path.chmod(0o755)
     (tmp_path / "tiny.yaml").write_text(SPEC)
+    rows = [json.dumps(prompt_row(name, turns)) for name, turns in PROMPTS.items()]
+    (tmp_path / "prompts.jsonl").write_text("\n".join(rows))
     environment = {name: value for name, value in os.environ.items() if "SPECSEAL" not in name}
     environment |= {
         "SPECSEAL_CACHE_DIR": str(site.cache_dir),
@@ -122,7 +142,12 @@ def place(tmp_path: Path, site: Settings) -> Place:
     }
     if site.docker_host:
         environment["SPECSEAL_DOCKER_HOST"] = site.docker_host
-    return Place(folder=tmp_path, environment=environment)
+    place = Place(folder=tmp_path, environment=environment)
+    yield place
+    for process in place.started:
+        if process.poll() is None:  # the test has failed
+            process.terminate()
+            process.communicate(timeout=60)
 
 
 @pytest.fixture(params=["native", pytest.param("docker", marks=pytest.mark.docker)])

@@ -1,9 +1,8 @@
-"""The README and the pages beside it say what is so: examples work, tables are whole, links lead on."""
+"""The README says what is so: its examples work, its tables are whole, its picture is its table."""
 
 from __future__ import annotations
 
 import importlib.util
-import json
 import re
 import tomllib
 from dataclasses import fields
@@ -11,6 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from xml.etree import ElementTree
 
+import click
 import pytest
 
 from specseal import errors
@@ -37,18 +37,22 @@ def blocks(language: str) -> list[str]:
 
 
 def table_under(heading: str) -> list[list[str]]:
-    """Return the cells of the first table under a heading of the README, its head left out."""
+    """Return the cells of the table under a heading of the README, its head left out."""
     section = README.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
-    return rows_of(section)
-
-
-def rows_of(text: str) -> list[list[str]]:
-    rows = [line.strip("|").split("|") for line in text.splitlines() if line.startswith("|")]
+    rows = [line.strip("|").split("|") for line in section.splitlines() if line.startswith("|")]
     return [[cell.strip() for cell in row] for row in rows[2:]]
 
 
 def names_in(cell: str) -> list[str]:
     return re.findall(r"`([^`]+)`", cell)
+
+
+def command_of(row: list[str]) -> str:
+    return names_in(row[0])[0].split()[0]
+
+
+def options_of(command: click.Command) -> set[str]:
+    return {option for parameter in command.params for option in parameter.opts}
 
 
 def test_spec_in_the_readme_is_valid() -> None:
@@ -75,25 +79,26 @@ def test_settings_in_the_readme_are_read_and_are_all_there_are(tmp_path: Path) -
 
 
 def test_every_command_is_in_the_readme_and_no_other() -> None:
-    listed = {
-        names_in(row[0])[0].split()[0] for row in table_under("Commands")[: len(group.commands)]
-    }
-    assert listed == group.commands.keys()
+    assert [command_of(row) for row in table_under("Commands")] == list(group.commands)
 
 
 def test_options_in_the_readme_exist() -> None:
-    for row in table_under("Commands")[: len(group.commands)]:
-        command = group.commands[names_in(row[0])[0].split()[0]]
-        known = {option for parameter in command.params for option in parameter.opts}
-        for told in names_in(row[1]):
-            if told.startswith("--"):
-                assert told.split()[0] in known, told
+    for row in table_under("Commands"):
+        known = options_of(group.commands[command_of(row)])
+        told = {name.split()[0] for name in names_in(row[1]) if name.startswith("--")}
+        assert told <= known, row
+
+
+def test_every_command_takes_json_as_the_readme_says() -> None:
+    for command in group.commands.values():
+        leaves = command.commands.values() if isinstance(command, click.Group) else [command]
+        assert all("--json" in options_of(leaf) for leaf in leaves)
 
 
 def test_exit_codes_in_the_readme_are_those_of_the_errors() -> None:
-    told = [int(row[0]) for row in rows_of(README.partition("| exit code |")[2].join(["|", ""]))]
-    classes = [error for error in vars(errors).values() if isinstance(error, type)]
-    codes = {error.exit_code for error in classes if issubclass(error, errors.SpecsealError)}
+    told = [int(row[0]) for row in table_under("Exit codes")]
+    classes = [item for item in vars(errors).values() if isinstance(item, type)]
+    codes = {item.exit_code for item in classes if issubclass(item, errors.SpecsealError)}
     assert told == sorted({0} | codes)
 
 
@@ -137,9 +142,9 @@ def test_links_to_files_lead_somewhere(page: Path) -> None:
 def shown_table() -> list[list[str]]:
     """Return the table that the README shows as printed: its names, then its lines."""
     (shown,) = (block for block in blocks("text") if "AL harness" in block)
-    lines = shown.partition("drafting ")[1:]
-    table = "".join(lines).split("\n\n")[0].splitlines()
-    return [re.split(r"\s{2,}", line.strip()) for line in table if not line.startswith("---")]
+    before, _, after = shown.partition("\n---")
+    lines = [before.splitlines()[-1], *after.partition("\n\n")[0].splitlines()[1:]]
+    return [re.split(r"\s{2,}", line.strip()) for line in lines]
 
 
 def picture_text(svg: str) -> str:

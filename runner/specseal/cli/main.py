@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import signal
 import sys
 from types import FrameType
@@ -21,7 +22,7 @@ from specseal.cli import (
     validate,
     verify,
 )
-from specseal.errors import RunFailed, SpecsealError
+from specseal.errors import MachineLacks, RunFailed, SpecsealError
 
 _COMMANDS = {
     "init": init.command,
@@ -49,7 +50,9 @@ def group() -> None:
 
 def main() -> None:
     """Run the command line and exit."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup ignores SIGHUP, and so it stays
+            signal.signal(number, _interrupt)
     try:
         code = group.main(standalone_mode=False)
     except SpecsealError as error:
@@ -61,7 +64,21 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         code = 2
+    except OSError as error:
+        code = _say(f"error: {_of_this_machine(error)}", MachineLacks.exit_code)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _of_this_machine(error: OSError) -> MachineLacks:
+    """Say which file or folder this machine does not give, or which address does not answer."""
+    what = error.strerror or str(error) or type(error).__name__
+    return MachineLacks(
+        f"{error.filename}: {what}" if error.filename else what,
+        mend="free some space"
+        if error.errno == errno.ENOSPC
+        else "see that it is there and that this user may use it; folders can be set in "
+        "specseal.toml, and `specseal doctor` says what else is missing",
+    )
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

@@ -108,7 +108,7 @@ class Job:
     dialect: str
     readback: dict[str, str]
     """Name → path whose JSON goes under that name into `status.engine`."""
-    request_timeout_s: float
+    silence_timeout_s: float
     task: Measure | Encode
 
 
@@ -129,7 +129,7 @@ def read_job(folder: Path) -> Job:
         deadline_s=_positive(server, "deadline_s"),
         dialect=fields.take("dialect", str),
         readback=fields.take_strings("readback"),
-        request_timeout_s=_positive(fields, "request_timeout_s"),
+        silence_timeout_s=_positive(fields, "silence_timeout_s"),
         task=read_task(fields, folder),
     )
     server.end()

@@ -14,10 +14,6 @@ from specseal.client.sse import last_event
 from specseal.client.text import ServerText
 from specseal.client.wire import Dialect, Exchange, Final
 
-MOST_TIMEOUTS = 2
-"""A phase is given up at this many: its times are spoilt by the first, and each one costs minutes,
-so that a server of which a part hangs would hold the phase up for days."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
@@ -45,15 +41,15 @@ class ClosedLoop:
     """In the order in which they ended."""
     stopped: str = ""
     """Why the phase was given up, or empty."""
-    _timeouts: int = 0
     _workers: list[asyncio.Task[None]] = field(default_factory=list)
 
     async def run(self, phase: Phase) -> None:
         """Send all conversations of a phase, in order; return when the last one ended.
 
         A request that fails ends its conversation. The phase is given up where nobody listens any
-        more, where `MOST_TIMEOUTS` requests have timed out, or where the server's tokenizer, which
-        a conversation needs to go on, fails. What is in flight then is dropped without a record.
+        more, where a stream has been silent for too long (the times of all others are spoilt with
+        it), or where the server's tokenizer, which a conversation needs to go on, fails. What is
+        in flight then is dropped without a record.
         """
         waiting = iter([self.task.conversations[name] for name in phase.conversations])
         async with asyncio.TaskGroup() as workers:
@@ -104,11 +100,10 @@ class ClosedLoop:
 
     def _note(self, exchange: Exchange) -> None:
         self.progress.add(self._peek(exchange))
-        self._timeouts += exchange.timed_out
         if exchange.refused:
             self.stopped = f"the server is gone: {exchange.error}"
-        elif self._timeouts >= MOST_TIMEOUTS:
-            self.stopped = f"the server hangs: {self._timeouts} requests got {exchange.error}"
+        elif exchange.timed_out:
+            self.stopped = f"the server hangs: {exchange.error}"
 
     def _peek(self, exchange: Exchange) -> Final | None:
         data = None if exchange.error else last_event(exchange.reads)

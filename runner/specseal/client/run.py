@@ -30,7 +30,7 @@ async def run_job(job: Job, output: Output, *, port: int) -> JobStatus:
     engine: dict[str, Any] = {}
     phases: list[PhaseStatus] = []
     reason = ""
-    async with connect(port, request_timeout_s=job.request_timeout_s) as server:
+    async with connect(port, silence_timeout_s=job.silence_timeout_s) as server:
         try:
             await server.wait_until_healthy(job.health_path, deadline_s=job.deadline_s)
             engine = await _read_back(job, server)

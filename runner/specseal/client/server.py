@@ -25,9 +25,9 @@ _JSON = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
 class Server:
     """An open connection to the server; made by `connect`."""
 
-    def __init__(self, session: aiohttp.ClientSession, request_timeout_s: float) -> None:
+    def __init__(self, session: aiohttp.ClientSession, silence_timeout_s: float) -> None:
         self._session = session
-        self._timeout = aiohttp.ClientTimeout(total=request_timeout_s)
+        self._timeout = aiohttp.ClientTimeout(total=None, sock_read=silence_timeout_s)
 
     async def stream(self, call: Call) -> Exchange:
         """Send a request and keep what comes back, with the arrival of each read.
@@ -50,7 +50,7 @@ class Server:
                     error = _refusal(response.status, await response.read())
         except TimeoutError:
             timed_out = True
-            error = f"no complete answer within {self._timeout.total:g} s"
+            error = f"nothing received for {self._timeout.sock_read:g} s"
         except aiohttp.ClientConnectorError as failure:
             refused = True
             error = f"no connection: {failure}"
@@ -125,7 +125,7 @@ class Server:
 
 
 @asynccontextmanager
-async def connect(port: int, *, request_timeout_s: float) -> AsyncIterator[Server]:
+async def connect(port: int, *, silence_timeout_s: float) -> AsyncIterator[Server]:
     """Open the way to a server on the loopback; nothing is sent yet."""
     # A connection a request: a kept-alive one may be closed by the server at the moment it is used
     # again, which would look like a failed request. On the loopback a new one costs 0.1 ms.
@@ -133,7 +133,7 @@ async def connect(port: int, *, request_timeout_s: float) -> AsyncIterator[Serve
     connector = aiohttp.TCPConnector(limit=0, force_close=True)
     url = f"http://127.0.0.1:{port}"
     async with aiohttp.ClientSession(url, connector=connector) as session:
-        yield Server(session, request_timeout_s)
+        yield Server(session, silence_timeout_s)
 
 
 def _to_json(body: dict[str, Any]) -> bytes:

@@ -211,6 +211,7 @@ def _client_settings(job: JobRun, user: str, cpus: list[int], engine: str) -> di
     return _both(user, cpus) | {
         "command": ["--in", "/in", "--out", "/out", "--port", str(PORT)],
         "network_mode": f"container:{engine}",
+        "ipc_mode": "none",  # no /dev/shm: the client writes to /out and nowhere else
         "mounts": [
             Mount("/in", str(job.folder / "in"), type="bind", read_only=True),
             Mount("/out", str(job.folder / "out"), type="bind"),

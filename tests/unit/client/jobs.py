@@ -67,7 +67,7 @@ def job(*phases: dict[str, Any], **changes: Any) -> dict[str, Any]:
             "max_tokens": 8,
         },
         "stop_ids": [2],
-        "request_timeout_s": 30,
+        "silence_timeout_s": 30,
         "phases": list(phases),
         "template_args": {},
         **changes,

@@ -31,7 +31,7 @@ def take(
     async def ask() -> Snapshot | None:
         async with (
             FakeLlamaCpp(metrics=show).running() as fake,
-            connect(fake.port, request_timeout_s=30) as server,
+            connect(fake.port, silence_timeout_s=30) as server,
         ):
             return await snapshot(server, source, phase="c1", moment="after", deadline_s=deadline_s)
 

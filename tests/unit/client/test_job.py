@@ -48,7 +48,7 @@ WRONG_JOBS: list[tuple[dict[str, Any], str]] = [
     ({"server": {"health_path": "/health"}}, r"server: 'deadline_s' is missing"),
     ({"server": {"health_path": "/h", "deadline_s": 1, "x": 1}}, "server: unknown field 'x'"),
     ({"server": []}, "server: expected dict, not list"),
-    ({"request_timeout_s": 0}, "request_timeout_s: 0 is not a time"),
+    ({"silence_timeout_s": 0}, "silence_timeout_s: 0 is not a time"),
     ({"stop_ids": [True]}, r"stop_ids\[0\]: expected int, not bool"),
     ({"sampling": {**SAMPLING, "top_k": 1.5}}, r"sampling.top_k: expected int, not float"),
     ({"sampling": {**SAMPLING, "min_p": 1}}, "sampling: unknown field 'min_p'"),

@@ -1,0 +1,119 @@
+"""Watching over a job: who is blamed for its end, and what of it is passed on."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from specseal.engines import Launch
+from specseal.errors import RunFailed
+from specseal.records import JobStatus, write_json_atomically
+from specseal.runtimes import Progress
+from specseal.runtimes import base as runtime
+from specseal.runtimes.base import JobRun, conclude, supervise, tail
+
+
+class FakePart:
+    """A part whose exit codes are told beforehand, one a question; the last one stays."""
+
+    def __init__(self, *codes: int | None, log: str = "") -> None:
+        self._codes, self._log = list(codes), log
+
+    def exit_code(self) -> int | None:
+        return self._codes.pop(0) if len(self._codes) > 1 else self._codes[0]
+
+    def pid(self) -> int | None:
+        return None
+
+    def log(self) -> str:
+        return self._log
+
+
+@pytest.fixture(autouse=True)
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clock moves on by what is slept, at once."""
+    now = [0.0]
+
+    def sleep(seconds: float) -> None:
+        now[0] += seconds
+
+    monkeypatch.setattr(runtime.time, "sleep", sleep)
+    monkeypatch.setattr(runtime.time, "monotonic", lambda: now[0])
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> JobRun:
+    (tmp_path / "out").mkdir()
+    launch = Launch(
+        args=(), dialect="llamacpp", counts={}, health_path="/", readback={}, shm_bytes=0,
+        locks_memory=False, one_chunk_a_step=False, cut_at_limit=False,
+    )  # fmt: skip
+    return JobRun(launch=launch, model=tmp_path, model_file="m", folder=tmp_path, name="r1-none")
+
+
+def ignore(progress: Progress) -> None:
+    pass
+
+
+def test_an_engine_that_dies_first_is_blamed_with_the_end_of_its_log(job: JobRun) -> None:
+    engine = FakePart(None, 137, log="loading\nout of memory")
+    with pytest.raises(RunFailed) as caught:
+        supervise(job, engine, FakePart(None), ignore)
+    assert caught.value.message == (
+        "r1-none: the engine died with exit code 137; the end of its log:\n"
+        "    loading\n    out of memory"
+    )
+
+
+def test_a_client_that_fails_while_its_engine_is_dying_is_not_blamed(job: JobRun) -> None:
+    engine = FakePart(None, None, None, -9)
+    with pytest.raises(RunFailed, match="the engine died with exit code -9"):
+        supervise(job, engine, FakePart(None, 4), ignore)
+
+
+def test_a_client_that_fails_beside_a_living_engine_is_left_to_its_own_words(job: JobRun) -> None:
+    supervise(job, FakePart(None), FakePart(None, 4), ignore)
+    with pytest.raises(RunFailed, match="exit code 4 and no status; its last words:\n    oops"):
+        conclude(job, engine_log="", client_log="oops", client_code=4)
+
+
+def test_telemetry_is_kept_even_of_a_job_that_failed(job: JobRun) -> None:
+    with pytest.raises(RunFailed):
+        supervise(job, FakePart(None, 1), FakePart(None), ignore)
+    rows = (job.folder / "out" / "telemetry.jsonl").read_text().splitlines()
+    assert [json.loads(row)["cpu_percent"] >= 0 for row in rows] == [True]
+
+
+def test_progress_is_passed_on_once_and_rubbish_never(job: JobRun) -> None:
+    seen: list[Progress] = []
+    path = job.folder / "out" / "progress.json"
+    progress = {
+        "phase": "c1", "done": 1, "total": 2, "output_tokens": 5, "draft_tokens": 0,
+        "accepted_tokens": 0, "elapsed_s": 0.5,
+    }  # fmt: skip
+    write_json_atomically(path, progress)
+    supervise(job, FakePart(None), FakePart(None, None, None, 0), seen.append)
+    assert seen == [Progress(**progress)]
+    path.write_text("{")
+    supervise(job, FakePart(None), FakePart(None, None, 0), seen.append)
+    assert len(seen) == 1
+
+
+def test_a_status_that_says_failed_is_the_reason(job: JobRun) -> None:
+    status = JobStatus(outcome="failed", reason="phase c1: no answer", phases=(), engine={})
+    write_json_atomically(job.folder / "out" / "status.json", status.to_dict())
+    with pytest.raises(RunFailed, match="r1-none: phase c1: no answer; the end of the engine's"):
+        conclude(job, engine_log="busy", client_log="", client_code=4)
+
+
+def test_a_status_that_is_damaged_is_said_to_be(job: JobRun) -> None:
+    (job.folder / "out" / "status.json").write_text('{"outcome": "done"')
+    with pytest.raises(RunFailed, match=r"status\.json"):
+        conclude(job, engine_log="", client_log="", client_code=0)
+
+
+def test_a_long_log_is_told_by_its_end_and_an_empty_one_as_such() -> None:
+    assert tail("\n".join(map(str, range(100)))).splitlines()[0] == "    80"
+    assert tail("") == "    (it printed nothing)"
