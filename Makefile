@@ -9,9 +9,6 @@ RUNTIME   ?= auto
 PYTEST    ?=
 LOCK_ARGS ?=
 
-# The marks of tests that need a Docker Engine, a container registry, an engine, or time.
-SERVICES := docker or registry or engine or slow
-
 REQUIREMENTS := runner/requirements
 IMAGE_LOCKS  := $(patsubst %.in,%.txt,$(wildcard images/*/requirements.in images/*/*/requirements-*.in))
 
@@ -33,11 +30,11 @@ setup: .venv/.setup ## make .venv/ with specseal in it
 run: .venv/.setup ## run SPEC=specs/quickstart.yaml with RUNTIME=auto|docker|native
 	@.venv/bin/specseal run $(SPEC) --runtime $(RUNTIME)
 
-test: .venv/.dev ## run the tests that need no service; PYTEST=... adds arguments
+test: .venv/.dev ## run all tests but the slow ones; PYTEST=... adds arguments
 	@.venv/bin/pytest $(PYTEST)
 
-test-services: .venv/.dev ## run the tests that need services; a missing service fails them
-	@SPECSEAL_REQUIRE_SERVICES=1 .venv/bin/pytest -m '$(SERVICES)' $(PYTEST)
+test-services: .venv/.dev ## run the slow tests, which need services; a missing one fails them
+	@SPECSEAL_REQUIRE_SERVICES=1 .venv/bin/pytest -m slow $(PYTEST)
 
 lint: .venv/.dev ## check style, types and the layers
 	@.venv/bin/ruff check

@@ -35,6 +35,15 @@ def lacking(what: str) -> None:
     pytest.skip(what)
 
 
+@contextmanager
+def needed() -> Iterator[None]:
+    """Skip a test for what specseal says this machine lacks, or fail it; see `lacking`."""
+    try:
+        yield
+    except MachineLacks as error:
+        lacking(error.message)
+
+
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """Settings with this machine's cache, and keys, runs and trust of the tests' own."""
@@ -50,11 +59,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 @pytest.fixture(scope="session")
 def docker_client(site: Settings) -> docker.DockerClient:
-    try:
+    with needed():
         return connect(site)
-    except MachineLacks as error:
-        lacking(error.message)
-        raise
 
 
 @pytest.fixture(scope="session")
@@ -62,18 +68,20 @@ def quickstart_draft(site: Settings) -> Draft:
     """The quickstart's inputs, resolved; its prompts are not encoded yet."""
     spec = load_spec(QUICKSTART)
     store = Store(site.cache_dir)
-    return pin_inputs(spec, spec_folder=QUICKSTART.parent, settings=site, store=store)
+    with needed():
+        return pin_inputs(spec, spec_folder=QUICKSTART.parent, settings=site, store=store)
 
 
 @pytest.fixture(scope="session")
 def model_folder(site: Settings, quickstart_draft: Draft) -> Path:
-    return materialise(
-        quickstart_draft.model,
-        spec_folder=QUICKSTART.parent,
-        settings=site,
-        store=Store(site.cache_dir),
-        into=site.cache_dir / "models" / "tests",
-    )
+    with needed():
+        return materialise(
+            quickstart_draft.model,
+            spec_folder=QUICKSTART.parent,
+            settings=site,
+            store=Store(site.cache_dir),
+            into=site.cache_dir / "models" / "tests",
+        )
 
 
 @pytest.fixture(scope="session")
@@ -82,7 +90,8 @@ def llamacpp_server(
 ) -> Callable[[int], AbstractContextManager[int]]:
     """Start a real llama.cpp server with a draft length (0: autoregressive); yields its port."""
     lock = quickstart_draft.lock
-    programs = build_environments(lock, settings=site, say=print)
+    with needed():
+        programs = build_environments(lock, settings=site, say=print)
 
     @contextmanager
     def started(draft_length: int) -> Iterator[int]:

@@ -16,6 +16,7 @@ def write_job(
     model_file: str,
     conversations: int = 2,
     deadline_s: int = 120,
+    silence_timeout_s: int = 60,
     health: str = "/health",
 ) -> JobRun:
     """Write a job's inputs into a new folder.
@@ -26,6 +27,7 @@ def write_job(
         model_file: the file that the engine loads.
         conversations: how many.
         deadline_s: how long the engine may take to get healthy.
+        silence_timeout_s: how long it may keep silent in mid-answer.
         health: the path that is asked for that.
     """
     launch = engine("llamacpp").launch(
@@ -58,7 +60,7 @@ def write_job(
         "readback": launch.readback,
         "sampling": {**sampling, "ignore_eos": True, "max_tokens": 16},
         "stop_ids": [2],
-        "silence_timeout_s": 60,
+        "silence_timeout_s": silence_timeout_s,
         "phases": [{"name": "c2", "measured": True, "concurrency": 2, "conversations": names}],
     }
     write_json_atomically(folder / "in" / "job.json", job)

@@ -254,7 +254,7 @@ def _disk_errors() -> Iterator[None]:
         yield
     except OSError as error:
         raise RunFailed(
-            f"{error.filename or 'the disk'}: {error.strerror}",
+            f"{error.filename or 'the disk'}: {error.strerror or error}",
             mend="free some space and run the same command again: finished jobs are kept"
             if error.errno == errno.ENOSPC
             else "mend that and run the same command again: finished jobs are kept",

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 
 from specseal.errors import MachineLacks, SpecsealError
@@ -94,10 +95,11 @@ def _pip(settings: Settings) -> Finding:
 
 def _container_engine(settings: Settings) -> Finding:
     try:
-        version = connect(settings, timeout_s=5).version()
+        with closing(connect(settings, timeout_s=5)) as client:
+            version = client.version()["Version"]
     except MachineLacks as error:
         return _finding("container engine", "docker", "none answers", error.mend)
-    return _finding("container engine", "docker", f"Docker Engine {version['Version']}")
+    return _finding("container engine", "docker", f"Docker Engine {version}")
 
 
 def _debian_mirror(settings: Settings) -> Finding:

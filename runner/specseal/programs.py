@@ -7,6 +7,7 @@ and says which and why.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,7 +40,8 @@ def choose(choice: str, settings: Settings, say: Say) -> str:
         say("runtime: native, as asked (isolation: none)")
         return "native"
     try:
-        version = connect(settings).version()["Version"]
+        with closing(connect(settings)) as client:
+            version = client.version()["Version"]
         if choice == "auto":
             find_mirror(settings)  # containers are built from a base that comes from there
     except MachineLacks as error:

@@ -18,6 +18,7 @@ import psutil
 import pytest
 from docker.errors import NotFound
 
+from conftest import needed
 from smalljob import write_job
 from specseal.errors import RunFailed
 from specseal.lock import Draft
@@ -37,7 +38,8 @@ def programs(
 ) -> Iterator[Programs]:
     if request.param == "docker":
         request.getfixturevalue("docker_client")
-    ready = make_ready(request.param, quickstart_draft.lock, site, print)
+    with needed():
+        ready = make_ready(request.param, quickstart_draft.lock, site, print)
     ready.runtime.clean()  # of runs that were killed before
     yield ready
     assert ready.runtime.clean() == 0, "a test left something behind"
@@ -156,6 +158,25 @@ def test_a_part_killed_in_mid_run_is_reported_and_is_not_finished(
     assert killed, "the job ended before it could be killed"
     expected = "the engine died with exit code" if victim == "engine" else "client ended with exit"
     assert expected in caught.value.message
+    assert not finished(job)
+    assert not running()
+
+
+def test_an_engine_that_hangs_is_given_up_on(
+    programs: Programs, make_job: MakeJob, running: Running
+) -> None:
+    stopped: list[int] = []
+
+    def stop(progress: Progress) -> None:
+        if not stopped and progress.done > 0:
+            stopped.append(running()["engine"])
+            os.kill(stopped[0], signal.SIGSTOP)
+
+    job = make_job(conversations=400, silence_timeout_s=10)
+    with pytest.raises(RunFailed, match="the end of the engine's log") as caught:
+        programs.runtime.run(job, stop)
+    assert stopped, "the job ended before its engine could be stopped"
+    assert "10 s" in caught.value.message
     assert not finished(job)
     assert not running()
 

@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from conftest import needed
 from smalljob import write_job
 from specseal.lock import Draft
 from specseal.programs import Programs, make_ready
@@ -78,7 +79,8 @@ def probe(container: Any, host_port: int, folders: tuple[str, ...]) -> dict[str,
 
 @pytest.fixture(scope="module")
 def programs(docker_client: object, quickstart_draft: Draft, site: Settings) -> Programs:
-    return make_ready("docker", quickstart_draft.lock, site, print)
+    with needed():
+        return make_ready("docker", quickstart_draft.lock, site, print)
 
 
 @pytest.fixture(scope="module")

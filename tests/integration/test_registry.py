@@ -6,7 +6,6 @@ SPECSEAL_REQUIRE_SERVICES is set.
 
 import hashlib
 import json
-import os
 import shutil
 import socket
 import subprocess
@@ -19,6 +18,7 @@ from typing import Any
 import pytest
 import requests
 
+from conftest import lacking
 from specseal.errors import LockError, MachineLacks
 from specseal.lock.http import open_session
 from specseal.lock.registry import ImagePin, resolve_image
@@ -143,10 +143,7 @@ def wait_until_it_answers(process: subprocess.Popen[bytes], host: str) -> None:
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
     for program in ("docker-registry", "skopeo"):
         if shutil.which(program) is None:
-            missing = f"the program {program} is not installed"
-            if os.environ.get("SPECSEAL_REQUIRE_SERVICES"):
-                pytest.fail(missing)
-            pytest.skip(missing)
+            lacking(f"the program {program} is not installed")
     folder = tmp_path_factory.mktemp("registry")
     port = free_port()
     config = folder / "config.yml"

@@ -49,6 +49,8 @@ class OverLaunches:
     """The metric's value in each launch."""
 
     values: tuple[float, ...]
+    multiplies: bool = False
+    """Whether launches differ by factors (speeds and speedups do): no end is then below 0."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -95,7 +97,7 @@ def intervals(estimates: Sequence[Estimate], clusters: Clusters, *, seed: int) -
         elif isinstance(spread, str):
             found[index] = _none(spread)
         elif isinstance(spread, OverLaunches):
-            found[index] = _over_launches(estimate.value, spread.values)
+            found[index] = _over_launches(estimate.value, spread)
         elif np.count_nonzero(spread.denominator) < LEAST_CONVERSATIONS:
             found[index] = _none(TOO_FEW_CONVERSATIONS)
         else:
@@ -112,12 +114,19 @@ def _none(*reasons: str) -> Interval:
     return Interval(low=None, high=None, reasons=reasons)
 
 
-def _over_launches(value: float, launches: tuple[float, ...]) -> Interval:
-    """Return value ± t · s ÷ √n. Source: Student's t with n − 1 degrees of freedom."""
-    n = len(launches)
+def _over_launches(value: float, spread: OverLaunches) -> Interval:
+    """Return value ± t · s ÷ √n, or value ×÷ exp(t · s ÷ √n) with s of the logarithms.
+
+    Source: Student's t with n − 1 degrees of freedom.
+    """
+    launches, n = spread.values, len(spread.values)
     if n < LEAST_LAUNCHES:
         return _none(f"fewer_than_{LEAST_LAUNCHES}_launches")
-    half = float(stdtrit(n - 1, 1 - _TAIL)) * float(np.std(launches, ddof=1)) / math.sqrt(n)
+    multiplies = spread.multiplies and min(launches) > 0
+    scale = np.log(launches) if multiplies else np.asarray(launches)
+    half = float(stdtrit(n - 1, 1 - _TAIL)) * float(np.std(scale, ddof=1)) / math.sqrt(n)
+    if multiplies:
+        return Interval(low=value / math.exp(half), high=value * math.exp(half))
     return Interval(low=value - half, high=value + half)
 
 

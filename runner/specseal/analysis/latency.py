@@ -82,7 +82,9 @@ def _output_tps(selection: Selection) -> Estimate:
     if not values:
         return absent("no_requests")
     return Estimate(
-        value=sum(values) / len(values), n=len(values), spread=OverLaunches(values=values)
+        value=sum(values) / len(values),
+        n=len(values),
+        spread=OverLaunches(values=values, multiplies=True),
     )
 
 

@@ -32,8 +32,9 @@ for none, and `valid`: true where it has a value and nothing that it needs is wr
   turns, load levels and repeats), percentile method, at least 5 conversations. A percentile's
   resamples are read off at the rank that the resampled share of values at or below it implies
   (Bahadur, 1966); at least 5 conversations must have a value above it.
-- Intervals of what only whole phases tell (throughput, lengths and rates over drafts): value
-  ± t · s ÷ √n over launches, at least 3.
+- Intervals of what only whole phases tell, over at least 3 launches: value ± t · s ÷ √n for
+  lengths and rates over drafts, value ×÷ exp(t · s ÷ √n) with s of the logarithms for throughput
+  and its speedup.
 """
 
 

@@ -45,7 +45,7 @@ def _speedup_output_tps(selection: Selection) -> Estimate:
     return Estimate(
         value=sum(ratios) / len(ratios),
         n=len(ratios),
-        spread=OverLaunches(values=tuple(ratios)),
+        spread=OverLaunches(values=tuple(ratios), multiplies=True),
     )
 
 

@@ -38,7 +38,10 @@ _COMMANDS = {
 }
 
 
-@click.group(commands=_COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    commands=_COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(specseal.__version__, prog_name="specseal")
 def group() -> None:
     """Make speculative-decoding benchmarks that can be handed over, checked and re-run.

@@ -184,6 +184,7 @@ def with_prompts(draft: Draft, prompts: bytes, tokenizer: dict[str, Any]) -> Loc
         points=_with_conversations(draft.lock.points, conversations),
     )
     _check_context(lock)
+    _check_load(lock)
     return lock
 
 
@@ -229,6 +230,16 @@ def _check_context(lock: Lock) -> None:
             f"answers, and engine.context_length is {room}: {', '.join(too_long[:5])}",
             mend="raise engine.context_length, lower workload.sampling.max_tokens, or leave them "
             "out of the data set",
+        )
+
+
+def _check_load(lock: Lock) -> None:
+    most, asked = max(lock.points["concurrency"]), len(lock.points["conversations"])
+    if most > asked:
+        raise LockError(
+            f"workload.load.concurrency: {most} at once are never reached with the {asked} "
+            "conversations of a phase",
+            mend="raise workload.load.requests, lower the concurrency, or take a larger data set",
         )
 
 

@@ -114,6 +114,7 @@ def supervise(job: JobRun, engine: Part, client: Part, watch: Watch) -> None:
                 next_sample += SAMPLE_S
             seen = _pass_on(progress, seen, watch)
             time.sleep(POLL_S)
+        _pass_on(progress, seen, watch)
         if client_code != 0:
             # A client may see its engine die, and fail of it, before the engine's process has ended
             # and given its memory back: the engine's death is then the cause to tell.

@@ -44,6 +44,7 @@ def connect(settings: Settings, *, timeout_s: int = _TIMEOUT_S) -> docker.Docker
     Raises:
         MachineLacks: none answers; why is in the message.
     """
+    client = None
     try:
         if settings.docker_host:
             client = docker.DockerClient(base_url=settings.docker_host, timeout=timeout_s)
@@ -51,6 +52,8 @@ def connect(settings: Settings, *, timeout_s: int = _TIMEOUT_S) -> docker.Docker
             client = docker.from_env(timeout=timeout_s)
         client.ping()
     except (DockerException, requests.RequestException) as error:
+        if client is not None:
+            client.close()
         where = settings.docker_host or os.environ.get("DOCKER_HOST") or "the default socket"
         raise MachineLacks(
             f"no container engine answers at {where} ({_cause(error)})",
@@ -134,7 +137,7 @@ class ContainerRuntime:
             container.start()
             yield _Container(container)
         finally:
-            with suppress(DockerException, requests.RequestException):
+            with suppress(DockerException, requests.RequestException, OSError):
                 log.write_bytes(container.logs())
             _remove(container)
 

@@ -179,11 +179,28 @@ def _sweep_paths_exist(document: Document) -> Iterator[Finding]:
             yield document.at_key(("sweep", path), f"no such path in a spec{hint}")
 
 
-def _paths_are_literal(document: Document) -> Iterator[Finding]:
+def _load_can_be_reached(document: Document) -> Iterator[Finding]:
+    load = ("workload", "load")
+    requests, levels = _at(document, *load, "requests"), _at(document, *load, "concurrency")
+    if isinstance(requests, int) and isinstance(levels, list):
+        for index, level in enumerate(levels):
+            if isinstance(level, int) and level > requests:
+                message = f"{level} at once are never reached with {requests} requests: raise them"
+                yield document.at_value((*load, "concurrency", index), message)
+
+
+def _paths_are_beside_the_spec(document: Document) -> Iterator[Finding]:
     for source in (("model",), ("drafter", "model"), ("workload", "dataset")):
         path = _at(document, *source, "path")
-        if isinstance(path, str) and (path.startswith("~") or "$" in path):
+        if not isinstance(path, str):
+            continue
+        if path.startswith("~") or "$" in path:
             message = f"nothing in {shown(path)} is expanded: write the path out"
+            yield document.at_value((*source, "path"), message)
+        elif path.startswith("/") or ".." in PurePosixPath(path).parts:
+            message = (
+                f"{shown(path)} leaves the spec's folder: put the file beside the spec or below it"
+            )
             yield document.at_value((*source, "path"), message)
 
 
@@ -201,6 +218,7 @@ _CONTRADICTIONS: tuple[Callable[[Document], Iterator[Finding]], ...] = (
     _ngram_sizes_agree,
     _context_holds_output,
     _sweep_paths_exist,
-    _paths_are_literal,
+    _load_can_be_reached,
+    _paths_are_beside_the_spec,
     _file_is_inside_package,
 )

@@ -99,9 +99,21 @@ def test_path_of_a_data_set_is_held_to_the_same(broken):
     assert "workload.dataset.path" in found
 
 
-@pytest.mark.parametrize("path", ["m.gguf", "../models/m.gguf", "/srv/models/m.gguf"])
-def test_path_outside_the_folder_is_accepted_since_its_content_is_locked(broken, path):
+@pytest.mark.parametrize("path", ["m.gguf", "models/m.gguf", "./m..gguf"])
+def test_path_beside_the_spec_is_accepted(broken, path):
     assert broken((MODEL, f"{{source: path, path: {path}}}")) == []
+
+
+@pytest.mark.parametrize("path", ["../models/m.gguf", "/srv/models/m.gguf", "a/../../m.gguf"])
+def test_path_that_leaves_the_folder_of_the_spec_is_refused(broken, path):
+    (found,) = broken((MODEL, f"{{source: path, path: {path}}}"))
+    assert "model.path" in found
+    assert "leaves the spec's folder" in found
+
+
+def test_load_that_no_phase_can_reach_is_refused(broken):
+    (found,) = broken(("concurrency: [1, 4], requests: 11", "concurrency: [1, 12], requests: 11"))
+    assert "workload.load.concurrency[1]: 12 at once are never reached with 11 requests" in found
 
 
 @pytest.mark.parametrize("file", ["../m.gguf", "/m.gguf", "a/../../m.gguf"])

@@ -59,9 +59,11 @@ def test_quickstart_names_the_schema_that_lies_beside_it(root):
             Source(kind="hf", repo="org/model", revision="v1.0"),
         ),
         (
-            "{source: path, path: ../m.gguf, template_args: {tools: [a, 1], thinking: false}}",
+            "{source: path, path: models/m.gguf, template_args: {tools: [a, 1], thinking: false}}",
             Source(
-                kind="path", path="../m.gguf", template_args={"tools": ["a", 1], "thinking": False}
+                kind="path",
+                path="models/m.gguf",
+                template_args={"tools": ["a", 1], "thinking": False},
             ),
         ),
     ],
