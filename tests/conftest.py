@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import subprocess
 import time
@@ -16,6 +17,7 @@ from pathlib import Path
 import docker
 import pytest
 
+import registries
 from specseal.engines import LaunchRequest, engine
 from specseal.errors import MachineLacks
 from specseal.images import build_environments
@@ -61,6 +63,15 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 def docker_client(site: Settings) -> docker.DockerClient:
     with needed():
         return connect(site)
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[registries.Registry]:
+    for program in ("docker-registry", "skopeo"):
+        if shutil.which(program) is None:
+            lacking(f"the program {program} is not installed")
+    with registries.running(tmp_path_factory.mktemp("registry")) as started:
+        yield started
 
 
 @pytest.fixture(scope="session")

@@ -6,60 +6,18 @@ SPECSEAL_REQUIRE_SERVICES is set.
 
 import hashlib
 import json
-import shutil
-import socket
-import subprocess
-import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
 
-from conftest import lacking
 from specseal.errors import LockError, MachineLacks
-from specseal.lock.http import open_session
-from specseal.lock.registry import ImagePin, resolve_image
 
 pytestmark = pytest.mark.registry
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
-START_DEADLINE_S = 30
-CONFIG = """\
-version: 0.1
-log: {{accesslog: {{disabled: true}}, level: error}}
-storage: {{filesystem: {{rootdirectory: {root}}}, cache: {{blobdescriptor: ""}}}}
-http: {{addr: 127.0.0.1:{port}}}
-"""
-
-
-@dataclass
-class Registry:
-    """A registry on loopback and the folder in which it keeps its blobs."""
-
-    host: str
-    storage: Path
-
-    def push(self, layout: Path, tag: str) -> None:
-        command = ["skopeo", "copy", "--all", "--quiet", "--dest-tls-verify=false"]
-        command += [f"oci:{layout}", f"docker://{self.host}/tools/tiny:{tag}"]
-        subprocess.run(command, check=True, capture_output=True, text=True)
-
-    def resolve(self, version: str, **options: Any) -> ImagePin:
-        with open_session(attempts=2, backoff_s=0) as session:
-            return resolve_image(
-                f"{self.host}/tools/tiny{version}",
-                mirrors={self.host: f"http://{self.host}"},
-                session=session,
-                **options,
-            )
-
-    def blob(self, sha256: str) -> Path:
-        (path,) = self.storage.glob(f"docker/registry/v2/blobs/sha256/*/{sha256}/data")
-        return path
 
 
 @dataclass
@@ -119,45 +77,6 @@ def write_image(folder: Path, *architectures: str) -> Image:
             for entry in entries
         },
     )
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def wait_until_it_answers(process: subprocess.Popen[bytes], host: str) -> None:
-    deadline = time.monotonic() + START_DEADLINE_S
-    while time.monotonic() < deadline:
-        assert process.poll() is None, "the registry ended by itself"
-        try:
-            with requests.get(f"http://{host}/v2/", timeout=5):
-                return
-        except requests.ConnectionError:
-            time.sleep(0.05)
-    pytest.fail(f"the registry did not answer within {START_DEADLINE_S} s")
-
-
-@pytest.fixture(scope="module")
-def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
-    for program in ("docker-registry", "skopeo"):
-        if shutil.which(program) is None:
-            lacking(f"the program {program} is not installed")
-    folder = tmp_path_factory.mktemp("registry")
-    port = free_port()
-    config = folder / "config.yml"
-    config.write_text(CONFIG.format(root=folder / "storage", port=port))
-    with (
-        (folder / "log").open("wb") as log,
-        subprocess.Popen(["docker-registry", "serve", str(config)], stdout=log, stderr=log) as run,
-    ):
-        try:
-            host = f"127.0.0.1:{port}"
-            wait_until_it_answers(run, host)
-            yield Registry(host=host, storage=folder / "storage")
-        finally:
-            run.terminate()
 
 
 def test_tag_and_digest_of_a_multi_platform_image_resolve_to_the_same_manifest(registry, tmp_path):
