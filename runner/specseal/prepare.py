@@ -26,6 +26,7 @@ from specseal.lock import (
     materialise,
     pin_inputs,
     with_prompts,
+    without_prompts,
 )
 from specseal.programs import Programs, Say, make_ready
 from specseal.records import append_jsonl, write_json_atomically
@@ -62,7 +63,9 @@ class Preparation:
 
     def make_lock(self) -> Lock:
         """Resolve every input now. Raises: LockError, MachineLacks, RunFailed, InputError."""
-        draft = self._draft()
+        return self._complete(self._draft())
+
+    def _complete(self, draft: Draft) -> Lock:
         prompts, tokenizer = self._encode(draft)
         return with_prompts(draft, prompts.read_bytes(), tokenizer)
 
@@ -85,7 +88,11 @@ class Preparation:
             raise LockError(
                 f"{self._lock_path}: there is no lock", mend="make it with `specseal lock SPEC`"
             )
-        return changed_pins(read_lock(self._lock_path), self.make_lock())
+        lock, draft = read_lock(self._lock_path), self._draft()
+        # Inputs first: with others, encoding the prompts again would tell nothing more.
+        return changed_pins(without_prompts(lock), draft.lock) or changed_pins(
+            lock, self._complete(draft)
+        )
 
     def ready(self) -> Prepared:
         """Return what a run needs, making the lock where there is none.

@@ -1,6 +1,13 @@
 """The lock room: from a Spec to a Lock, every input resolved to a digest."""
 
-from specseal.lock.make import Draft, changed_pins, encoding_key, pin_inputs, with_prompts
+from specseal.lock.make import (
+    Draft,
+    changed_pins,
+    encoding_key,
+    pin_inputs,
+    with_prompts,
+    without_prompts,
+)
 from specseal.lock.models import FilePin, ModelPin, materialise
 from specseal.lock.store import Store
 
@@ -14,4 +21,5 @@ __all__ = [
     "materialise",
     "pin_inputs",
     "with_prompts",
+    "without_prompts",
 ]

@@ -28,6 +28,7 @@ from specseal.spec.locked import Lock
 from specseal.spec.model import Spec
 
 DEFAULT_CONTEXT_TOKENS = 4096
+_FROM_ENCODING = ("tokenizer", "chat_template_sha256", "stop_ids")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -241,6 +242,13 @@ def _check_load(lock: Lock) -> None:
             "conversations of a phase",
             mend="raise workload.load.requests, lower the concurrency, or take a larger data set",
         )
+
+
+def without_prompts(lock: Lock) -> Lock:
+    """Return a lock as it was before its prompts were encoded: what `pin_inputs` gives."""
+    model = {key: value for key, value in lock.model.items() if key not in _FROM_ENCODING}
+    points = {**lock.points, "warmup": [], "conversations": []}
+    return replace(lock, model=model, points=points, prompts={})
 
 
 def changed_pins(old: Lock, new: Lock) -> tuple[str, ...]:
