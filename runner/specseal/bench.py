@@ -34,6 +34,7 @@ from specseal.jobs import (
     JobFolder,
     job_environment,
     job_folder,
+    prove,
     read_job,
     read_telemetry,
     run_job,
@@ -167,6 +168,8 @@ class _Run:
             if job.status() is None:
                 self._watcher.begin(job.job, number, len(self._jobs))
                 self._run_job(job)
+            # Also those that were kept: specseal may have died just before it looked.
+            prove(job, self._prepared.lock)
 
     def _run_job(self, job: JobFolder) -> None:
         start = monotonic_ns()

@@ -90,14 +90,14 @@ def run_job(
     """Run a job from the start, in place of whatever an unfinished one left.
 
     Raises:
-        RunFailed: the job failed, or the engine did not do as asked.
+        RunFailed: the job failed.
     """
     shutil.rmtree(folder.path, ignore_errors=True)
     for name in ("in", "out"):
         (folder.path / name).mkdir(parents=True)
     _write_inputs(folder, prepared)
     write_json_atomically(folder.path / "meta.json", {"session": session, "key": folder.key})
-    status = programs.runtime.run(
+    return programs.runtime.run(
         JobRun(
             launch=folder.launch,
             model=prepared.model,
@@ -107,8 +107,6 @@ def run_job(
         ),
         watch,
     )
-    _refuse_unproven(folder, prepared.lock, status)
-    return status
 
 
 def _write_inputs(folder: JobFolder, prepared: Prepared) -> None:
@@ -139,11 +137,16 @@ def _write_inputs(folder: JobFolder, prepared: Prepared) -> None:
     )
 
 
-def _refuse_unproven(folder: JobFolder, lock: Lock, status: JobStatus) -> None:
+def prove(folder: JobFolder, lock: Lock) -> None:
+    """Hold what the engine of a finished job said of itself against what it was asked.
+
+    Raises:
+        RunFailed: it did something else; the job is then no longer a finished one.
+    """
+    status = _finished(folder)
     snapshots = read_snapshots(folder.path / "out" / "counts.jsonl")
     against = engine(lock.engine["name"]).proof(folder.request, status, snapshots)
     if against:
-        # Set aside, so that the job is not taken for a finished one.
         status_file = folder.path / "out" / "status.json"
         status_file.rename(status_file.with_name("refused-status.json"))
         raise RunFailed(
@@ -155,9 +158,7 @@ def _refuse_unproven(folder: JobFolder, lock: Lock, status: JobStatus) -> None:
 def read_job(folder: JobFolder) -> JobData:
     """Return what a finished job measured. Raises: RunFailed where its files are damaged."""
     out = folder.path / "out"
-    status = folder.status()
-    if status is None:
-        raise RunFailed(f"{folder.path}: this job has not finished")
+    status = _finished(folder)
     try:
         records = read_records(out / "records.jsonl")
         snapshots = read_snapshots(out / "counts.jsonl")
@@ -190,6 +191,13 @@ def read_meta(folder: JobFolder) -> dict[str, Any]:
     """Return what was noted of a job before it ran: its session and its key."""
     meta: dict[str, Any] = json.loads((folder.path / "meta.json").read_bytes())
     return meta
+
+
+def _finished(folder: JobFolder) -> JobStatus:
+    status = folder.status()
+    if status is None:
+        raise RunFailed(f"{folder.path}: this job has not finished")
+    return status
 
 
 def read_telemetry(folder: JobFolder) -> list[dict[str, Any]]:

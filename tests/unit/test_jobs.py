@@ -11,7 +11,23 @@ import pytest
 
 from locks import make_lock
 from specseal.errors import RunFailed
-from specseal.jobs import JobFolder, job_environment, job_folder, read_job, read_telemetry, run_job
+from specseal.jobs import (
+    JobFolder,
+    job_environment,
+    job_folder,
+    prove,
+    read_job,
+    read_telemetry,
+    run_job,
+)
+    JobFolder,
+    job_environment,
+    job_folder,
+    prove,
+    read_job,
+    read_telemetry,
+    run_job,
+)
 from specseal.plan import make_plan
 from specseal.prepare import Prepared
 from specseal.programs import Programs
@@ -169,11 +185,14 @@ def test_a_damaged_file_of_a_finished_job_is_named(name: str, bench: Bench) -> N
 def test_an_engine_that_did_not_do_as_asked_leaves_no_finished_job(bench: Bench) -> None:
     bench.runtime.slots = 1
     job = bench.job()
+    bench.run(job)
     with pytest.raises(RunFailed, match="r1-ngram: the engine did not do as asked: it has 1 slots"):
-        bench.run(job)
+        prove(job, bench.lock)
     assert job.status() is None
 
 
 def test_a_baseline_that_speculated_is_refused(bench: Bench) -> None:
+    job = bench.job("none")
+    bench.run(job)
     with pytest.raises(RunFailed, match="r1-none: the engine did not do as asked: a draft had 2"):
-        bench.run(bench.job("none"))
+        prove(job, bench.lock)
