@@ -20,14 +20,6 @@ from specseal.jobs import (
     read_telemetry,
     run_job,
 )
-    JobFolder,
-    job_environment,
-    job_folder,
-    prove,
-    read_job,
-    read_telemetry,
-    run_job,
-)
 from specseal.plan import make_plan
 from specseal.prepare import Prepared
 from specseal.programs import Programs
