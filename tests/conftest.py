@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -28,6 +29,16 @@ from specseal.spec import load_spec
 
 REPOSITORY = Path(__file__).parents[1]
 QUICKSTART = REPOSITORY / "specs" / "quickstart.yaml"
+
+
+def pytest_configure() -> None:
+    """Undo what a background shell or nohup did to signals, which every child would inherit."""
+    for number, usual in (
+        (signal.SIGINT, signal.default_int_handler),
+        (signal.SIGHUP, signal.SIG_DFL),
+    ):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, usual)
 
 
 def lacking(what: str) -> None:
