@@ -45,7 +45,7 @@ from specseal.programs import Programs, choose, make_ready
 from specseal.runfolder import BUNDLE, alone, begin, unfinished, utc_now
 from specseal.runtimes import Progress, describe_machine
 from specseal.settings import Settings
-from specseal.spec import load_spec
+from specseal.spec import parse_spec
 
 
 class Watcher(Protocol):
@@ -113,7 +113,8 @@ def run_spec(
         VerificationFailed: the bundle that was just sealed does not verify.
     """
     with clock.stage("reading the spec"):
-        spec = load_spec(spec_path, capabilities=CAPABILITIES)
+        text = spec_path.read_bytes()  # once: the file may be edited while the run goes on
+        spec = parse_spec(text, path=str(spec_path), capabilities=CAPABILITIES)
         name = choose(runtime, settings, watcher.say)
     preparation = Preparation(spec, spec_path, runtime=name, settings=settings, say=watcher.say)
     with clock.stage("locking"):
@@ -122,7 +123,7 @@ def run_spec(
         programs = make_ready(name, prepared.lock, settings, watcher.say)
     home = settings.runs_dir / prepared.lock.spec["name"]
     with _disk_errors(), alone(home):
-        run = _Run(home, spec_path, prepared, programs, settings, watcher, clock)
+        run = _Run(home, text, prepared, programs, settings, watcher, clock)
         run.measure()
         bundle = run.seal()
     with clock.stage("verifying"):
@@ -137,14 +138,14 @@ class _Run:
     def __init__(
         self,
         home: Path,
-        spec_path: Path,
+        spec_bytes: bytes,
         prepared: Prepared,
         programs: Programs,
         settings: Settings,
         watcher: Watcher,
         clock: Clock,
     ) -> None:
-        self._spec_path, self._prepared, self._programs = spec_path, prepared, programs
+        self._spec_bytes, self._prepared, self._programs = spec_bytes, prepared, programs
         self._settings, self._watcher, self._clock = settings, watcher, clock
         self._session = uuid.uuid4().hex
         name = programs.runtime.name
@@ -207,7 +208,7 @@ class _Run:
             for part in ("engine", "client")
         }
         return SealInputs(
-            spec_bytes=self._spec_path.read_bytes(),
+            spec_bytes=self._spec_bytes,
             lock=lock,
             environment=self._environment(),
             run=RunData(
@@ -243,12 +244,19 @@ class _Run:
         }
 
     def _redact(self) -> dict[str, str]:
-        return {
-            str(self._folder.absolute()): "<run>",
-            str(self._settings.cache_dir): "<cache>",
-            str(Path.home()): "<home>",
-            str(Path(specseal.__file__).parents[2]): "<specseal>",
+        stand_ins = {
+            self._folder.absolute(): "<run>",
+            self._settings.cache_dir: "<cache>",
+            Path.home(): "<home>",
+            Path(specseal.__file__).parents[2]: "<specseal>",
         }
+        # As written and with links followed: programs print the one or the other.
+        spellings = {
+            str(path): stand_in
+            for folder, stand_in in stand_ins.items()
+            for path in (folder, folder.resolve())
+        }
+        return {path: stand_in for path, stand_in in spellings.items() if path != "/"}
 
 
 @contextmanager

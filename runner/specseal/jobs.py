@@ -1,9 +1,9 @@
 """Job folders: written, run, or taken as they are when their job has finished before.
 
 A job's key is the digest of all that decides what it measures: its plan, launch line, inputs and
-programs. A folder with that key and a status is a finished job and never runs again.
+programs. A folder with that key and `finished.json` is a finished job and never runs again.
 
-    jobs/<number>-<name>-<key>/  in/ job.json prompts.jsonl   out/ …   meta.json
+    jobs/<number>-<name>-<key>/  in/ job.json prompts.jsonl   out/ …   finished.json, the last
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ from specseal.prepare import HEALTH_DEADLINE_S, SILENCE_TIMEOUT_S, Prepared
 from specseal.programs import Programs
 from specseal.records import (
     JobStatus,
+    Record,
     RecordsDamaged,
+    Snapshot,
     read_records,
     read_snapshots,
     read_status,
@@ -32,6 +34,8 @@ from specseal.records import (
 )
 from specseal.runtimes import JobRun, Progress
 from specseal.spec.locked import Lock
+
+FINISHED = "finished.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,15 +49,25 @@ class JobFolder:
     path: Path
 
     def status(self) -> JobStatus | None:
-        """Return the status of a finished job, else None. Raises: RunFailed where it is damaged.
+        """Return the status of a finished job, else None.
 
-        A client whose job failed leaves a status too, which says so: that job has not finished.
+        Finished is what specseal itself has seen to its end: a client that outlived a killed
+        specseal may leave a status, but no telemetry and no logs.
+
+        Raises:
+            RunFailed: it is damaged; the job is then no longer a finished one.
         """
+        if not (self.path / FINISHED).is_file():
+            return None
         try:
-            status = read_status(self.path / "out" / "status.json")
+            return read_status(self.path / "out" / "status.json")
         except RecordsDamaged as error:
-            raise RunFailed(str(error)) from error
-        return status if status is not None and status.outcome == "done" else None
+            raise self.refuse(str(error)) from error
+
+    def refuse(self, why: str, mend: str = "run again: it is measured anew") -> RunFailed:
+        """Make the job an unfinished one, and return the error that says why."""
+        (self.path / FINISHED).rename(self.path / "refused.json")
+        return RunFailed(f"{self.job.name}: {why}", mend=mend)
 
 
 def job_folder(job: Job, number: int, lock: Lock, programs: Programs, parent: Path) -> JobFolder:
@@ -96,8 +110,7 @@ def run_job(
     for name in ("in", "out"):
         (folder.path / name).mkdir(parents=True)
     _write_inputs(folder, prepared)
-    write_json_atomically(folder.path / "meta.json", {"session": session, "key": folder.key})
-    return programs.runtime.run(
+    status = programs.runtime.run(
         JobRun(
             launch=folder.launch,
             model=prepared.model,
@@ -107,6 +120,9 @@ def run_job(
         ),
         watch,
     )
+    # Last, when logs and telemetry are there too.
+    write_json_atomically(folder.path / FINISHED, {"session": session, "key": folder.key})
+    return status
 
 
 def _write_inputs(folder: JobFolder, prepared: Prepared) -> None:
@@ -143,27 +159,31 @@ def prove(folder: JobFolder, lock: Lock) -> None:
     Raises:
         RunFailed: it did something else; the job is then no longer a finished one.
     """
-    status = _finished(folder)
-    snapshots = read_snapshots(folder.path / "out" / "counts.jsonl")
+    status, _, snapshots = _read_out(folder)
     against = engine(lock.engine["name"]).proof(folder.request, status, snapshots)
     if against:
-        status_file = folder.path / "out" / "status.json"
-        status_file.rename(status_file.with_name("refused-status.json"))
-        raise RunFailed(
-            f"{folder.job.name}: the engine did not do as asked: {'; '.join(against)}",
+        raise folder.refuse(
+            f"the engine did not do as asked: {'; '.join(against)}",
             mend="this engine version does not honour the spec's flags: name another",
         )
 
 
+def _read_out(
+    folder: JobFolder,
+) -> tuple[JobStatus, tuple[Record, ...], tuple[Snapshot, ...]]:
+    out = folder.path / "out"
+    status = folder.status()
+    if status is None:
+        raise RunFailed(f"{folder.path}: this job has not finished")
+    try:
+        return status, read_records(out / "records.jsonl"), read_snapshots(out / "counts.jsonl")
+    except (RecordsDamaged, OSError) as error:
+        raise folder.refuse(str(error)) from error
+
+
 def read_job(folder: JobFolder) -> JobData:
     """Return what a finished job measured. Raises: RunFailed where its files are damaged."""
-    out = folder.path / "out"
-    status = _finished(folder)
-    try:
-        records = read_records(out / "records.jsonl")
-        snapshots = read_snapshots(out / "counts.jsonl")
-    except (RecordsDamaged, OSError) as error:
-        raise RunFailed(f"{folder.path.name}: {error}") from error
+    status, records, snapshots = _read_out(folder)
     moments = {(one.phase, one.moment): one for one in snapshots}
     return JobData(
         key=folder.key,
@@ -188,16 +208,9 @@ def read_job(folder: JobFolder) -> JobData:
 
 
 def read_meta(folder: JobFolder) -> dict[str, Any]:
-    """Return what was noted of a job before it ran: its session and its key."""
-    meta: dict[str, Any] = json.loads((folder.path / "meta.json").read_bytes())
+    """Return what was noted when a job had finished: its session and its key."""
+    meta: dict[str, Any] = json.loads((folder.path / FINISHED).read_bytes())
     return meta
-
-
-def _finished(folder: JobFolder) -> JobStatus:
-    status = folder.status()
-    if status is None:
-        raise RunFailed(f"{folder.path}: this job has not finished")
-    return status
 
 
 def read_telemetry(folder: JobFolder) -> list[dict[str, Any]]:

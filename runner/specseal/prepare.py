@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +120,28 @@ class Preparation:
             self._spec, spec_folder=self._folder, settings=self._settings, store=self._store
         )
 
+    def _locked_draft(self, lock: Lock) -> Draft:
+        """Return the draft that a lock was made from: its commits and digests, never its tags."""
+        spec, image = self._spec, lock.engine["image"]
+        pinned = replace(
+            spec,
+            model=replace(spec.model, revision=lock.model["revision"]),
+            engine=replace(
+                spec.engine,
+                image_ref=f"{image['repository']}@sha256:{image['manifest_sha256']}"
+                if spec.engine.image_ref
+                else None,
+            ),
+            workload=replace(
+                spec.workload,
+                dataset=replace(spec.workload.dataset, revision=lock.dataset["revision"]),
+            ),
+        )
+        draft = pin_inputs(
+            pinned, spec_folder=self._folder, settings=self._settings, store=self._store
+        )
+        return replace(draft, lock=without_prompts(lock))
+
     def _model_folder(self, lock: Lock) -> Path:
         pin = ModelPin(
             source=lock.spec["model"],
@@ -139,7 +161,7 @@ class Preparation:
         digest = Digest(lock.prompts["sha256"])
         if self._store.has(digest):
             return self._store.get(digest)
-        self._encode(self._draft())
+        self._encode(self._locked_draft(lock))
         if not self._store.has(digest):
             raise LockError(
                 f"prompts: encoding them here does not give what {self._lock_path.name} pins",

@@ -95,10 +95,10 @@ class Place:
     def finished_jobs(self) -> dict[str, int]:
         """Return {job folder: when it finished}."""
         found = {}
-        for path in self.folder.glob("runs/tiny/*/jobs/*/out/status.json"):
+        for path in self.folder.glob("runs/tiny/*/jobs/*/finished.json"):
             status = read_status(path)
             if status is not None and status.outcome == "done":
-                found[path.parts[-3]] = path.stat().st_mtime_ns
+                found[path.parts[-2]] = path.stat().st_mtime_ns
         return found
 
     def records(self, run: Path) -> dict[str, tuple[Record, ...]]:

@@ -53,8 +53,8 @@ def test_an_image_is_locked_by_digest_pulled_and_run(
     assert f"pulling {pushed}@sha256:{image['manifest_sha256']}" in done.stderr
     (bundle,) = named.bundles()
     environment = json.loads((bundle / "environment.json").read_bytes())
-    found = environment["images"]["engine"]["repository_digests"]
-    assert f"{pushed}@sha256:{image['manifest_sha256']}" in found
+    found = environment["images"]["engine"]["repository_digest"]
+    assert found == f"registry.test/engines/llama@sha256:{image['manifest_sha256']}"
 
 
 def test_an_image_cannot_run_without_a_container_engine(named: Place) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 from collections.abc import Iterable
@@ -72,8 +73,11 @@ def test_a_second_run_locks_and_builds_nothing_and_keeps_the_first(place: Place)
 def test_the_lock_is_the_same_on_both_runtimes(place: Place, docker_client: object) -> None:
     locks = []
     for runtime in ("native", "docker"):
-        done = place.call("lock", "tiny.yaml", "--runtime", runtime)
+        # A cache of its own each, so that each encodes the prompts itself.
+        cache = {"SPECSEAL_CACHE_DIR": str(place.folder / f"cache-{runtime}")}
+        done = place.call("lock", "tiny.yaml", "--runtime", runtime, environment=cache)
         assert done.returncode == 0, done.stderr
+        assert "encoding 3 conversations" in done.stderr
         locks.append((place.folder / "tiny.lock.json").read_bytes())
     assert locks[0] == locks[1]
 
@@ -103,10 +107,16 @@ def test_the_committed_quickstart_lock_holds_on_this_machine(place: Place) -> No
 
 
 def test_nothing_of_this_machine_is_in_a_bundle(place: Place) -> None:
-    done = place.call("run", "tiny.yaml", "--runtime", "native")
+    cache = place.environment["SPECSEAL_CACHE_DIR"]
+    link = place.folder / "linked-cache"
+    link.symlink_to(cache)
+    through_link = {"SPECSEAL_CACHE_DIR": str(link)}
+    done = place.call("run", "tiny.yaml", "--runtime", "native", environment=through_link)
+    assert done.returncode == 0, done.stderr
     bundle = place.folder / done.stdout.splitlines()[-1]
-    secrets = [str(place.folder), place.environment["SPECSEAL_CACHE_DIR"], os.uname().nodename]
+    secrets = [str(place.folder), cache, os.uname().nodename]
     for path in bundle.rglob("*"):
-        if path.is_file() and path.suffix not in {".gz", ".parquet"}:
-            text = path.read_text(encoding="utf-8")
-            assert not [secret for secret in secrets if secret in text], path
+        if path.is_file() and path.suffix != ".parquet":
+            data = path.read_bytes()
+            data = gzip.decompress(data) if path.suffix == ".gz" else data
+            assert not [secret for secret in secrets if secret.encode() in data], path

@@ -134,7 +134,7 @@ def test_a_job_finds_its_inputs_and_nothing_that_an_unfinished_one_left(bench: B
     (job.path / "out").mkdir(parents=True)
     (job.path / "out" / "records.jsonl").write_text("half a record")
     bench.run(job)
-    assert bench.runtime.found == ["in", "in/job.json", "in/prompts.jsonl", "meta.json", "out"]
+    assert bench.runtime.found == ["in", "in/job.json", "in/prompts.jsonl", "out"]
     asked = json.loads((job.path / "in" / "job.json").read_bytes())
     assert asked["sampling"] == bench.lock.sampling
     assert [phase["name"] for phase in asked["phases"]] == ["warmup", "c1", "c2"]
@@ -172,6 +172,23 @@ def test_a_damaged_file_of_a_finished_job_is_named(name: str, bench: Bench) -> N
     (job.path / "out" / name).write_text("{")
     with pytest.raises(RunFailed, match=name):
         read_job(job)
+
+
+def test_a_client_that_outlived_specseal_has_not_finished_its_job(bench: Bench) -> None:
+    job = bench.job()
+    bench.run(job)
+    (job.path / "finished.json").unlink()  # specseal was killed before it saw the end
+    assert (job.path / "out" / "status.json").is_file()
+    assert job.status() is None
+
+
+def test_a_damaged_job_is_measured_anew_by_the_next_run(bench: Bench) -> None:
+    job = bench.job()
+    bench.run(job)
+    (job.path / "out" / "records.jsonl").write_text("{")
+    with pytest.raises(RunFailed, match="run again: it is measured anew"):
+        prove(job, bench.lock)
+    assert job.status() is None
 
 
 def test_an_engine_that_did_not_do_as_asked_leaves_no_finished_job(bench: Bench) -> None:

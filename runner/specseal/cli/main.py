@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import signal
 import sys
+import traceback
 from types import FrameType
 
 import click
@@ -69,6 +70,9 @@ def main() -> None:
         code = 2
     except OSError as error:
         code = _say(f"error: {_of_this_machine(error)}", MachineLacks.exit_code)
+    except Exception:  # noqa: BLE001  (a fault of specseal's own: not an answer, which 1 would be)
+        traceback.print_exc()
+        code = _say("error: specseal itself failed, see above", RunFailed.exit_code)
     sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -84,7 +84,7 @@ class _Terminal:
         self._task = bar.add_task("", total=None, detail="")
 
     def say(self, line: str) -> None:
-        self._bar.console.print(line, highlight=False)
+        self._bar.console.print(line, highlight=False, markup=False)
 
     def begin(self, job: Job, number: int, of: int) -> None:
         self._title = f"job {number}/{of} {job.name}"

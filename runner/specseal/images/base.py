@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 import tarfile
 from collections.abc import Iterator
@@ -104,7 +105,7 @@ def _fetch(
             f"the list says {package['sha256']}",
             mend="use another Debian mirror: this one sends something else",
         )
-    partial = kept.with_suffix(".partial")
+    partial = kept.with_suffix(f".{os.getpid()}.partial")
     partial.write_bytes(data)
     partial.replace(kept)
     return data

@@ -16,6 +16,7 @@ from typing import Any
 import docker
 from docker.errors import BuildError, DockerException, ImageNotFound
 
+import specseal
 from specseal.digests import sha256_bytes, sha256_value
 from specseal.errors import LockError, MachineLacks, RunFailed
 from specseal.image_inputs import check, describe_client_source, describe_image
@@ -88,7 +89,9 @@ class _Builder:
             f"{LABEL}.inputs": inputs,
             f"{LABEL}.recipe": self._lock.recipe,
             f"{LABEL}.spec": self._lock.spec["name"],
-            "org.opencontainers.image.version": self._lock.engine["version"],
+            "org.opencontainers.image.version": self._lock.engine["version"]
+            if role == "engine"
+            else specseal.__version__,
         }
         # Labels name the recipe, so two recipes have two images, which share all their layers.
         tag = f"specseal/{pinned['folder'].replace('/', '-')}:{sha256_value(labels)[:24]}"
@@ -101,7 +104,7 @@ class _Builder:
                 )
                 arguments = {"BASE": self._base(pinned["base"])}
                 image = self._call_builder(Path(context), tag, labels, arguments)
-        return image.id, _facts(image, inputs, house.wheels)
+        return image.id, _facts(image, inputs, wheels=house.wheels)
 
     def _existing(self, tag: str, inputs: str) -> Any | None:
         try:
@@ -149,7 +152,7 @@ class _Builder:
         try:
             image, _ = self._client.images.build(
                 path=str(context), tag=tag, labels=labels, buildargs=arguments,
-                network_mode="none", rm=True, forcerm=True,
+                network_mode="none", rm=True, forcerm=True, use_config_proxy=False,
             )  # fmt: skip
         except BuildError as error:
             output = "".join(str(part.get("stream", "")) for part in error.build_log)
@@ -197,16 +200,23 @@ def _pull(
                 f"{reference} can't be pulled: {error}",
                 mend="check the network, or name a mirror of the registry in specseal.toml",
             ) from error
-    return str(image.id), _facts(image, pinned["manifest_sha256"], {})
+    named = f"{repository}@sha256:{pinned['manifest_sha256']}"
+    return str(image.id), _facts(image, pinned["manifest_sha256"], repository_digest=named)
 
 
-def _facts(image: Any, inputs: str, wheels: dict[str, Any]) -> dict[str, Any]:
+def _facts(
+    image: Any,
+    inputs: str,
+    *,
+    wheels: dict[str, Any] | None = None,
+    repository_digest: str | None = None,
+) -> dict[str, Any]:
+    """Return what is known of an image; its tags and mirrors are this host's, and left out."""
     return {
         "inputs": inputs,
         "id": image.id,
-        "tags": image.tags,
-        "repository_digests": image.attrs.get("RepoDigests") or [],
+        "repository_digest": repository_digest,
         "layers": image.attrs["RootFS"]["Layers"],
         "labels": dict(image.labels),
-        "wheels": wheels,
+        "wheels": wheels or {},
     }

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 from specseal.digests import sha256_value
 from specseal.errors import MachineLacks
 from specseal.image_inputs import check, describe_client_source, describe_image
@@ -68,9 +70,11 @@ def _environment(
     house = wheelhouse.fill(requirements, wheelhouse.NATIVE_TARGET, settings=settings)
     key = sha256_value({"wheels": house.wheels, "python": sys.version, "at": sys.base_prefix})[:24]
     folder = settings.cache_dir / "venvs" / key
-    if not (folder / "complete").is_file():
-        say(f"installing {pinned['folder']} into a virtual environment")
-        _install(folder, requirements, house, settings)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.with_suffix(".lock")):
+        if not (folder / "complete").is_file():
+            say(f"installing {pinned['folder']} into a virtual environment")
+            _install(folder, requirements, house, settings)
     inputs = sha256_value({"image": found, "wheels": house.wheels})
     return folder / "bin" / "python", {"inputs": inputs, "wheels": house.wheels}
 
@@ -80,7 +84,6 @@ def _install(
 ) -> None:
     # A virtual environment can't be moved, so it is made in place and marked when it is whole.
     shutil.rmtree(folder, ignore_errors=True)
-    folder.parent.mkdir(parents=True, exist_ok=True)
     venv.create(folder, with_pip=False, symlinks=True)
     wheelhouse.run_pip(
         ["--python", str(folder / "bin" / "python"), "install", "--no-index", "--find-links",
@@ -95,8 +98,10 @@ def _client_source(lock: Lock, settings: Settings) -> Path:
     package = Path(wheelhouse.__file__).parents[1]
     check("the client's source tree", lock.client["source"], dict(describe_client_source(package)))
     target = settings.cache_dir / "clients" / sha256_value(lock.client["source"])[:24]
-    if not target.is_dir():
-        target.parent.mkdir(parents=True, exist_ok=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(target.with_suffix(".lock")):
+        if target.is_dir():
+            return target
         with tempfile.TemporaryDirectory(dir=target.parent) as partial:
             copy_client_source(Path(partial) / "client")
             (Path(partial) / "client").rename(target)

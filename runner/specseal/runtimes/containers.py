@@ -97,6 +97,7 @@ class ContainerRuntime:
         out, scratch = job.folder / "out", job.folder / "scratch"
         scratch.mkdir(exist_ok=True)
         user = _give_away([out, scratch])
+        _open_to_others(job.folder / "in")
         engine_cpus, client_cpus = split_cpus(usable_cpus())
         with (
             _answering(),
@@ -131,7 +132,10 @@ class ContainerRuntime:
     @contextmanager
     def _started(self, image: str, settings: dict[str, Any], *, log: Path) -> Iterator[_Container]:
         container = self._docker.containers.create(
-            image, labels={owner.LABEL: owner.this_owner()}, **settings
+            image,
+            labels={owner.LABEL: owner.this_owner()},
+            use_config_proxy=False,  # a proxy's address, and its password, are this host's alone
+            **settings,
         )
         try:
             container.start()
@@ -253,6 +257,14 @@ def _give_away(folders: list[Path]) -> str:
     for folder in folders:
         os.chown(folder, NOBODY, NOBODY)
     return f"{NOBODY}:{NOBODY}"
+
+
+def _open_to_others(folder: Path) -> None:
+    """Let the containers' user read the client's input, whatever this user's umask is."""
+    for path in (folder.parent, folder):
+        path.chmod(0o755)
+    for path in folder.iterdir():
+        path.chmod(0o644)
 
 
 @contextmanager

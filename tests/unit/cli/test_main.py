@@ -108,9 +108,11 @@ def test_what_no_command_understands_is_bad_usage(
     assert "No such command 'benchmark'" in capsys.readouterr().err
 
 
-def test_a_bug_keeps_its_traceback(ends_with: EndsWith) -> None:
-    with pytest.raises(ZeroDivisionError):
-        ends_with(lambda: 1 / 0)
+def test_a_bug_keeps_its_traceback_and_is_no_answer(ends_with: EndsWith) -> None:
+    code, said = ends_with(lambda: 1 / 0)
+    assert code == 4
+    assert "ZeroDivisionError" in said
+    assert said.rstrip().endswith("error: specseal itself failed, see above")
 
 
 def test_a_reader_that_stops_reading_gets_no_traceback() -> None:

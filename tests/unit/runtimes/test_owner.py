@@ -18,7 +18,7 @@ def test_a_process_that_has_ended_is_dead() -> None:
 
 def test_another_process_under_the_same_number_is_not_taken_for_it() -> None:
     place, pid, created = this_owner().split("|")
-    assert is_dead(f"{place}|{pid}|{float(created) - 60}")
+    assert is_dead(f"{place}|{pid}|{created}0")
 
 
 def test_a_process_of_another_host_is_never_called_dead() -> None:
