@@ -17,7 +17,7 @@ from typing import Any
 import psutil
 import pytest
 
-from specseal.records import Record, read_records, read_status
+from specseal.records import Record, read_records
 from specseal.runtimes import owner
 from specseal.settings import Settings
 
@@ -94,12 +94,8 @@ class Place:
 
     def finished_jobs(self) -> dict[str, int]:
         """Return {job folder: when it finished}."""
-        found = {}
-        for path in self.folder.glob("runs/tiny/*/jobs/*/finished.json"):
-            status = read_status(path)
-            if status is not None and status.outcome == "done":
-                found[path.parts[-2]] = path.stat().st_mtime_ns
-        return found
+        finished = self.folder.glob("runs/tiny/*/jobs/*/finished.json")
+        return {path.parts[-2]: path.stat().st_mtime_ns for path in finished}
 
     def records(self, run: Path) -> dict[str, tuple[Record, ...]]:
         """Return {job name, e.g. `r1-none`: its records} of one run."""
