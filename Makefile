@@ -7,9 +7,11 @@ PYTHON    ?= python3
 SPEC      ?= specs/quickstart.yaml
 RUNTIME   ?= auto
 PYTEST    ?=
+BENCH_ARGS ?=
 LOCK_ARGS ?=
 
 REQUIREMENTS := runner/requirements
+PEERS        := benchmarks/client/peers
 IMAGE_LOCKS  := $(patsubst %.in,%.txt,$(wildcard images/*/requirements.in images/*/*/requirements-*.in))
 
 # -qq silences pip's warnings about the site's own index settings; its errors still show.
@@ -20,7 +22,7 @@ COMPILE      = .venv/bin/uv pip compile --quiet --generate-hashes --universal \
 	--only-binary :all: --unsafe-package none $(LOCK_ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-services lint locks ci-tools clean
+.PHONY: help setup run test test-services lint bench-client locks bench-locks ci-tools clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
@@ -42,12 +44,22 @@ lint: .venv/.dev ## check style, types and the layers
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports
 
+bench-client: .venv/.dev ## hold load generators against a known truth; BENCH_ARGS=--write notes it
+	@PYTHONPATH=tests .venv/bin/python -m benchmarks.client $(BENCH_ARGS)
+
 locks: .venv/.ci ## bring the requirement files up to date; LOCK_ARGS=--upgrade moves the pins
 	@$(COMPILE) pyproject.toml $(REQUIREMENTS)/build.in -o $(REQUIREMENTS)/base.txt
 	@$(COMPILE) pyproject.toml --extra hf -c $(REQUIREMENTS)/base.txt -o $(REQUIREMENTS)/hf.txt
 	@$(COMPILE) $(REQUIREMENTS)/dev.in -c $(REQUIREMENTS)/base.txt -o $(REQUIREMENTS)/dev.txt
 	@$(COMPILE) $(REQUIREMENTS)/ci.in -o $(REQUIREMENTS)/ci.txt
 	@$(foreach lock,$(IMAGE_LOCKS),$(COMPILE) $(lock:.txt=.in) -o $(lock) &&) :
+
+# For one platform: torch's CPU build has no universal resolution. It is not in every index, so
+# UV_FIND_LINKS may have to name a folder with its wheel.
+bench-locks: .venv/.ci ## bring the requirement files of the benchmark's peers up to date
+	@$(foreach peer,aiperf vllm,$(filter-out --universal,$(COMPILE)) --no-emit-package torchvision \
+	--no-emit-package torchaudio --no-emit-package torchcodec $(PEERS)/$(peer).in \
+	-o $(PEERS)/$(peer).txt &&) :
 
 ci-tools: .venv/.ci
 

@@ -22,7 +22,7 @@ import registries
 from specseal.engines import LaunchRequest, engine
 from specseal.errors import MachineLacks
 from specseal.images import build_environments
-from specseal.lock import Draft, Store, materialise, pin_inputs
+from specseal.lock import Draft, Inputs, ModelPin, Store, materialise, pin_inputs
 from specseal.runtimes import connect
 from specseal.settings import Settings, load_settings
 from specseal.spec import load_spec
@@ -89,13 +89,14 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[registries.Re
 def quickstart_draft(site: Settings) -> Draft:
     """The quickstart's inputs, resolved; its prompts are not encoded yet."""
     spec = load_spec(QUICKSTART)
-    store = Store(site.cache_dir)
+    inputs = Inputs(spec_folder=QUICKSTART.parent, settings=site, store=Store(site.cache_dir))
     with needed():
-        return pin_inputs(spec, spec_folder=QUICKSTART.parent, settings=site, store=store)
+        return pin_inputs(spec, inputs, spec_sha256=spec.digest)
 
 
 @pytest.fixture(scope="session")
 def model_folder(site: Settings, quickstart_draft: Draft) -> Path:
+    assert isinstance(quickstart_draft.model, ModelPin)
     with needed():
         return materialise(
             quickstart_draft.model,
@@ -122,8 +123,8 @@ def llamacpp_server(
                 method="ngram" if draft_length else "none",
                 draft_length=draft_length,
                 drafter_args={},
-                max_concurrency=4,
-                context_length=lock.engine["context_length"],
+                max_sequences=4,
+                engine=lock.engine,
             )
         )
         with socket.socket() as probe:

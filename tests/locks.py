@@ -36,13 +36,21 @@ def _sections() -> dict[str, dict[str, Any]]:
         "wheels": [{"name": "pip", "version": "1", "marker": None, "sha256": ["5" * 64]}],
     }
     return {
-        "spec": {"name": "tiny", "sha256": "0" * 64, "model": {}, "dataset": {}, "image": None},
+        "spec": {
+            "name": "tiny",
+            "sha256": "0" * 64,
+            "model": {},
+            "dataset": {},
+            "image": None,
+            "url": None,
+        },
         "engine": {
             "name": "llamacpp",
             "version": "2026.10.11549",
             "family": "cpu",
             "context_length": 4096,
             "prefix_cache": False,
+            "max_sequences": None,
             "image": image,
         },
         "client": {"image": image, "source": {"client/load.py": "1" * 64}},
@@ -55,8 +63,9 @@ def _sections() -> dict[str, dict[str, Any]]:
             "tokenizer": "the model's own",
             "chat_template_sha256": "7" * 64,
             "stop_ids": [2],
+            "vocabulary": None,
         },
-        "drafter": {"method": "ngram", "args": {}},
+        "drafter": {"method": "ngram", "args": {}, "files": [], "draftable": None},
         "dataset": {
             "revision": None,
             "file_sha256": None,
@@ -66,7 +75,9 @@ def _sections() -> dict[str, dict[str, Any]]:
         "prompts": {
             "sha256": "9" * 64,
             "history_not_rewritten": False,
+            "bos_doubled": False,
             "conversations": CONVERSATIONS,
+            "random": None,
         },
         "sampling": {
             "temperature": 0,
@@ -79,14 +90,21 @@ def _sections() -> dict[str, dict[str, Any]]:
         },
         "hardware": {"accelerator": "cpu", "count": 1},
         "points": {
-            "mode": "closed",
-            "concurrency": [1, 2],
-            "requests": None,
+            "load": {
+                "mode": "closed",
+                "concurrency": [1, 2],
+                "rate": [],
+                "arrival": None,
+                "duration_s": None,
+                "requests": None,
+            },
+            "inputs": ["dataset"],
             "warmup": ["math-0"],
             "conversations": [row["id"] for row in CONVERSATIONS],
             "repeats": 1,
             "draft_length": 2,
             "baseline": "autoregressive",
             "seed": 0,
+            "objectives": {"ttft_s": None, "tpot_s": None},
         },
     }

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from specseal.engines import LaunchRequest, engine
-from specseal.records import append_jsonl, write_json_atomically
+from specseal.records import Load, append_jsonl, write_json_atomically
 from specseal.runtimes import JobRun
+
+PROMPTS = "prompts-0123456789ab.jsonl"
 
 
 def write_job(
@@ -35,8 +37,8 @@ def write_job(
             method="ngram",
             draft_length=4,
             drafter_args={},
-            max_concurrency=2,
-            context_length=512,
+            max_sequences=2,
+            engine={"context_length": 512},
         )
     )
     for name in ("in", "out"):
@@ -44,7 +46,7 @@ def write_job(
     folder.parent.chmod(0o755)
     names = [f"c{number}" for number in range(conversations)]
     append_jsonl(
-        folder / "in" / "prompts.jsonl",
+        folder / "in" / PROMPTS,
         [
             {"id": name, "category": "qa", "first": [1, *range(500, 519)] * 2, "between": []}
             for name in names
@@ -56,12 +58,22 @@ def write_job(
         "task": "measure",
         "server": {"health_path": health, "deadline_s": deadline_s},
         "dialect": launch.dialect,
+        "model": launch.model,
         "counts": launch.counts,
         "readback": launch.readback,
-        "sampling": {**sampling, "ignore_eos": True, "max_tokens": 16},
         "stop_ids": [2],
         "silence_timeout_s": silence_timeout_s,
-        "phases": [{"name": "c2", "measured": True, "concurrency": 2, "conversations": names}],
+        "phases": [
+            {
+                "name": "c2",
+                "measured": True,
+                "load": Load(mode="closed", concurrency=2).to_dict(),
+                "prompts": PROMPTS,
+                "sampling": {**sampling, "ignore_eos": True, "max_tokens": 16},
+                "conversations": names,
+                "offsets_ns": [],
+            }
+        ],
     }
     write_json_atomically(folder / "in" / "job.json", job)
     return JobRun(launch=launch, model=model, model_file=model_file, folder=folder, name="j")

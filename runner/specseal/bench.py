@@ -18,7 +18,7 @@ from typing import Any, Protocol
 import psutil
 
 import specseal
-from specseal.analysis import RunData
+from specseal.analysis import Objectives, RunData
 from specseal.bundle import (
     Contents,
     SealInputs,
@@ -29,20 +29,13 @@ from specseal.bundle import (
     verify,
 )
 from specseal.engines import CAPABILITIES
-from specseal.errors import RunFailed
-from specseal.jobs import (
-    JobFolder,
-    job_environment,
-    job_folder,
-    prove,
-    read_job,
-    read_telemetry,
-    run_job,
-)
+from specseal.errors import EngineFailed, RunFailed
+from specseal.jobs import JobFolder, adopt, job_folder, run_job
+from specseal.measured import job_environment, prove, read_job
 from specseal.plan import Job, make_plan
 from specseal.prepare import Preparation, Prepared
-from specseal.programs import Programs, choose, make_ready
-from specseal.runfolder import BUNDLE, alone, begin, unfinished, utc_now
+from specseal.programs import Programs, choose, facts_of, make_all_ready
+from specseal.runfolder import BUNDLE, alone, begin, earlier, unfinished, utc_now
 from specseal.runtimes import Progress, describe_machine
 from specseal.settings import Settings
 from specseal.spec import parse_spec
@@ -97,7 +90,13 @@ class Done:
 
 
 def run_spec(
-    spec_path: Path, *, runtime: str, settings: Settings, watcher: Watcher, clock: Clock
+    spec_path: Path,
+    *,
+    runtime: str,
+    settings: Settings,
+    watcher: Watcher,
+    clock: Clock,
+    fresh: bool = False,
 ) -> Done:
     """Lock if needed, build, run, seal and verify.
 
@@ -107,6 +106,7 @@ def run_spec(
         settings: site settings.
         watcher: is told how it goes.
         clock: counts where the time goes.
+        fresh: measure everything anew, whatever has been measured before.
 
     Raises:
         SpecError, LockError, MachineLacks, RunFailed: what was measured is kept.
@@ -115,15 +115,16 @@ def run_spec(
     with clock.stage("reading the spec"):
         text = spec_path.read_bytes()  # once: the file may be edited while the run goes on
         spec = parse_spec(text, path=str(spec_path), capabilities=CAPABILITIES)
-        name = choose(runtime, settings, watcher.say)
+        name = choose(runtime, spec, settings, watcher.say)
     preparation = Preparation(spec, spec_path, runtime=name, settings=settings, say=watcher.say)
     with clock.stage("locking"):
         prepared = preparation.ready()
     with clock.stage("building"):
-        programs = make_ready(name, prepared.lock, settings, watcher.say)
+        locks = [variant.lock for variant in prepared.variants]
+        programs = make_all_ready(name, locks, settings, watcher.say)
     home = settings.runs_dir / prepared.lock.spec["name"]
-    with _disk_errors(), alone(home):
-        run = _Run(home, text, prepared, programs, settings, watcher, clock)
+    with _disk_errors(), alone(settings.cache_dir):
+        run = _Run(home, text, prepared, programs, settings, watcher, clock, fresh=fresh)
         run.measure()
         bundle = run.seal()
     with clock.stage("verifying"):
@@ -140,44 +141,82 @@ class _Run:
         home: Path,
         spec_bytes: bytes,
         prepared: Prepared,
-        programs: Programs,
+        programs: tuple[Programs, ...],
         settings: Settings,
         watcher: Watcher,
         clock: Clock,
+        *,
+        fresh: bool,
     ) -> None:
         self._spec_bytes, self._prepared, self._programs = spec_bytes, prepared, programs
         self._settings, self._watcher, self._clock = settings, watcher, clock
         self._session = uuid.uuid4().hex
-        name = programs.runtime.name
-        self._run = unfinished(home, prepared.lock, name) or begin(home, prepared.lock, name)
+        self._prompts = {
+            digest: path
+            for variant in prepared.variants
+            for digest, path in variant.prompts.items()
+        }
+        lock, name = prepared.lock, programs[0].runtime.name
+        # Found before the new run's folder is there, which would be the newest of them.
+        self._earlier = () if fresh else earlier(home, lock, name)
+        going_on = None if fresh else unfinished(home, lock, name)
+        self._run = going_on or begin(home, lock, name)
         self._folder = self._run.path
-        jobs = make_plan(prepared.lock).jobs
         self._jobs = [
-            job_folder(job, number, prepared.lock, programs, self._folder / "jobs")
-            for number, job in enumerate(jobs, 1)
+            job_folder(
+                job,
+                number,
+                prepared.variants[job.variant].lock,
+                programs[job.variant],
+                self._folder / "jobs",
+            )
+            for number, job in enumerate(make_plan(lock).jobs, 1)
         ]
 
     def measure(self) -> None:
-        """Run every job that has not finished before."""
-        left = self._programs.runtime.clean()
+        """Run every job that has not finished before; one that fails does not stop the others.
+
+        Raises:
+            RunFailed: every job failed, or something broke that is not one job's own.
+        """
+        left = self._programs[0].runtime.clean()
         if left:
             self._watcher.say(f"removed {left} leftovers of a run that died")
+        self._say_what_is_kept()
+        for number, job in enumerate(self._jobs, 1):
+            try:
+                if job.status() is None:
+                    self._watcher.begin(job.job, number, len(self._jobs))
+                    self._run_job(job)
+                # Also those that were kept: specseal may have died just before it looked.
+                prove(job)
+            except EngineFailed as failure:
+                job.fail(failure.message, session=self._session)
+                self._watcher.say(f"{failure.message}\n  the other jobs go on")
+        if all(job.status() is None for job in self._jobs):
+            reason = self._jobs[0].meta()["reason"]
+            raise RunFailed(
+                f"every job failed; the first: {reason}",
+                mend="mend that and run again: failed jobs are tried again",
+            )
+
+    def _say_what_is_kept(self) -> None:
         kept = sum(job.status() is not None for job in self._jobs)
         if kept:
             self._watcher.say(f"going on in {self._folder}: {kept} finished jobs are kept")
-        for number, job in enumerate(self._jobs, 1):
-            if job.status() is None:
-                self._watcher.begin(job.job, number, len(self._jobs))
-                self._run_job(job)
-            # Also those that were kept: specseal may have died just before it looked.
-            prove(job, self._prepared.lock)
+        adopted = sum(adopt(job, self._earlier) for job in self._jobs if job.status() is None)
+        if adopted:
+            self._watcher.say(
+                f"{adopted} finished jobs of earlier runs are kept (`--fresh` measures them anew)"
+            )
 
     def _run_job(self, job: JobFolder) -> None:
         start = monotonic_ns()
         status = run_job(
             job,
-            self._prepared,
-            self._programs,
+            self._prepared.variants[job.job.variant],
+            self._prompts,
+            self._programs[job.job.variant],
             session=self._session,
             watch=self._watcher.progress,
         )
@@ -213,14 +252,10 @@ class _Run:
             environment=self._environment(),
             run=RunData(
                 jobs=tuple(read_job(job) for job in self._jobs),
-                max_tokens=lock.sampling["max_tokens"],
-                temperature=float(lock.sampling["temperature"]),
-                devices=lock.hardware["count"],
+                objectives=Objectives(**lock.points["objectives"]),
+                draftable=lock.drafter["draftable"],
                 seed=lock.points["seed"],
             ),
-            telemetry=[
-                {"job": job.job.name, **row} for job in self._jobs for row in read_telemetry(job)
-            ],
             logs={name: path for name, path in logs.items() if path.is_file()},
             started=self._run.started,
             finished=utc_now(),
@@ -228,8 +263,8 @@ class _Run:
         )
 
     def _environment(self) -> dict[str, Any]:
-        lock = self._prepared.lock
-        runtime = self._programs.runtime
+        lock, runtime = self._prepared.lock, self._programs[0].runtime
+        facts = facts_of(self._programs)
         return {
             "schema": "specseal/environment/1",
             "specseal_version": specseal.__version__,
@@ -237,9 +272,10 @@ class _Run:
             "recipe": lock.recipe,
             "runtime": runtime.name,
             "isolation": runtime.isolation,
+            "pinned": "yes" if lock.engine["image"] else "no",
             "machine": describe_machine(),
-            "images": self._programs.facts,
-            "packages": {role: facts["wheels"] for role, facts in self._programs.facts.items()},
+            "images": facts,
+            "packages": {role: one["wheels"] for role, one in self._programs[0].facts.items()},
             "jobs": [job_environment(job) for job in self._jobs],
         }
 

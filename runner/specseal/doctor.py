@@ -30,13 +30,13 @@ class Finding:
     mend: str
     """Empty where it holds."""
     needed: str
-    """For what: `always`, `docker`, `native`."""
+    """For what: `always`, `docker`, `native`, `accelerators`."""
 
 
 def examine(settings: Settings) -> tuple[Finding, ...]:
     """Look at everything a run may need; nothing is changed and nothing is downloaded."""
     checks: tuple[Callable[[Settings], Finding], ...] = (
-        _python, _machine, _disk, _pip, _container_engine, _debian_mirror, _openmp, _key,
+        _python, _machine, _accelerators, _disk, _pip, _container_engine, _debian_mirror, _openmp, _key,
     )  # fmt: skip
     return tuple(check(settings) for check in checks)
 
@@ -72,6 +72,14 @@ def _machine(settings: Settings) -> Finding:
         else "the wheels and Debian packages that are pinned are for Linux on x86_64"
     )
     return _finding("machine", "always", found, mend)
+
+
+def _accelerators(settings: Settings) -> Finding:
+    machine = describe_machine()
+    found = ", ".join(one["name"] for one in machine["accelerators"]) or "none"
+    faults = "; ".join(machine["accelerator_faults"])
+    mend = f"mend the vendor's library, which can't be asked: {faults}" if faults else ""
+    return _finding("accelerators", "accelerators", found, mend)
 
 
 def _disk(settings: Settings) -> Finding:

@@ -84,3 +84,10 @@ class RunFailed(SpecsealError):
     """The run stopped; finished jobs are kept and `specseal run` goes on from them."""
 
     exit_code = 4
+
+
+class EngineFailed(RunFailed):
+    """An engine died, failed, or did not do as asked: that is a result of this one job.
+
+    The other jobs of the run go on, and the bundle keeps the reason.
+    """

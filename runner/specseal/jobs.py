@@ -1,41 +1,35 @@
 """Job folders: written, run, or taken as they are when their job has finished before.
 
-A job's key is the digest of all that decides what it measures: its plan, launch line, inputs and
+A job's key is the digest of all that decides what it measures: its phases, launch line, inputs and
 programs. A folder with that key and `finished.json` is a finished job and never runs again.
 
-    jobs/<number>-<name>-<key>/  in/ job.json prompts.jsonl   out/ …   finished.json, the last
+    jobs/<number>-<name>-<key>/  in/ job.json prompts-*.jsonl   out/ …   machine.json
+                                 finished.json or failed.json, the last
 """
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from specseal.analysis import JobData, PhaseData
 from specseal.digests import Digest, sha256_value
 from specseal.engines import Launch, LaunchRequest, engine
 from specseal.errors import RunFailed
-from specseal.plan import Job
-from specseal.prepare import HEALTH_DEADLINE_S, SILENCE_TIMEOUT_S, Prepared
+from specseal.plan import BASELINE, Job
+from specseal.prepare import HEALTH_DEADLINE_S, SILENCE_TIMEOUT_S, PreparedVariant
 from specseal.programs import Programs
-from specseal.records import (
-    JobStatus,
-    Record,
-    RecordsDamaged,
-    Snapshot,
-    read_records,
-    read_snapshots,
-    read_status,
-    write_json_atomically,
-)
-from specseal.runtimes import JobRun, Progress
+from specseal.records import JobStatus, RecordsDamaged, read_status, write_json_atomically
+from specseal.runtimes import JobRun, Progress, describe_machine
 from specseal.spec.locked import Lock
 
 FINISHED = "finished.json"
+FAILED = "failed.json"
+MACHINE = "machine.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +37,8 @@ class JobFolder:
     """One job of a plan, and the folder that is its alone."""
 
     job: Job
+    lock: Lock
+    """Of the variant whose flags it is launched with."""
     request: LaunchRequest
     launch: Launch
     key: Digest
@@ -69,33 +65,92 @@ class JobFolder:
         (self.path / FINISHED).rename(self.path / "refused.json")
         return RunFailed(f"{self.job.name}: {why}", mend=mend)
 
+    def fail(self, reason: str, *, session: str) -> None:
+        """Keep why the job failed as its result."""
+        (self.path / FINISHED).unlink(missing_ok=True)
+        write_json_atomically(
+            self.path / FAILED, {"session": session, "key": self.key, "reason": reason}
+        )
+
+    def meta(self) -> dict[str, Any]:
+        """Return what was noted when the job ended: `session`, `key`, and of a failed `reason`.
+
+        Raises:
+            RunFailed: it has not ended.
+        """
+        for name in (FINISHED, FAILED):
+            if (path := self.path / name).is_file():
+                meta: dict[str, Any] = json.loads(path.read_bytes())
+                return meta
+        raise RunFailed(f"{self.path}: this job has not finished")
+
 
 def job_folder(job: Job, number: int, lock: Lock, programs: Programs, parent: Path) -> JobFolder:
-    """Return where a job of a plan lies, and how it is launched."""
+    """Return where a job of a plan lies, and how it is launched.
+
+    Args:
+        job: the job.
+        number: its place in the plan, from 1.
+        lock: of the job's variant.
+        programs: what runs it.
+        parent: the folder of all jobs of the run.
+    """
     request = LaunchRequest(
         method=job.method,
         draft_length=job.draft_length,
         drafter_args=lock.drafter["args"],
-        max_concurrency=job.max_concurrency,
-        context_length=lock.engine["context_length"],
+        max_sequences=job.max_sequences,
+        engine=lock.engine,
+        url=lock.spec["url"],
     )
     launch = engine(lock.engine["name"]).launch(request)
+    plan = {key: value for key, value in job.to_dict().items() if key not in ("name", "variant")}
     key = sha256_value(
-        {
-            "job": json.loads(json.dumps(job.to_dict())),
-            "launch": list(launch.args),
-            "recipe": lock.recipe,
-            "runtime": programs.runtime.name,
-            "programs": {role: facts["inputs"] for role, facts in programs.facts.items()},
-        }
+        json.loads(
+            json.dumps(
+                {
+                    "job": plan,
+                    "launch": [*launch.args, *sorted(launch.environment.items())],
+                    "url": launch.url,
+                    "engine": lock.engine,
+                    "client": lock.client,
+                    "model": lock.model,
+                    "drafter": {} if job.method == BASELINE else lock.drafter,
+                    "runtime": programs.runtime.name,
+                    "programs": {role: facts["inputs"] for role, facts in programs.facts.items()},
+                }
+            )
+        )
     )
     path = parent / f"{number:02d}-{job.name}-{key[:8]}"
-    return JobFolder(job=job, request=request, launch=launch, key=key, path=path)
+    return JobFolder(job=job, lock=lock, request=request, launch=launch, key=key, path=path)
+
+
+def adopt(folder: JobFolder, runs: Iterable[Path]) -> bool:
+    """Take a finished job of the same key over from an earlier run; return whether there was one.
+
+    Args:
+        folder: where the job is to lie.
+        runs: folders of earlier runs, those to be preferred first.
+    """
+    for run in runs:
+        for marker in sorted(run.glob(f"jobs/*-{folder.key[:8]}/{FINISHED}")):
+            if json.loads(marker.read_bytes())["key"] != folder.key:
+                continue
+            partial = folder.path.with_name(f".{folder.path.name}.partial")
+            for leftover in (partial, folder.path):
+                shutil.rmtree(leftover, ignore_errors=True)
+            # Finished jobs are never written to again, so that both runs may share the bytes.
+            shutil.copytree(marker.parent, partial, copy_function=os.link)
+            partial.rename(folder.path)
+            return True
+    return False
 
 
 def run_job(
     folder: JobFolder,
-    prepared: Prepared,
+    variant: PreparedVariant,
+    prompts: Mapping[Digest, Path],
     programs: Programs,
     *,
     session: str,
@@ -103,18 +158,28 @@ def run_job(
 ) -> JobStatus:
     """Run a job from the start, in place of whatever an unfinished one left.
 
+    Args:
+        folder: the job's.
+        variant: whose model it runs on.
+        prompts: the files that its phases name.
+        programs: what runs it.
+        session: of this run of specseal.
+        watch: is told how far the job is.
+
     Raises:
-        RunFailed: the job failed.
+        EngineFailed: the engine died or failed.
+        RunFailed: the client did.
     """
     shutil.rmtree(folder.path, ignore_errors=True)
     for name in ("in", "out"):
         (folder.path / name).mkdir(parents=True)
-    _write_inputs(folder, prepared)
+    _write_inputs(folder, prompts)
+    write_json_atomically(folder.path / MACHINE, describe_machine())
     status = programs.runtime.run(
         JobRun(
             launch=folder.launch,
-            model=prepared.model,
-            model_file=prepared.lock.model["load"],
+            model=variant.model,
+            model_file=folder.lock.model["load"],
             folder=folder.path,
             name=folder.job.name,
         ),
@@ -125,27 +190,31 @@ def run_job(
     return status
 
 
-def _write_inputs(folder: JobFolder, prepared: Prepared) -> None:
-    lock, launch = prepared.lock, folder.launch
-    shutil.copyfile(prepared.prompts, folder.path / "in" / "prompts.jsonl")
+def _write_inputs(folder: JobFolder, prompts: Mapping[Digest, Path]) -> None:
+    lock, launch, inputs = folder.lock, folder.launch, folder.path / "in"
+    for digest in {phase.prompts for phase in folder.job.phases}:
+        shutil.copyfile(prompts[digest], inputs / _prompts_name(digest))
     write_json_atomically(
-        folder.path / "in" / "job.json",
+        inputs / "job.json",
         {
             "schema": "specseal/job/1",
             "task": "measure",
             "server": {"health_path": launch.health_path, "deadline_s": HEALTH_DEADLINE_S},
             "dialect": launch.dialect,
+            "model": launch.model,
             "counts": launch.counts,
             "readback": launch.readback,
-            "sampling": lock.sampling,
             "stop_ids": lock.model["stop_ids"],
             "silence_timeout_s": SILENCE_TIMEOUT_S,
             "phases": [
                 {
                     "name": phase.name,
                     "measured": phase.measured,
-                    "concurrency": phase.concurrency,
+                    "load": asdict(phase.load),
+                    "prompts": _prompts_name(phase.prompts),
+                    "sampling": phase.sampling,
                     "conversations": list(phase.conversations),
+                    "offsets_ns": list(phase.offsets_ns),
                 }
                 for phase in folder.job.phases
             ],
@@ -153,79 +222,5 @@ def _write_inputs(folder: JobFolder, prepared: Prepared) -> None:
     )
 
 
-def prove(folder: JobFolder, lock: Lock) -> None:
-    """Hold what the engine of a finished job said of itself against what it was asked.
-
-    Raises:
-        RunFailed: it did something else; the job is then no longer a finished one.
-    """
-    status, _, snapshots = _read_out(folder)
-    against = engine(lock.engine["name"]).proof(folder.request, status, snapshots)
-    if against:
-        raise folder.refuse(
-            f"the engine did not do as asked: {'; '.join(against)}",
-            mend="this engine version does not honour the spec's flags: name another",
-        )
-
-
-def _read_out(
-    folder: JobFolder,
-) -> tuple[JobStatus, tuple[Record, ...], tuple[Snapshot, ...]]:
-    out = folder.path / "out"
-    status = folder.status()
-    if status is None:
-        raise RunFailed(f"{folder.path}: this job has not finished")
-    try:
-        return status, read_records(out / "records.jsonl"), read_snapshots(out / "counts.jsonl")
-    except (RecordsDamaged, OSError) as error:
-        raise folder.refuse(str(error)) from error
-
-
-def read_job(folder: JobFolder) -> JobData:
-    """Return what a finished job measured. Raises: RunFailed where its files are damaged."""
-    status, records, snapshots = _read_out(folder)
-    moments = {(one.phase, one.moment): one for one in snapshots}
-    return JobData(
-        key=folder.key,
-        speculation=folder.job.method,
-        draft_length=folder.job.draft_length,
-        repeat=folder.job.repeat,
-        session=read_meta(folder)["session"],
-        cut_at_limit=folder.launch.cut_at_limit,
-        one_chunk_a_step=folder.launch.one_chunk_a_step,
-        phases=tuple(
-            PhaseData(
-                concurrency=phase.concurrency,
-                status=phase,
-                records=tuple(record for record in records if record.phase == phase.phase),
-                before=moments.get((phase.phase, "before")),
-                after=moments.get((phase.phase, "after")),
-            )
-            for phase in status.phases
-            if phase.measured
-        ),
-    )
-
-
-def read_meta(folder: JobFolder) -> dict[str, Any]:
-    """Return what was noted when a job had finished: its session and its key."""
-    meta: dict[str, Any] = json.loads((folder.path / FINISHED).read_bytes())
-    return meta
-
-
-def read_telemetry(folder: JobFolder) -> list[dict[str, Any]]:
-    """Return the samples that the runtime took during a job; none where it took none."""
-    path = folder.path / "out" / "telemetry.jsonl"
-    return [json.loads(line) for line in path.read_bytes().splitlines()] if path.is_file() else []
-
-
-def job_environment(folder: JobFolder) -> dict[str, Any]:
-    """Return what was found when a finished job ran: its programs' settings, its engine's words."""
-    status = folder.status()
-    return {
-        "key": folder.key,
-        "name": folder.job.name,
-        "session": read_meta(folder)["session"],
-        "engine": status.engine if status else {},
-        **json.loads((folder.path / "out" / "environment.json").read_bytes()),
-    }
+def _prompts_name(digest: Digest) -> str:
+    return f"prompts-{digest[:12]}.jsonl"

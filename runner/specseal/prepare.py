@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,14 +18,20 @@ from specseal.digests import Digest, sha256_value
 from specseal.engines import LaunchRequest, engine
 from specseal.errors import LockError
 from specseal.lock import (
+    AS_TEXT,
     Draft,
+    Encoded,
     FilePin,
+    Inputs,
     ModelPin,
     Store,
     changed_pins,
     encoding_key,
     materialise,
     pin_inputs,
+    prompts_as_text,
+    random_prompts,
+    read_vocabulary,
     with_prompts,
     without_prompts,
 )
@@ -32,11 +39,25 @@ from specseal.programs import Programs, Say, make_ready
 from specseal.records import append_jsonl, write_json_atomically
 from specseal.runtimes import JobRun
 from specseal.settings import Settings
-from specseal.spec.locked import Lock, lock_path, read_lock
+from specseal.spec.locked import Lock, Variant, joined, lock_path, read_lock
 from specseal.spec.model import Spec
+
+Setting = dict[str, Any]
 
 HEALTH_DEADLINE_S = 600
 SILENCE_TIMEOUT_S = 300
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreparedVariant:
+    """What one variant of a lock needs, on this machine."""
+
+    lock: Lock
+    """Of this variant alone."""
+    model: Path | None
+    """Folder of the model's files, each verified; None for a running server."""
+    prompts: dict[Digest, Path]
+    """The files of prompts that its phases name, verified."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,10 +65,8 @@ class Prepared:
     """What a run needs of a lock, on this machine."""
 
     lock: Lock
-    model: Path
-    """Folder of the model's files, each verified."""
-    prompts: Path
-    """`prompts.jsonl`, verified."""
+    variants: tuple[PreparedVariant, ...]
+    """In the order of the lock's; without a sweep there is one."""
 
 
 class Preparation:
@@ -60,14 +79,11 @@ class Preparation:
         self._spec, self._folder, self._lock_path = spec, spec_path.parent, lock_path(spec_path)
         self._runtime, self._settings, self._say = runtime, settings, say
         self._store = Store(settings.cache_dir)
+        self._inputs = Inputs(spec_folder=self._folder, settings=settings, store=self._store)
 
     def make_lock(self) -> Lock:
         """Resolve every input now. Raises: LockError, MachineLacks, RunFailed, InputError."""
-        return self._complete(self._draft())
-
-    def _complete(self, draft: Draft) -> Lock:
-        prompts, tokenizer = self._encode(draft)
-        return with_prompts(draft, prompts.read_bytes(), tokenizer)
+        return _joined(self._drafts(), self._complete)
 
     def write_lock(self) -> Lock:
         """Make the lock and put it beside the spec."""
@@ -88,10 +104,16 @@ class Preparation:
             raise LockError(
                 f"{self._lock_path}: there is no lock", mend="make it with `specseal lock SPEC`"
             )
-        lock, draft = read_lock(self._lock_path), self._draft()
+        lock, drafts = read_lock(self._lock_path), self._drafts()
+        bare = joined(
+            [
+                Variant(setting=variant.setting, lock=without_prompts(variant.lock))
+                for variant in lock.variants_in_full()
+            ]
+        )
         # Inputs first: with others, encoding the prompts again would tell nothing more.
-        return changed_pins(without_prompts(lock), draft.lock) or changed_pins(
-            lock, self._complete(draft)
+        return changed_pins(bare, _joined(drafts, lambda draft: draft.lock)) or changed_pins(
+            lock, _joined(drafts, self._complete)
         )
 
     def ready(self) -> Prepared:
@@ -105,8 +127,30 @@ class Preparation:
             self._refuse_stale(lock)
         else:
             lock = self.write_lock()
-        model = self._model_folder(lock)
-        return Prepared(lock=lock, model=model, prompts=self._locked_prompts(lock))
+        specs = [spec for _, spec in _each(self._spec)]
+        locks = [variant.lock for variant in lock.variants_in_full()]
+        if len(specs) != len(locks):
+            raise LockError(
+                f"{self._lock_path} has {len(locks)} variants, the spec's sweep {len(specs)}",
+                mend="make the lock again with `specseal lock SPEC`",
+            )
+        return Prepared(
+            lock=lock,
+            variants=tuple(map(self._ready_variant, locks, specs)),
+        )
+
+    def _ready_variant(self, lock: Lock, spec: Spec) -> PreparedVariant:
+        prompts = self._locked_prompts(lock, spec)
+        files = {Digest(lock.prompts["sha256"]): prompts}
+        if lock.prompts["random"] is not None:
+            digest = Digest(lock.prompts["random"]["sha256"])
+            if self._store.put(random_prompts(lock, prompts.read_bytes())) != digest:
+                raise LockError(
+                    f"prompts: random tokens made here are not what {self._lock_path.name} pins",
+                    mend="make the lock again with `specseal lock SPEC`",
+                )
+            files[digest] = self._store.get(digest)
+        return PreparedVariant(lock=lock, model=self._model_folder(lock), prompts=files)
 
     def _refuse_stale(self, lock: Lock) -> None:
         if lock.spec["sha256"] != self._spec.digest:
@@ -115,14 +159,26 @@ class Preparation:
                 mend="make the lock again with `specseal lock SPEC`, or take the change back",
             )
 
-    def _draft(self) -> Draft:
-        return pin_inputs(
-            self._spec, spec_folder=self._folder, settings=self._settings, store=self._store
+    def _drafts(self) -> list[tuple[Setting, Draft]]:
+        return [(setting, self._draft(spec)) for setting, spec in _each(self._spec)]
+
+    def _draft(self, spec: Spec) -> Draft:
+        return pin_inputs(spec, self._inputs, spec_sha256=self._spec.digest)
+
+    def _complete(self, draft: Draft) -> Lock:
+        prompts, tokenizer = self._encode(draft)
+        vocabulary = None
+        if "random" in draft.lock.points["inputs"] and draft.model is not None:
+            folder = self._model_folder(draft.lock)
+            vocabulary = read_vocabulary(folder / draft.lock.model["load"]) if folder else None
+        return with_prompts(
+            draft,
+            Encoded(prompts=prompts.read_bytes(), tokenizer=tokenizer, vocabulary=vocabulary),
         )
 
-    def _locked_draft(self, lock: Lock) -> Draft:
+    def _locked_draft(self, lock: Lock, spec: Spec) -> Draft:
         """Return the draft that a lock was made from: its commits and digests, never its tags."""
-        spec, image = self._spec, lock.engine["image"]
+        image = lock.engine["image"] or {}
         pinned = replace(
             spec,
             model=replace(spec.model, revision=lock.model["revision"]),
@@ -137,12 +193,11 @@ class Preparation:
                 dataset=replace(spec.workload.dataset, revision=lock.dataset["revision"]),
             ),
         )
-        draft = pin_inputs(
-            pinned, spec_folder=self._folder, settings=self._settings, store=self._store
-        )
-        return replace(draft, lock=without_prompts(lock))
+        return replace(self._draft(pinned), lock=without_prompts(lock))
 
-    def _model_folder(self, lock: Lock) -> Path:
+    def _model_folder(self, lock: Lock) -> Path | None:
+        if not lock.model["files"]:
+            return None
         pin = ModelPin(
             source=lock.spec["model"],
             files=tuple(FilePin(**file) for file in lock.model["files"]),
@@ -157,11 +212,11 @@ class Preparation:
             into=self._settings.cache_dir / "models" / sha256_value(lock.model["files"])[:24],
         )
 
-    def _locked_prompts(self, lock: Lock) -> Path:
+    def _locked_prompts(self, lock: Lock, spec: Spec) -> Path:
         digest = Digest(lock.prompts["sha256"])
         if self._store.has(digest):
             return self._store.get(digest)
-        self._encode(self._locked_draft(lock))
+        self._encode(self._locked_draft(lock, spec))
         if not self._store.has(digest):
             raise LockError(
                 f"prompts: encoding them here does not give what {self._lock_path.name} pins",
@@ -171,6 +226,8 @@ class Preparation:
 
     def _encode(self, draft: Draft) -> tuple[Path, dict[str, Any]]:
         """Return `prompts.jsonl` and what was found of the tokenizer, from the cache or a job."""
+        if draft.model is None:
+            return self._store.get(self._store.put(prompts_as_text(draft))), AS_TEXT
         kept = self._settings.cache_dir / "prompts" / f"{encoding_key(draft)}.json"
         if kept.is_file():
             known = json.loads(kept.read_bytes())
@@ -193,8 +250,8 @@ class Preparation:
                 method="none",
                 draft_length=0,
                 drafter_args={},
-                max_concurrency=1,
-                context_length=lock.engine["context_length"],
+                max_sequences=1,
+                engine=lock.engine,
             )
         )
         folder.chmod(0o755)
@@ -226,3 +283,12 @@ class Preparation:
         )
         programs.runtime.run(job, lambda progress: None)
         return folder / "out"
+
+
+def _each(spec: Spec) -> list[tuple[Setting, Spec]]:
+    """Return each variant of a spec's sweep with its setting; without a sweep, the spec."""
+    return [(variant.setting, variant.spec) for variant in spec.variants] or [({}, spec)]
+
+
+def _joined(drafts: list[tuple[Setting, Draft]], complete: Callable[[Draft], Lock]) -> Lock:
+    return joined([Variant(setting=setting, lock=complete(draft)) for setting, draft in drafts])

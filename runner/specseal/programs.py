@@ -6,16 +6,18 @@ and says which and why.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
-from specseal.errors import MachineLacks
+from specseal.digests import Digest, sha256_value
+from specseal.errors import InputError, MachineLacks
 from specseal.images import build_environments, build_images
 from specseal.images.base import find_mirror
 from specseal.runtimes import ContainerRuntime, NativeRuntime, Runtime, connect
 from specseal.settings import Settings
+from specseal.spec import Spec
 from specseal.spec.locked import Lock
 
 CHOICES = ("auto", "docker", "native")
@@ -30,12 +32,27 @@ class Programs:
     facts: dict[str, Any]
 
 
-def choose(choice: str, settings: Settings, say: Say) -> str:
+def choose(choice: str, spec: Spec, settings: Settings, say: Say) -> str:
     """Return `docker` or `native`, and say in one line which and why.
 
+    Args:
+        choice: one of `CHOICES`.
+        spec: what is to be run.
+        settings: site settings.
+        say: shows a line.
+
     Raises:
+        InputError: `docker` was asked for, and a running server can't be put in a container.
         MachineLacks: `docker` was asked for and no container engine answers.
     """
+    if spec.measures_running_server:
+        if choice == "docker":
+            raise InputError(
+                "engine.name endpoint: a running server is outside of every container",
+                mend="leave out --runtime docker",
+            )
+        say("runtime: native (isolation: none), because the spec measures a running server")
+        return "native"
     if choice == "native":
         say("runtime: native, as asked (isolation: none)")
         return "native"
@@ -73,3 +90,31 @@ def make_ready(name: str, lock: Lock, settings: Settings, say: Say) -> Programs:
         client_path=environments.client_path,
     )
     return Programs(runtime=runtime, facts=environments.facts)
+
+
+def make_all_ready(
+    name: str, locks: Sequence[Lock], settings: Settings, say: Say
+) -> tuple[Programs, ...]:
+    """Return the programs of each variant's lock, made once where variants share them.
+
+    Raises:
+        LockError, MachineLacks, RunFailed: see `make_ready`.
+    """
+    made: dict[Digest, Programs] = {}
+    keys = [
+        sha256_value([lock.engine["name"], lock.engine["image"], lock.client]) for lock in locks
+    ]
+    for key, lock in zip(keys, locks, strict=True):
+        if key not in made:
+            made[key] = make_ready(name, lock, settings, say)
+    return tuple(made[key] for key in keys)
+
+
+def facts_of(programs: Sequence[Programs]) -> dict[str, Any]:
+    """Return what the programs of all variants are made of, by role.
+
+    Where variants differ, `variants` lists the facts of each; the others are the first's.
+    """
+    facts = [one.facts for one in programs]
+    others = {"variants": facts} if any(one != facts[0] for one in facts) else {}
+    return {**facts[0], **others}

@@ -15,16 +15,89 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 SCHEMA = "specseal/job/1"
 
 
+class Integers(Sequence[int]):
+    """Whole numbers that never change, 8 bytes each: it equals a tuple of the same numbers.
+
+    A run's chunks are tens of millions of numbers; as tuples of Python's they would not fit.
+    """
+
+    __slots__ = ("_numbers",)
+
+    def __init__(self, numbers: Iterable[int] = ()) -> None:
+        """Take the numbers. Raises: TypeError, OverflowError on what is none of 64 bits."""
+        self._numbers = array("q", numbers)
+
+    @overload
+    def __getitem__(self, index: int) -> int: ...
+    @overload
+    def __getitem__(self, index: slice) -> Integers: ...
+    def __getitem__(self, index: int | slice) -> int | Integers:
+        """Return one number, or some of them."""
+        found = self._numbers[index]
+        return Integers(found) if isinstance(found, array) else found
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self._numbers)
+
+    def __iter__(self) -> Iterator[int]:
+        """Yield each number."""
+        return iter(self._numbers)
+
+    def __eq__(self, other: object) -> bool:
+        """Say whether the other is a tuple, or such a sequence, of the same numbers."""
+        if isinstance(other, Integers):
+            return self._numbers == other._numbers
+        return isinstance(other, tuple) and tuple(self._numbers) == other
+
+    def __hash__(self) -> int:
+        """Return the hash of the tuple that it equals."""
+        return hash(tuple(self._numbers))
+
+    def __repr__(self) -> str:
+        """Show it as the tuple that it equals."""
+        return repr(tuple(self._numbers))
+
+
 class RecordsDamaged(Exception):
     """A record file that a finished job left can't be read: file and line are in the message."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """How one phase offers its conversations.
+
+    closed   `concurrency` conversations are in flight: when one ends, the next begins
+    open     conversations begin at instants fixed before the run, `rate` a second
+    burst    `concurrency` conversations begin at one instant; when all have ended, as many again
+    ramp     like closed, but the number in flight rises evenly from 1 to `concurrency` over
+             `duration_s`
+
+    Without `duration_s` each conversation of the phase is sent once. With it they are sent in
+    turn, from the first again after the last, and none begins later than that after the start.
+    """
+
+    mode: str
+    concurrency: int | None = None
+    """None where the load is open."""
+    rate: float | None = None
+    """Conversations a second; open only."""
+    arrival: str | None = None
+    """`poisson` or `constant`; open only."""
+    duration_s: float | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON types."""
+        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,20 +111,29 @@ class Record:
     category: str
     turn: int
     """0-based turn within the conversation."""
+    cycle: int
+    """0-based: how often the phase had sent this conversation before."""
+    due_ns: int | None
+    """When it should have been sent: at its instant of the schedule (open), or when what it had
+    to wait for had ended. None where nothing says when."""
     submit_ns: int
     """When the request was handed to the socket."""
-    chunk_ns: tuple[int, ...]
+    chunk_ns: Sequence[int]
     """Arrival of each chunk that carried tokens; the bytes' arrival, decoded later."""
-    chunk_tokens: tuple[int, ...]
-    """Tokens in each of those chunks; same length as `chunk_ns`."""
+    chunk_tokens: Sequence[int] | None
+    """Tokens in each of those chunks; same length as `chunk_ns`. None where the engine tells only
+    how many they were together."""
     end_ns: int
     """When the response was complete, or the request failed."""
     input_tokens: int
+    """Token ids sent; where text was sent, the engine's count of it."""
+    engine_input_tokens: int | None
+    """Input tokens as the engine counted them, where it tells."""
     input_sha256: str
-    """SHA-256 of the input ids as JSON without spaces."""
+    """SHA-256 of the input ids, text or messages as JSON without spaces."""
     output_tokens: int
     """Tokens generated, a trailing stop token included, as the engine counts them."""
-    output_ids: tuple[int, ...] | None
+    output_ids: Sequence[int] | None
     """Generated ids, or None where the dialect has none."""
     finish: str
     """`stop` (a stop token or word) · `length` (max_tokens) · `error`."""
@@ -60,17 +142,27 @@ class Record:
     """Tokens drafted for this request, where the engine tells per request."""
     accepted_tokens: int | None
     """Draft tokens accepted for this request, where the engine tells per request."""
+    verify_steps: int | None
+    """Verify steps of this request, where the engine tells per request."""
     cached_tokens: int | None
     """Prompt tokens served from a cache, where the engine tells."""
+
+    def __post_init__(self) -> None:
+        for name in _MANY:
+            if (numbers := getattr(self, name)) is not None:
+                object.__setattr__(self, name, Integers(numbers))
 
     def flaw(self) -> str | None:
         """Say in what the record contradicts itself, or return None."""
         times = (self.submit_ns, *self.chunk_ns, self.end_ns)
         if list(times) != sorted(times):
             return "its times run backwards"
-        if len(self.chunk_ns) != len(self.chunk_tokens):
+        if self.chunk_tokens is None:
+            if self.output_tokens and not self.chunk_ns:
+                return f"no chunk arrived, output is {self.output_tokens} tokens"
+        elif len(self.chunk_ns) != len(self.chunk_tokens):
             return f"{len(self.chunk_ns)} chunks arrived, {len(self.chunk_tokens)} have tokens"
-        if sum(self.chunk_tokens) != self.output_tokens:
+        elif sum(self.chunk_tokens) != self.output_tokens:
             return f"chunks hold {sum(self.chunk_tokens)} tokens, output is {self.output_tokens}"
         if self.output_ids is not None and len(self.output_ids) != self.output_tokens:
             return f"{len(self.output_ids)} output ids for {self.output_tokens} output tokens"
@@ -78,20 +170,16 @@ class Record:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types."""
-        return asdict(self)
+        row = {field.name: getattr(self, field.name) for field in fields(self)}
+        return row | {name: None if row[name] is None else list(row[name]) for name in _MANY}
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Record:
         """Build from `to_dict`'s output. Raises: TypeError on a missing or unknown field."""
-        ids = data["output_ids"]
-        return cls(
-            **{
-                **data,
-                "chunk_ns": tuple(data["chunk_ns"]),
-                "chunk_tokens": tuple(data["chunk_tokens"]),
-                "output_ids": None if ids is None else tuple(ids),
-            }
-        )
+        return cls(**data)
+
+
+_MANY = ("chunk_ns", "chunk_tokens", "output_ids")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,7 +223,6 @@ class PhaseStatus:
 
     phase: str
     measured: bool
-    concurrency: int
     start_ns: int
     """First submit."""
     end_ns: int
@@ -145,8 +232,15 @@ class PhaseStatus:
     loop_lag_p99_ns: int
     """99th percentile of how late the client's event loop woke from a fixed sleep."""
     loop_lag_max_ns: int
+    send_lag_p99_ns: int
+    """99th percentile of how late requests were sent: `submit_ns` − `due_ns`."""
+    send_lag_max_ns: int
     client_cpu_share: float
-    """CPU seconds the client used ÷ wall seconds of the phase (1.0 is one full core)."""
+    """CPU seconds ÷ wall seconds of the phase (1.0 is one full core), of the busiest process."""
+    client_memory_bytes: int
+    """Peak memory of all the client's processes together."""
+    client_processes: int
+    """Processes that the load was spread over."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types."""

@@ -18,6 +18,7 @@ from filelock import FileLock, Timeout
 
 from specseal.digests import Digest
 from specseal.errors import RunFailed
+from specseal.jobs import FAILED
 from specseal.records import write_json_atomically
 from specseal.spec.locked import Lock
 
@@ -34,6 +35,16 @@ class RunFolder:
     runtime: str
     started: str
     """UTC, ISO 8601."""
+
+    @property
+    def is_sealed(self) -> bool:
+        """Whether it has its bundle."""
+        return (self.path / BUNDLE).exists()
+
+    @property
+    def has_failures(self) -> bool:
+        """Whether a job of it failed."""
+        return any(self.path.glob(f"jobs/*/{FAILED}"))
 
 
 def begin(home: Path, lock: Lock, runtime: str) -> RunFolder:
@@ -55,30 +66,54 @@ def begin(home: Path, lock: Lock, runtime: str) -> RunFolder:
 
 def unfinished(home: Path, lock: Lock, runtime: str) -> RunFolder | None:
     """Return the newest run of this lock and runtime that has no bundle yet."""
-    for path in sorted(home.glob(f"*/{RUN}"), reverse=True):
-        run = RunFolder(**{**json.loads(path.read_bytes()), "path": path.parent})
-        same = (run.lock_sha256, run.runtime) == (lock.digest, runtime)
-        if same and not (run.path / BUNDLE).exists():
+    for run in _runs(home, runtime):
+        if run.lock_sha256 == lock.digest and not run.is_sealed:
             return run
     return None
 
 
+def earlier(home: Path, lock: Lock, runtime: str) -> tuple[Path, ...]:
+    """Return the runs whose finished jobs a new run of this lock takes over, newest first.
+
+    Where this very lock has been measured whole, that is none: to run it again is to measure it
+    again. Else it is every run of this name: what another lock measured under the same key, and
+    what is left of a run in which jobs failed.
+    """
+    runs = _runs(home, runtime)
+    if any(
+        run.lock_sha256 == lock.digest and run.is_sealed and not run.has_failures for run in runs
+    ):
+        return ()
+    return tuple(run.path for run in runs)
+
+
+def _runs(home: Path, runtime: str) -> list[RunFolder]:
+    found = (
+        RunFolder(**{**json.loads(path.read_bytes()), "path": path.parent})
+        for path in sorted(home.glob(f"*/{RUN}"), reverse=True)
+    )
+    return [run for run in found if run.runtime == runtime]
+
+
 @contextmanager
-def alone(home: Path) -> Iterator[None]:
-    """Hold the runs of one spec name against a second specseal at the same time.
+def alone(folder: Path) -> Iterator[None]:
+    """Hold off every other specseal that would measure on this machine at the same time.
 
     The lock is the kernel's, so it ends with the process that holds it, however that dies.
+
+    Args:
+        folder: one that all of them share.
 
     Raises:
         RunFailed: another specseal holds it.
     """
-    home.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     try:
-        with FileLock(home / ".lock", timeout=0):
+        with FileLock(folder / "measuring.lock", timeout=0):
             yield
     except Timeout as error:
         raise RunFailed(
-            f"another specseal run of {home.name} is under way; two at once would spoil each "
+            "another specseal is measuring on this machine; two at once would spoil each "
             "other's numbers",
             mend="wait for it to end, or stop it and run again to go on from its finished jobs",
         ) from error

@@ -52,11 +52,10 @@ def make_lock() -> Lock:
 
 def make_run(lock: Lock) -> RunData:
     """A run in which speculation needs 3 steps for 5 tokens (4 decoded, 1 accepted a request)."""
-    jobs = tuple(_job(job) for job in make_plan(lock).jobs)
-    return RunData(jobs=jobs, max_tokens=8, temperature=0.0, devices=1, seed=0)
+    return RunData(jobs=tuple(make_job(job) for job in make_plan(lock).jobs), seed=0)
 
 
-def _job(job: Job) -> JobData:
+def make_job(job: Job) -> JobData:
     return JobData(
         key=f"key-{job.name}",
         speculation=job.method,
@@ -65,8 +64,35 @@ def _job(job: Job) -> JobData:
         session="session",
         cut_at_limit=False,
         one_chunk_a_step=False,
+        prefix_cache=False,
+        devices=1,
+        accelerator="cpu",
+        accelerators_found=(),
+        engine_version="2026.10.11549",
+        engine_version_found="2026.10.11549",
+        telemetry=_telemetry(),
+        failure="",
         phases=tuple(_phase(job, phase) for phase in job.phases if phase.measured),
     )
+
+
+def _telemetry() -> tuple[dict[str, Any], ...]:
+    """A sample a second of a package that draws 20 W, and of a machine that is busy with the job.
+
+    The first has no CPU times: nothing had been started yet.
+    """
+    samples = [
+        {
+            "time_ns": second * 1_000_000_000,
+            "cpu_percent": 50.0,
+            "engine_cpu_s": 0.9 * second,
+            "client_cpu_s": 0.1 * second,
+            "package_energy_j": 20.0 * second,
+        }
+        for second in range(8)
+    ]
+    first = {name: samples[0][name] for name in ("time_ns", "cpu_percent", "package_energy_j")}
+    return (first, *samples[1:])
 
 
 def _phase(job: Job, phase: Phase) -> PhaseData:
@@ -76,18 +102,28 @@ def _phase(job: Job, phase: Phase) -> PhaseData:
     )
     total = accepted * len(records)
     return PhaseData(
-        concurrency=phase.concurrency,
+        load=phase.load,
+        input=phase.input,
+        setting=phase.setting,
+        max_tokens=phase.sampling["max_tokens"],
+        temperature=float(phase.sampling["temperature"]),
+        ignore_eos=phase.sampling["ignore_eos"],
+        history_not_rewritten=phase.history_not_rewritten,
+        bos_doubled=phase.bos_doubled,
         status=PhaseStatus(
             phase=phase.name,
             measured=True,
-            concurrency=phase.concurrency,
             start_ns=0,
             end_ns=records[-1].end_ns,
             requests=len(records),
             failed=0,
             loop_lag_p99_ns=1000,
             loop_lag_max_ns=2000,
+            send_lag_p99_ns=1000,
+            send_lag_max_ns=2000,
             client_cpu_share=0.25,
+            client_memory_bytes=50_000_000,
+            client_processes=1,
         ),
         records=records,
         before=_snapshot(phase.name, "before", 0, drafts=0),
@@ -104,18 +140,22 @@ def _record(phase: Phase, order: int, conversation: str, accepted: int) -> Recor
         conversation=conversation,
         category=conversation.split("-")[0],
         turn=0,
+        cycle=0,
+        due_ns=submit,
         submit_ns=submit,
         chunk_ns=chunks,
         chunk_tokens=(1,) * TOKENS,
         end_ns=chunks[-1] + 1_000_000 * (1 + order),
-        input_tokens=11,
+        input_tokens=7,
+        engine_input_tokens=7,
         input_sha256="3" * 64,
         output_tokens=TOKENS,
         output_ids=tuple(range(100, 100 + TOKENS)),
-        finish="length",
+        finish="stop",
         error=None,
         draft_tokens=4 * accepted,
         accepted_tokens=accepted,
+        verify_steps=TOKENS - 1 - accepted if accepted else None,
         cached_tokens=0,
     )
 
@@ -138,28 +178,30 @@ def _snapshot(phase: str, moment: str, accepted: int, *, drafts: int) -> Snapsho
 def make_inputs(folder: Path) -> SealInputs:
     """All that the good bundle is made of; `folder` gets its one log."""
     lock = make_lock()
-    run = make_run(lock)
+    return inputs_of(SPEC, lock, make_run(lock), folder)
+
+
+def inputs_of(spec: bytes, lock: Lock, run: RunData, folder: Path) -> SealInputs:
+    """All that the bundle of a run is made of; `folder` gets its one log."""
     log = folder / "engine.log"
     log.write_text(f"model at {folder}/model.gguf\nready\n", encoding="utf-8")
     return SealInputs(
-        spec_bytes=SPEC,
+        spec_bytes=spec,
         lock=lock,
         environment={
+            "schema": "specseal/environment/1",
             "lock_sha256": lock.digest,
             "recipe": lock.recipe,
             "runtime": "native",
             "isolation": "none",
+            "pinned": "yes" if lock.engine["image"] else "no",
             "specseal_version": "0.1.0",
-            "images": {},
+            "images": {"engine": {"inputs": "1" * 64}, "client": {"inputs": "2" * 64}},
             "packages": {"engine": ["wheel-1.0"]},
             "machine": {"cpu": "a processor", "cache": f"{folder}/cache"},
             "jobs": [{"key": job.key, "session": job.session} for job in run.jobs],
         },
         run=run,
-        telemetry=[
-            {"time_ns": 1, "job": "r1-none", "cpu_percent": 12.5},
-            {"time_ns": 2, "job": "r1-ngram", "memory_bytes": 4096},
-        ],
         logs={"r1-ngram.engine.log": log},
         started="2026-11-23T11:00:00Z",
         finished="2026-11-23T11:30:00Z",

@@ -8,12 +8,15 @@ from typing import Any
 
 import pytest
 
+import locks
 from attacks.builder import NOW, GoodBundle, alter_records, codes
 from specseal.analysis import RunData
 from specseal.bundle import Report, seal
 from specseal.bundle.tables import write_run
 from specseal.digests import canonical
-from specseal.records import Record
+from specseal.records import Load, Record
+
+LOAD = locks.make_lock().points["load"]
 
 
 def edit(path: Path, change: Callable[[dict[str, Any]], None]) -> None:
@@ -97,6 +100,21 @@ def test_metric_added_removed_or_doubled_is_found(good: GoodBundle, bundle: Path
         assert codes(verify_edited(good, bundle, "result.json", change)) == {"recompute.metrics"}
 
 
+@pytest.mark.parametrize("part", ["choices", "crossovers"])
+def test_what_is_said_of_draft_lengths_altered_or_left_out_is_found(
+    good: GoodBundle, bundle: Path, part: str
+) -> None:
+    good_bytes = (bundle / "result.json").read_bytes()
+    for change in (
+        lambda result: result[part].pop(),
+        lambda result: result[part].append(result[part][0]),
+        lambda result: result[part][0].update(valid=False),
+    ):
+        (bundle / "result.json").write_bytes(good_bytes)
+        report = verify_edited(good, bundle, "result.json", change)
+        assert codes(report) == {f"recompute.{part}"}
+
+
 def test_estimate_that_differs_in_its_last_digits_is_the_same(
     good: GoodBundle, bundle: Path
 ) -> None:
@@ -150,18 +168,87 @@ def test_counter_altered_is_found(good: GoodBundle, bundle: Path) -> None:
     def change(counts: dict[str, Any]) -> None:
         counts["jobs"][1]["phases"][0]["after"]["drafts"] -= 3
 
-    assert codes(verify_edited(good, bundle, "counts.json", change)) == {"recompute.metrics"}
+    found = codes(verify_edited(good, bundle, "counts.json", change))
+    assert found <= {"recompute.metrics", "recompute.more"}
 
 
-@pytest.mark.parametrize(("field", "value"), [("max_tokens", 9), ("temperature", 0.5), ("seed", 7)])
-def test_run_with_other_sampling_than_the_lock_is_found(
-    good: GoodBundle, bundle: Path, field: str, value: float
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("run", "seed"), 7),
+        (("run", "objectives"), {"ttft_s": 0.5, "tpot_s": None}),
+        (("jobs", 0, "prefix_cache"), True),
+        (("jobs", 0, "devices"), 2),
+        (("jobs", 0, "accelerator"), "any"),
+        (("jobs", 0, "engine_version"), ""),
+        (("jobs", 0, "phases", 0, "max_tokens"), 9),
+        (("jobs", 0, "phases", 0, "temperature"), 0.5),
+        (("jobs", 0, "phases", 0, "ignore_eos"), True),
+        (("jobs", 0, "phases", 0, "history_not_rewritten"), True),
+        (("jobs", 0, "phases", 0, "bos_doubled"), True),
+        (("jobs", 0, "phases", 0, "status", "measured"), False),
+    ],
+    ids=lambda item: item[-1] if isinstance(item, tuple) else "",
+)
+def test_run_described_otherwise_than_the_lock_has_it_is_found(
+    good: GoodBundle, bundle: Path, path: tuple[str | int, ...], value: object
 ) -> None:
-    def change(counts: dict[str, Any]) -> None:
-        counts["run"][field] = value
+    def change(counts: Any) -> None:
+        for key in path[:-1]:
+            counts = counts[key]
+        assert counts[path[-1]] != value
+        counts[path[-1]] = value
 
     report = verify_edited(good, bundle, "counts.json", change)
-    assert "recompute.lock" in codes(report)
+    assert codes(report) == {"recompute.lock"}
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("load", Load(mode="closed", concurrency=16)),
+        ("load", Load(mode="burst", concurrency=1)),
+        ("input", "random"),
+        ("setting", {"drafter.args.num": 3}),
+    ],
+)
+def test_phase_of_another_load_input_or_setting_than_the_lock_is_found(
+    good: GoodBundle, bundle: Path, field: str, value: object
+) -> None:
+    job, *others = good.inputs.run.jobs
+    phases = (replace(job.phases[0], **{field: value}), *job.phases[1:])
+    run = replace(good.inputs.run, jobs=(replace(job, phases=phases), *others))
+    assert codes(verify_run(good, bundle, run)) == {"recompute.plan"}
+
+
+def alter_telemetry(run: RunData, change: Callable[[dict[str, Any]], dict[str, Any]]) -> RunData:
+    jobs = [replace(job, telemetry=tuple(map(change, job.telemetry))) for job in run.jobs]
+    return replace(run, jobs=tuple(jobs))
+
+
+def test_energy_made_less_is_found(good: GoodBundle, bundle: Path) -> None:
+    def less(sample: dict[str, Any]) -> dict[str, Any]:
+        return {**sample, "package_energy_j": sample["package_energy_j"] * 0.9}
+
+    report = verify_run(good, bundle, alter_telemetry(good.inputs.run, less))
+    assert codes(report) <= {"recompute.metrics", "recompute.more"}
+    messages = [check.message for check in report.checks if not check.holds]
+    assert any("package_energy_per_output_token" in message for message in messages)
+
+
+def test_telemetry_left_out_is_found(good: GoodBundle, bundle: Path) -> None:
+    jobs = tuple(replace(job, telemetry=()) for job in good.inputs.run.jobs)
+    report = verify_run(good, bundle, replace(good.inputs.run, jobs=jobs))
+    assert codes(report) <= {"recompute.metrics", "recompute.more"}
+    assert not report.intact
+
+
+def test_telemetry_that_makes_no_sense_is_a_no_and_no_crash(good: GoodBundle, bundle: Path) -> None:
+    def words(sample: dict[str, Any]) -> dict[str, Any]:
+        return {**sample, "package_energy_j": "much"}
+
+    report = verify_run(good, bundle, alter_telemetry(good.inputs.run, words))
+    assert codes(report) == {"recompute.impossible"}
 
 
 def test_run_with_another_draft_length_than_the_lock_is_found(
@@ -173,12 +260,14 @@ def test_run_with_another_draft_length_than_the_lock_is_found(
     assert codes(good.verify(bundle)) == {"recompute.plan"}
 
 
-def test_run_at_another_load_than_the_lock_is_found(good: GoodBundle, tmp_path: Path) -> None:
-    job, *others = good.inputs.run.jobs
-    phases = (replace(job.phases[0], concurrency=16), *job.phases[1:])
-    run = replace(good.inputs.run, jobs=(replace(job, phases=phases), *others))
-    bundle = seal(replace(good.inputs, run=run), tmp_path / "bundle", signer=good.signer, now=NOW)
-    assert codes(good.verify(bundle)) == {"recompute.plan"}
+def test_conversation_measured_again_in_place_of_another_is_found(
+    good: GoodBundle, bundle: Path
+) -> None:
+    def second(record: Record) -> Record:
+        return replace(record, cycle=1)
+
+    report = verify_run(good, bundle, alter_records(good.inputs.run, second))
+    assert codes(report) == {"recompute.plan"}
 
 
 # Spec, lock and environment
@@ -196,6 +285,9 @@ def test_run_at_another_load_than_the_lock_is_found(good: GoodBundle, tmp_path: 
         ("lock.json", b'"restricted":false', b'"restricted":"no"', "schemas.lock"),
         ("lock.json", b'"schema"', b'"schema":"","schema"', "schemas.lock"),
         ("environment.json", b'"isolation":"none",', b"", "schemas.environment"),
+        ("environment.json", b'"pinned":"yes",', b"", "schemas.environment"),
+        ("environment.json", b'"pinned":"yes"', b'"pinned":"no"', "schemas.disagree"),
+        ("environment.json", b'"client":{', b'"client":{},"server":{', "schemas.environment"),
         ("environment.json", b'"lock_sha256":"', b'"lock_sha256":"0', "schemas.environment"),
         ("counts.json", b'"seed":0', b'"seed":"0"', "schemas.counts"),
         ("result.json", b'"valid":true', b'"valid":1', "schemas.result"),
@@ -246,11 +338,24 @@ def seal_lock(good: GoodBundle, target: Path, section: str, **changes: object) -
 @pytest.mark.parametrize(
     ("section", "changes"),
     [
-        ("points", {"concurrency": [1, 2, 4]}),
+        ("spec", {"name": "another"}),
+        ("spec", {"image": "registry.test/engine:1"}),
+        ("points", {"load": {**LOAD, "concurrency": [1, 2, 4]}}),
+        ("points", {"load": {**LOAD, "mode": "burst"}}),
+        ("points", {"load": {**LOAD, "duration_s": 10**9}}),
         ("points", {"repeats": 10**9}),
         ("points", {"draft_length": 10**9}),
+        ("points", {"objectives": {"ttft_s": 1, "tpot_s": None}}),
         ("sampling", {"temperature": 1}),
+        ("sampling", {"top_k": 40}),
+        ("sampling", {"ignore_eos": True}),
         ("drafter", {"method": "eagle3"}),
+        ("drafter", {"args": {"num": 3}}),
+        ("engine", {"version": "2026.10.1"}),
+        ("engine", {"context_length": 512}),
+        ("engine", {"prefix_cache": True}),
+        ("hardware", {"count": 2}),
+        ("model", {"template_args": {"enable_thinking": False}}),
     ],
 )
 def test_lock_that_asks_for_other_than_the_spec_is_found(
@@ -292,8 +397,9 @@ def test_manifest_signed_without_a_required_file_is_found(good: GoodBundle, bund
         lambda record: replace(record, output_ids=record.output_ids[1:]),
         lambda record: replace(record, turn=1),
         lambda record: replace(record, category="writing"),
+        lambda record: replace(record, input_tokens=8),
     ],
-    ids=["chunk", "tokens", "no chunks", "times", "ids", "turn", "category"],
+    ids=["chunk", "tokens", "no chunks", "times", "ids", "turn", "category", "length"],
 )
 def test_records_that_make_no_sense_are_a_no_and_no_crash(
     good: GoodBundle, bundle: Path, change: Callable[[Record], Record]

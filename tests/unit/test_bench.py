@@ -1,15 +1,26 @@
-"""Where a run's time goes, and what a disk that fails turns into."""
+"""Which jobs a run measures, where its time goes, and what a disk that fails turns into."""
 
 from __future__ import annotations
 
 import errno
 import time
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import psutil
 import pytest
 
-from specseal.bench import Clock, _disk_errors
+from fakeruntime import FakeRuntime
+from locks import make_lock
+from specseal.bench import Clock, _disk_errors, _Run
+from specseal.digests import Digest
 from specseal.errors import RunFailed
+from specseal.plan import Job
+from specseal.prepare import Prepared, PreparedVariant
+from specseal.programs import Programs
+from specseal.runtimes import Progress
+from specseal.settings import Settings
+from specseal.spec.locked import Lock
 
 
 def test_a_clock_adds_up_what_is_spent_in_a_stage_even_where_it_fails() -> None:
@@ -48,3 +59,129 @@ def test_a_disk_that_fails_is_a_failed_run_that_can_be_gone_on_with(
     assert caught.value.message == message
     assert caught.value.mend.startswith(mend)
     assert caught.value.mend.endswith("finished jobs are kept")
+
+
+@dataclass
+class Said:
+    """A watcher that remembers."""
+
+    lines: list[str] = field(default_factory=list)
+
+    def say(self, line: str) -> None:
+        self.lines.append(line)
+
+    def begin(self, job: Job, number: int, of: int) -> None:
+        pass
+
+    def progress(self, progress: Progress) -> None:
+        pass
+
+
+@dataclass(frozen=True)
+class Place:
+    """Runs of one spec, on a runtime that measures nothing."""
+
+    folder: Path
+    runtime: FakeRuntime
+    said: Said
+
+    def run(self, lock: Lock, *, fresh: bool = False) -> _Run:
+        prompts = self.folder / "prompts.jsonl"
+        prompts.touch()
+        variant = PreparedVariant(
+            lock=lock, model=self.folder, prompts={Digest(lock.prompts["sha256"]): prompts}
+        )
+        facts = {"engine": {"inputs": "1" * 64}, "client": {"inputs": "2" * 64}}
+        return _Run(
+            self.folder / "runs",
+            b"",
+            Prepared(lock=lock, variants=(variant,)),
+            (Programs(runtime=self.runtime, facts=facts),),
+            Settings(
+                cache_dir=self.folder,
+                config_dir=self.folder,
+                runs_dir=self.folder,
+                signing_key=self.folder / "key",
+            ),
+            self.said,
+            Clock(),
+            fresh=fresh,
+        )
+
+    def ran(self, run: _Run) -> list[str]:
+        """Measure, and return the names of the jobs that really ran."""
+        self.runtime.ran.clear()
+        run.measure()
+        return list(self.runtime.ran)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(folder=tmp_path, runtime=FakeRuntime(), said=Said())
+
+
+def seal(run: _Run) -> None:
+    (run._folder / "bundle").mkdir()
+
+
+def test_a_run_that_was_broken_off_goes_on_from_its_finished_jobs(place: Place) -> None:
+    lock = make_lock()
+    assert place.ran(place.run(lock)) == ["r1-none", "r1-ngram"]
+    assert place.ran(place.run(lock)) == []
+    assert any("2 finished jobs are kept" in line for line in place.said.lines)
+
+
+def test_a_job_that_fails_keeps_its_reason_and_the_others_go_on(place: Place) -> None:
+    place.runtime.breaks = frozenset({"r1-none"})
+    run = place.run(make_lock())
+    assert place.ran(run) == ["r1-none", "r1-ngram"]
+    assert "exit code 9" in run._jobs[0].meta()["reason"]
+    assert run._jobs[1].status() is not None
+
+
+def test_where_every_job_fails_there_is_nothing_to_seal(place: Place) -> None:
+    place.runtime.fails = True
+    with pytest.raises(RunFailed, match="every job failed; the first: r1-none: the engine died"):
+        place.run(make_lock()).measure()
+
+
+@pytest.mark.usefixtures("next_second")
+def test_run_again_only_failed_jobs_run(place: Place) -> None:
+    place.runtime.breaks = frozenset({"r1-ngram"})
+    first = place.run(make_lock())
+    first.measure()
+    seal(first)
+    place.runtime.breaks = frozenset()
+    assert place.ran(place.run(make_lock())) == ["r1-ngram"]
+    assert any("1 finished jobs of earlier runs" in line for line in place.said.lines)
+
+
+@pytest.mark.usefixtures("next_second")
+def test_a_changed_flag_runs_only_what_it_changes(place: Place) -> None:
+    first = place.run(make_lock())
+    first.measure()
+    seal(first)
+    assert place.ran(place.run(make_lock(points={"draft_length": 3}))) == ["r1-ngram"]
+
+
+@pytest.mark.usefixtures("next_second")
+def test_a_lock_that_was_measured_whole_is_measured_again(place: Place) -> None:
+    first = place.run(make_lock())
+    first.measure()
+    seal(first)
+    assert place.ran(place.run(make_lock())) == ["r1-none", "r1-ngram"]
+
+
+@pytest.mark.usefixtures("next_second")
+def test_fresh_measures_what_is_there_already(place: Place) -> None:
+    place.run(make_lock()).measure()
+    assert place.ran(place.run(make_lock(), fresh=True)) == ["r1-none", "r1-ngram"]
+
+
+@pytest.fixture
+def next_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs begin a second apart: their folders are named by the second."""
+    seconds = iter(range(60))
+    monkeypatch.setattr(
+        "specseal.runfolder.utc_now", lambda: f"2026-01-01T00:00:{next(seconds):02}.000Z"
+    )

@@ -1,75 +1,26 @@
-"""Job folders: what makes a job another one, when it counts as finished, and what is refused."""
+"""Job folders: what makes a job another one, when it counts as finished, and what is kept."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
+from fakeruntime import COUNTS, FakeRuntime
 from locks import make_lock
-from specseal.errors import RunFailed
-from specseal.jobs import (
-    JobFolder,
-    job_environment,
-    job_folder,
-    prove,
-    read_job,
-    read_telemetry,
-    run_job,
-)
+from specseal.digests import Digest
+from specseal.errors import EngineFailed, RunFailed
+from specseal.jobs import JobFolder, adopt, job_folder, run_job
+from specseal.measured import job_environment, prove, read_job
 from specseal.plan import make_plan
-from specseal.prepare import Prepared
+from specseal.prepare import PreparedVariant
 from specseal.programs import Programs
 from specseal.records import (
     JobStatus,
-    PhaseStatus,
-    Snapshot,
-    append_jsonl,
-    write_json_atomically,
 )
-from specseal.runtimes import JobRun, Progress
 from specseal.spec.locked import Lock
-
-PHASE = PhaseStatus(
-    phase="c1", measured=True, concurrency=1, start_ns=1, end_ns=2, requests=1, failed=0,
-    loop_lag_p99_ns=0, loop_lag_max_ns=0, client_cpu_share=0.1,
-)  # fmt: skip
-COUNTS = Snapshot(
-    phase="c1", moment="after", time_ns=2, settled=True, drafts=3, draft_tokens=6,
-    accepted_tokens=2, accepted_per_position=(1, 1), output_tokens=5, prompt_tokens=7,
-)  # fmt: skip
-WARMUP = replace(PHASE, phase="warmup", measured=False)
-
-
-@dataclass
-class FakeRuntime:
-    """Writes what a job leaves, and notes what it found in the job's folder."""
-
-    name: str = "fake"
-    isolation: str = "none"
-    slots: int = 2
-    found: list[str] = field(default_factory=list)
-
-    def clean(self) -> int:
-        return 0
-
-    def run(self, job: JobRun, watch: Callable[[Progress], None]) -> JobStatus:
-        self.found = sorted(
-            path.relative_to(job.folder).as_posix() for path in job.folder.rglob("*")
-        )
-        out = job.folder / "out"
-        slot = {"speculative": "--spec-ngram-simple-size-m" in job.launch.args, "n_ctx": 4096}
-        status = JobStatus(
-            outcome="done", reason="", phases=(WARMUP, PHASE), engine={"slots": [slot] * self.slots}
-        )
-        append_jsonl(out / "counts.jsonl", [COUNTS.to_dict()])
-        append_jsonl(out / "records.jsonl", [])
-        write_json_atomically(out / "environment.json", {"runtime": self.name})
-        write_json_atomically(out / "status.json", status.to_dict())
-        return status
 
 
 @dataclass(frozen=True)
@@ -79,7 +30,7 @@ class Bench:
     lock: Lock
     programs: Programs
     runtime: FakeRuntime
-    prepared: Prepared
+    variant: PreparedVariant
     folder: Path
 
     def job(self, method: str = "ngram") -> JobFolder:
@@ -87,7 +38,14 @@ class Bench:
         return job_folder(job, 1, self.lock, self.programs, self.folder)
 
     def run(self, job: JobFolder) -> JobStatus:
-        return run_job(job, self.prepared, self.programs, session="s1", watch=lambda _: None)
+        return run_job(
+            job,
+            self.variant,
+            self.variant.prompts,
+            self.programs,
+            session="s1",
+            watch=lambda _: None,
+        )
 
 
 @pytest.fixture
@@ -101,8 +59,10 @@ def bench(tmp_path: Path) -> Bench:
             runtime=runtime, facts={"engine": {"inputs": "1" * 64}, "client": {"inputs": "2" * 64}}
         ),
         runtime=runtime,
-        prepared=Prepared(lock=lock, model=tmp_path, prompts=prompts),
-        folder=tmp_path / "jobs",
+        variant=PreparedVariant(
+            lock=lock, model=tmp_path, prompts={Digest(lock.prompts["sha256"]): prompts}
+        ),
+        folder=tmp_path / "run" / "jobs",
     )
 
 
@@ -111,22 +71,41 @@ def test_the_same_job_of_the_same_inputs_has_the_same_folder(bench: Bench) -> No
     assert bench.job().path.name.startswith("01-r1-ngram-")
 
 
-@pytest.mark.parametrize("what", ["plan", "recipe", "launch", "programs", "runtime"])
+CHANGES: dict[str, dict[str, dict[str, object]]] = {
+    "conversations": {"points": {"conversations": ["math-0"]}},
+    "sampling": {"sampling": {"max_tokens": 9}},
+    "draft length": {"points": {"draft_length": 3}},
+    "engine": {"engine": {"prefix_cache": True}},
+    "model": {"model": {"stop_ids": [3]}},
+    "drafter": {"drafter": {"args": {"ngram_min": 7}}},
+}
+
+
+@pytest.mark.parametrize("what", [*CHANGES, "programs", "runtime"])
 def test_a_job_of_other_inputs_has_another_folder(what: str, bench: Bench) -> None:
-    lock, programs = bench.lock, bench.programs
-    match what:
-        case "plan":
-            lock = make_lock(points={"conversations": ["math-0"]})
-        case "recipe":
-            lock = make_lock(sampling={"max_tokens": 9})
-        case "launch":
-            lock = make_lock(points={"draft_length": 3})
-        case "programs":
-            programs = replace(programs, facts={**programs.facts, "client": {"inputs": "3" * 64}})
-        case "runtime":
-            programs = replace(programs, runtime=FakeRuntime(name="other"))
+    lock, programs = make_lock(**CHANGES.get(what, {})), bench.programs
+    if what == "programs":
+        programs = replace(programs, facts={**programs.facts, "client": {"inputs": "3" * 64}})
+    if what == "runtime":
+        programs = replace(programs, runtime=FakeRuntime(name="other"))
     other = replace(bench, lock=lock, programs=programs)
     assert other.job().key != bench.job().key
+
+
+@pytest.mark.parametrize("what", ["draft length", "drafter"])
+def test_what_changes_the_drafter_only_leaves_the_baseline_as_it_is(
+    what: str, bench: Bench
+) -> None:
+    other = replace(bench, lock=make_lock(**CHANGES[what]))
+    assert other.job("none").key == bench.job("none").key
+
+
+def test_names_and_places_in_the_plan_are_no_part_of_a_jobs_key(bench: Bench) -> None:
+    (job,) = [job for job in make_plan(bench.lock).jobs if job.method == "ngram"]
+    renamed = replace(job, name="r1-ngram-2", variant=5)
+    other = job_folder(renamed, 7, bench.lock, bench.programs, bench.folder)
+    assert other.key == bench.job().key
+    assert other.path.name.startswith("07-r1-ngram-2-")
 
 
 def test_a_job_finds_its_inputs_and_nothing_that_an_unfinished_one_left(bench: Bench) -> None:
@@ -134,10 +113,12 @@ def test_a_job_finds_its_inputs_and_nothing_that_an_unfinished_one_left(bench: B
     (job.path / "out").mkdir(parents=True)
     (job.path / "out" / "records.jsonl").write_text("half a record")
     bench.run(job)
-    assert bench.runtime.found == ["in", "in/job.json", "in/prompts.jsonl", "out"]
+    prompts = f"prompts-{bench.lock.prompts['sha256'][:12]}.jsonl"
+    assert bench.runtime.found == ["in", "in/job.json", f"in/{prompts}", "machine.json", "out"]
     asked = json.loads((job.path / "in" / "job.json").read_bytes())
-    assert asked["sampling"] == bench.lock.sampling
     assert [phase["name"] for phase in asked["phases"]] == ["warmup", "c1", "c2"]
+    assert {phase["prompts"] for phase in asked["phases"]} == {prompts}
+    assert all(phase["sampling"] == bench.lock.sampling for phase in asked["phases"])
 
 
 def test_a_finished_job_is_read_back_without_its_warm_up(bench: Bench) -> None:
@@ -148,8 +129,11 @@ def test_a_finished_job_is_read_back_without_its_warm_up(bench: Bench) -> None:
     assert [phase.status.phase for phase in data.phases] == ["c1"]
     assert data.phases[0].after == COUNTS
     assert data.phases[0].before is None
-    assert read_telemetry(job) == []
-    assert job_environment(job)["runtime"] == "fake"
+    assert (data.telemetry, data.failure) == ((), "")
+    assert data.accelerators_found == ()
+    environment = job_environment(job)
+    assert environment["runtime"] == "fake"
+    assert environment["machine"]["cpus"]
 
 
 @pytest.mark.parametrize(
@@ -187,7 +171,7 @@ def test_a_damaged_job_is_measured_anew_by_the_next_run(bench: Bench) -> None:
     bench.run(job)
     (job.path / "out" / "records.jsonl").write_text("{")
     with pytest.raises(RunFailed, match="run again: it is measured anew"):
-        prove(job, bench.lock)
+        prove(job)
     assert job.status() is None
 
 
@@ -195,13 +179,64 @@ def test_an_engine_that_did_not_do_as_asked_leaves_no_finished_job(bench: Bench)
     bench.runtime.slots = 1
     job = bench.job()
     bench.run(job)
-    with pytest.raises(RunFailed, match="r1-ngram: the engine did not do as asked: it has 1 slots"):
-        prove(job, bench.lock)
-    assert job.status() is None
+    with pytest.raises(EngineFailed, match="r1-ngram: the engine did not do as asked: it has 1 s"):
+        prove(job)
 
 
 def test_a_baseline_that_speculated_is_refused(bench: Bench) -> None:
+    bench.runtime.baseline_speculates = True
     job = bench.job("none")
     bench.run(job)
-    with pytest.raises(RunFailed, match="r1-none: the engine did not do as asked: a draft had 2"):
-        prove(job, bench.lock)
+    with pytest.raises(EngineFailed, match="r1-none: the engine did not do as asked: a draft had"):
+        prove(job)
+
+
+def test_a_failed_job_keeps_its_reason_as_its_result(bench: Bench) -> None:
+    job = bench.job()
+    bench.run(job)
+    job.fail("it ran out of memory", session="s2")
+    assert job.status() is None
+    data = read_job(job)
+    assert (data.failure, data.session, data.phases) == ("it ran out of memory", "s2", ())
+    assert job_environment(job)["session"] == "s2"
+
+
+def test_a_job_that_failed_is_tried_again_and_then_has_no_failure(bench: Bench) -> None:
+    job = bench.job()
+    bench.runtime.fails = True
+    with pytest.raises(EngineFailed):
+        bench.run(job)
+    job.fail("the engine died", session="s1")
+    bench.runtime.fails = False
+    bench.run(job)
+    assert read_job(job).failure == ""
+
+
+def test_a_finished_job_of_an_earlier_run_is_taken_over_under_its_new_name(
+    bench: Bench, tmp_path: Path
+) -> None:
+    bench.run(bench.job())
+    later = replace(bench, folder=tmp_path / "later" / "jobs")
+    later.folder.mkdir(parents=True)
+    job = replace(later.job(), path=later.folder / f"09-r1-ngram-2-{later.job().key[:8]}")
+    assert adopt(job, [tmp_path / "nothing", bench.folder.parent])
+    assert read_job(job) == read_job(bench.job())
+
+
+def test_a_job_that_failed_is_not_taken_over(bench: Bench, tmp_path: Path) -> None:
+    old = bench.job()
+    bench.run(old)
+    old.fail("died", session="s1")
+    later = replace(bench, folder=tmp_path / "later" / "jobs")
+    assert not adopt(later.job(), [bench.folder.parent])
+
+
+def test_a_job_whose_key_only_begins_the_same_is_not_taken_over(
+    bench: Bench, tmp_path: Path
+) -> None:
+    old = bench.job()
+    bench.run(old)
+    marker = old.path / "finished.json"
+    marker.write_text(json.dumps({"session": "s1", "key": old.key[:8] + "0" * 56}))
+    later = replace(bench, folder=tmp_path / "later" / "jobs")
+    assert not adopt(later.job(), [bench.folder.parent])

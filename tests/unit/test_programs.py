@@ -10,8 +10,12 @@ from typing import Any
 import pytest
 
 from specseal import programs
-from specseal.errors import MachineLacks
+from specseal.errors import InputError, MachineLacks
 from specseal.settings import Settings
+from specseal.spec import Spec, load_spec
+
+QUICKSTART = load_spec(Path(__file__).parents[2] / "specs" / "quickstart.yaml")
+SERVER = replace(QUICKSTART, engine=replace(QUICKSTART.engine, url="http://127.0.0.1:8000"))
 
 
 @pytest.fixture
@@ -39,10 +43,10 @@ def silent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(programs, "connect", connect)
 
 
-def choose(choice: str, settings: Settings) -> tuple[str, str]:
+def choose(choice: str, settings: Settings, spec: Spec = QUICKSTART) -> tuple[str, str]:
     """Return the choice, and the one line that was said."""
     said: list[str] = []
-    name = programs.choose(choice, settings, said.append)
+    name = programs.choose(choice, spec, settings, said.append)
     (line,) = said
     return name, line
 
@@ -76,3 +80,16 @@ def test_auto_runs_natively_where_none_answers_and_says_why(settings: Settings) 
 def test_docker_that_is_asked_for_and_missing_is_refused(settings: Settings) -> None:
     with pytest.raises(MachineLacks, match="no container engine answers"):
         choose("docker", settings)
+
+
+@pytest.mark.usefixtures("answering")
+def test_a_running_server_is_measured_natively_whatever_could_run_containers(
+    settings: Settings,
+) -> None:
+    name, line = choose("auto", settings, SERVER)
+    assert (name, "running server" in line) == ("native", True)
+
+
+def test_a_running_server_in_a_container_is_refused(settings: Settings) -> None:
+    with pytest.raises(InputError, match="outside of every container"):
+        choose("docker", settings, SERVER)

@@ -8,7 +8,7 @@ import pytest
 
 from locks import make_lock
 from specseal.errors import RunFailed
-from specseal.runfolder import BUNDLE, alone, begin, unfinished
+from specseal.runfolder import BUNDLE, alone, begin, earlier, unfinished
 from specseal.spec.locked import Lock
 
 
@@ -33,12 +33,41 @@ def test_a_run_of_another_lock_or_runtime_is_not_gone_on_with(tmp_path: Path, lo
     assert unfinished(tmp_path, make_lock(points={"seed": 2}), "native") is None
 
 
+def sealed(home: Path, lock: Lock, *, failed: bool = False) -> Path:
+    path = begin(home, lock, "native").path
+    (path / BUNDLE).mkdir()
+    if failed:
+        (path / "jobs" / "01-r1-none-12345678").mkdir(parents=True)
+        (path / "jobs" / "01-r1-none-12345678" / "failed.json").touch()
+    return path
+
+
+def test_the_first_run_takes_nothing_over(tmp_path: Path, lock: Lock) -> None:
+    assert earlier(tmp_path, lock, "native") == ()
+
+
+def test_a_run_of_another_lock_is_where_a_new_one_looks_for_finished_jobs(
+    tmp_path: Path, lock: Lock
+) -> None:
+    other = sealed(tmp_path, make_lock(points={"seed": 2}))
+    assert earlier(tmp_path, lock, "native") == (other,)
+    assert earlier(tmp_path, lock, "docker") == ()
+
+
+def test_to_run_a_lock_again_that_was_measured_whole_is_to_measure_it_again(
+    tmp_path: Path, lock: Lock
+) -> None:
+    sealed(tmp_path, lock)
+    assert earlier(tmp_path, lock, "native") == ()
+
+
+def test_what_finished_beside_a_failed_job_is_taken_over(tmp_path: Path, lock: Lock) -> None:
+    run = sealed(tmp_path, lock, failed=True)
+    assert earlier(tmp_path, lock, "native") == (run,)
+
+
 def test_a_second_run_at_the_same_time_is_refused(tmp_path: Path) -> None:
-    with (
-        alone(tmp_path / "quickstart"),
-        pytest.raises(RunFailed, match="another specseal run of quickstart"),
-        alone(tmp_path / "quickstart"),
-    ):
+    with alone(tmp_path), pytest.raises(RunFailed, match="another specseal"), alone(tmp_path):
         pass
 
 

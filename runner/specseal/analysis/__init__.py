@@ -1,7 +1,20 @@
 """From records and counters to a Result: pure functions, no clock, no files, no environment."""
 
-from specseal.analysis.data import JobData, PhaseData, RunData
+from specseal.analysis.data import JobData, Objectives, PhaseData, RunData
 from specseal.analysis.metrics import ANALYSIS_VERSION, analyse
-from specseal.analysis.result import Metric, Result
+from specseal.analysis.result import Candidate, Choice, Crossover, Failure, Metric, Result
 
-__all__ = ["ANALYSIS_VERSION", "JobData", "Metric", "PhaseData", "Result", "RunData", "analyse"]
+__all__ = [
+    "ANALYSIS_VERSION",
+    "Candidate",
+    "Choice",
+    "Crossover",
+    "Failure",
+    "JobData",
+    "Metric",
+    "Objectives",
+    "PhaseData",
+    "Result",
+    "RunData",
+    "analyse",
+]

@@ -1,13 +1,13 @@
 """Records as columns: one row a request, so that every metric is array arithmetic.
 
-In: the jobs of one method and the baseline's. Out: `Requests`, sorted by repeat, concurrency,
-conversation and turn, so that the order in which records were written never changes a result.
-What a request's partner in the baseline did stands in the request's own row.
+In: the records of one phase, in the order of conversation, cycle and turn. Out: `Requests`. Those
+of a selection are joined in the order of repeat and load, so that the order in which records were
+written never changes a result.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
 from itertools import chain
 from typing import Any, TypeAlias
@@ -15,7 +15,6 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from specseal.analysis.data import JobData
 from specseal.records import Record
 
 IntArray: TypeAlias = npt.NDArray[np.int64]
@@ -30,25 +29,38 @@ IDENTICAL = -1
 NOT_COMPARABLE = -2
 """`first_difference` where there is no partner with the same input and known ids."""
 
-_GAP_FIELDS = ("gap_ns", "gap_row")
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ranks:
+    """The numbers that stand for names in the columns; they follow the names' order."""
+
+    conversations: dict[str, int]
+    categories: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Requests:
-    """Requests as columns; every array but `gap_ns` and `gap_row` has one entry a request."""
+    """Requests as columns; every array but `gap_ns` has one entry a request."""
 
     repeat: IntArray
-    concurrency: IntArray
+    level: IntArray
+    """Rank of the load among all loads of the run."""
     conversation: IntArray
-    """Rank of the conversation's id among all ids, in the order of the ids."""
     category: IntArray
-    """Rank of the category's name among all names, in the order of the names."""
+    cycle: IntArray
     completed: BoolArray
     may_be_cut: BoolArray
+    input_tokens: IntArray
     output_tokens: IntArray
+    first_chunk_tokens: IntArray
+    """`UNKNOWN` where the engine does not tell how many tokens a chunk holds."""
+    draftable_tokens: IntArray
+    """Output tokens that the drafter can draft at all; `UNKNOWN` where no ids are known, or where
+    nothing says what it can draft."""
     accepted_tokens: IntArray
-    """`UNKNOWN` where the engine does not tell per request."""
+    """`UNKNOWN` where the engine does not tell per request; so the next two."""
     draft_tokens: IntArray
+    verify_steps: IntArray
     chunks: IntArray
     first_chunk_ns: IntArray
     """From submit to the first chunk; 0 without chunks."""
@@ -57,17 +69,20 @@ class Requests:
     latency_ns: IntArray
     """From submit to the end of the response."""
     baseline_tps: FloatArray
-    """User TPS of the same turn in the baseline of the same repeat and concurrency, or NaN."""
+    """User TPS of the same turn in the baseline of the same repeat and load, or NaN."""
     first_difference: IntArray
-    """0-based index of the first token that differs from the baseline's, or a constant above."""
-    gap_ns: IntArray
+    """0-based index of the first token that differs from the partner's, or a constant above."""
+    gap_ns: NumberArray
     """Times between successive chunks of one request, all requests one after another."""
-    gap_row: IntArray
-    """The request that each gap belongs to."""
 
     def __len__(self) -> int:
         """Return the number of requests."""
         return len(self.repeat)
+
+    @property
+    def gaps(self) -> IntArray:
+        """How many entries of `gap_ns` belong to each request."""
+        return np.maximum(self.chunks - 1, 0)
 
     @property
     def user_tps(self) -> FloatArray:
@@ -76,14 +91,25 @@ class Requests:
 
     def take(self, chosen: BoolArray) -> Requests:
         """Return the requests where `chosen` is true, gaps with them."""
-        columns = {
-            field.name: getattr(self, field.name)[chosen]
-            for field in fields(self)
-            if field.name not in _GAP_FIELDS
+        if chosen.all():
+            return self
+        columns = {name: getattr(self, name)[chosen] for name in _ONE_A_REQUEST}
+        return Requests(**columns, gap_ns=self.gap_ns[np.repeat(chosen, self.gaps)])
+
+
+_ONE_A_REQUEST = tuple(field.name for field in fields(Requests) if field.name != "gap_ns")
+
+
+def joined(parts: Sequence[Requests]) -> Requests:
+    """Return the requests of all parts (at least one), in their order."""
+    if len(parts) == 1:
+        return parts[0]
+    return Requests(
+        **{
+            field.name: np.concatenate([getattr(part, field.name) for part in parts])
+            for field in fields(Requests)
         }
-        kept = chosen[self.gap_row]
-        new_row = np.cumsum(chosen) - 1
-        return Requests(**columns, gap_ns=self.gap_ns[kept], gap_row=new_row[self.gap_row[kept]])
+    )
 
 
 def user_tps(output_tokens: npt.ArrayLike, latency_ns: npt.ArrayLike) -> FloatArray:
@@ -103,106 +129,82 @@ def may_be_cut(record: Record, *, cut_at_limit: bool) -> bool:
     return record.finish == "stop" or (record.finish == "length" and cut_at_limit)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Row:
-    repeat: int
-    concurrency: int
-    cut_at_limit: bool
-    record: Record
-
-    @property
-    def key(self) -> tuple[int, int, str, int]:
-        return (self.repeat, self.concurrency, self.record.conversation, self.record.turn)
-
-
 def requests_of(
-    jobs: Iterable[JobData],
-    baseline: Iterable[JobData],
+    records: Sequence[Record],
     *,
-    conversations: Sequence[str],
-    categories: Sequence[str],
+    repeat: int,
+    level: int,
+    cut_at_limit: bool,
+    ranks: Ranks,
+    draftable: BoolArray | None = None,
 ) -> Requests:
-    """Lay out the measured requests of `jobs` as columns, paired with those of `baseline`.
+    """Lay out the requests of one phase as columns, in their order, without partners.
 
     Args:
-        jobs: all launches of one method; for the baseline itself give no `baseline`.
-        baseline: the launches without speculation.
-        conversations: every conversation id of the run, sorted.
-        categories: every category of the run, sorted.
+        records: of the phase.
+        repeat: of the launch, 0-based.
+        level: rank of the load.
+        cut_at_limit: whether the engine may accept draft tokens past max_tokens.
+        ranks: of every conversation and category of the run.
+        draftable: for each token id whether the drafter can draft it; None where nothing says.
     """
-    rows = sorted(_rows(jobs), key=lambda row: row.key)
-    partners = {row.key: row.record for row in _rows(baseline) if is_completed(row.record)}
-    conversation_rank = {name: rank for rank, name in enumerate(conversations)}
-    category_rank = {name: rank for rank, name in enumerate(categories)}
-    records = [row.record for row in rows]
-    pairs = [partners.get(row.key) if is_completed(row.record) else None for row in rows]
-    gap_ns, gap_row = _gaps(records)
+    n = len(records)
+
+    def ints(value: Callable[[Record], int | None]) -> IntArray:
+        return np.fromiter(map(_told, map(value, records)), dtype=np.int64, count=n)
+
     return Requests(
-        repeat=_ints(row.repeat for row in rows),
-        concurrency=_ints(row.concurrency for row in rows),
-        conversation=_ints(conversation_rank[record.conversation] for record in records),
-        category=_ints(category_rank[record.category] for record in records),
-        completed=np.fromiter(map(is_completed, records), dtype=np.bool_),
+        repeat=np.full(n, repeat),
+        level=np.full(n, level),
+        conversation=ints(lambda record: ranks.conversations[record.conversation]),
+        category=ints(lambda record: ranks.categories[record.category]),
+        cycle=ints(lambda record: record.cycle),
+        completed=np.fromiter(map(is_completed, records), dtype=np.bool_, count=n),
         may_be_cut=np.fromiter(
-            (may_be_cut(row.record, cut_at_limit=row.cut_at_limit) for row in rows),
-            dtype=np.bool_,
+            (may_be_cut(record, cut_at_limit=cut_at_limit) for record in records), dtype=np.bool_
         ),
-        output_tokens=_ints(record.output_tokens for record in records),
-        accepted_tokens=_ints(_told(record.accepted_tokens) for record in records),
-        draft_tokens=_ints(_told(record.draft_tokens) for record in records),
-        chunks=_ints(len(record.chunk_ns) for record in records),
-        first_chunk_ns=_ints(
-            record.chunk_ns[0] - record.submit_ns if record.chunk_ns else 0 for record in records
+        input_tokens=ints(lambda record: record.input_tokens),
+        output_tokens=ints(lambda record: record.output_tokens),
+        first_chunk_tokens=ints(lambda record: next(iter(record.chunk_tokens or ()), None)),
+        draftable_tokens=ints(lambda record: _draftable_tokens(record, draftable)),
+        accepted_tokens=ints(lambda record: record.accepted_tokens),
+        draft_tokens=ints(lambda record: record.draft_tokens),
+        verify_steps=ints(lambda record: record.verify_steps),
+        chunks=ints(lambda record: len(record.chunk_ns)),
+        first_chunk_ns=ints(
+            lambda record: record.chunk_ns[0] - record.submit_ns if record.chunk_ns else 0
         ),
-        decode_ns=_ints(
-            record.chunk_ns[-1] - record.chunk_ns[0] if record.chunk_ns else 0 for record in records
+        decode_ns=ints(
+            lambda record: record.chunk_ns[-1] - record.chunk_ns[0] if record.chunk_ns else 0
         ),
-        latency_ns=_ints(record.end_ns - record.submit_ns for record in records),
-        baseline_tps=user_tps(
-            [pair.output_tokens if pair else 0 for pair in pairs],
-            [pair.end_ns - pair.submit_ns if pair else 0 for pair in pairs],
-        ),
-        first_difference=_ints(map(_first_difference, records, pairs)),
-        gap_ns=gap_ns,
-        gap_row=gap_row,
+        latency_ns=ints(lambda record: record.end_ns - record.submit_ns),
+        baseline_tps=np.full(n, np.nan),
+        first_difference=np.full(n, NOT_COMPARABLE),
+        gap_ns=_gaps(records),
     )
-
-
-def _rows(jobs: Iterable[JobData]) -> Iterator[_Row]:
-    for job in jobs:
-        for phase in job.phases:
-            for record in phase.records:
-                yield _Row(
-                    repeat=job.repeat,
-                    concurrency=phase.concurrency,
-                    cut_at_limit=job.cut_at_limit,
-                    record=record,
-                )
-
-
-def _ints(values: Iterable[int]) -> IntArray:
-    return np.fromiter(values, dtype=np.int64)
 
 
 def _told(count: int | None) -> int:
     return UNKNOWN if count is None else count
 
 
-def _gaps(records: Sequence[Record]) -> tuple[IntArray, IntArray]:
-    lengths = _ints(len(record.chunk_ns) for record in records)
-    times = _ints(chain.from_iterable(record.chunk_ns for record in records))
-    row = np.repeat(np.arange(len(records)), lengths)
-    within = row[1:] == row[:-1]
-    return np.diff(times)[within], row[1:][within]
+def _draftable_tokens(record: Record, draftable: BoolArray | None) -> int | None:
+    if draftable is None or record.output_ids is None:
+        return None
+    ids = np.asarray(record.output_ids, dtype=np.int64)
+    return int(np.count_nonzero(draftable[ids[ids < len(draftable)]]))
 
 
-def _first_difference(record: Record, partner: Record | None) -> int:
-    if partner is None or record.input_sha256 != partner.input_sha256:
-        return NOT_COMPARABLE
-    ours, theirs = record.output_ids, partner.output_ids
-    if ours is None or theirs is None:
-        return NOT_COMPARABLE
-    if ours == theirs:
-        return IDENTICAL
-    differing = (i for i, (a, b) in enumerate(zip(ours, theirs, strict=False)) if a != b)
-    return next(differing, min(len(ours), len(theirs)))
+def _gaps(records: Iterable[Record]) -> NumberArray:
+    """Return the gaps of all requests, in 32 bits where they fit: there is one for every chunk."""
+    lengths = np.fromiter((len(record.chunk_ns) for record in records), dtype=np.int64)
+    times = np.fromiter(
+        chain.from_iterable(record.chunk_ns for record in records),
+        dtype=np.int64,
+        count=int(lengths.sum()),
+    )
+    gaps = np.diff(times)
+    ends = np.cumsum(lengths)[lengths > 0]  # a gap across two requests is none
+    gaps = np.delete(gaps, ends[:-1] - 1)
+    fits = len(gaps) == 0 or (gaps.min() >= 0 and gaps.max() <= np.iinfo(np.uint32).max)
+    return gaps.astype(np.uint32) if fits else gaps

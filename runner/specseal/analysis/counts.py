@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 from specseal.analysis.columns import UNKNOWN, IntArray, Requests
 from specseal.analysis.counters import CounterChange, total
@@ -12,48 +13,71 @@ from specseal.analysis.selection import Selection
 from specseal.analysis.validity import Needs
 
 
-def counted(selection: Selection, counter: Callable[[CounterChange], int | None]) -> int | None:
-    """Return how much a counter of the engine rose over all phases, or None where unknown."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Count:
+    """How many, and who says so."""
+
+    value: int
+    by_request: bool
+    """Whether the requests tell, not the engine's counters."""
+
+    @property
+    def spares(self) -> Needs:
+        """What a metric of this count does not need."""
+        return Needs.COUNTERS if self.by_request else Needs.NOTHING
+
+
+def counter_rise(
+    selection: Selection, counter: Callable[[CounterChange], int | None]
+) -> int | None:
+    """Return how much a counter rose over whole phases; None for a category, or where unknown."""
+    if not selection.is_whole_phase:
+        return None
     return total(counter(phase.change) for phase in selection.phases)
 
 
-def told_by_request(requests: Requests, counts: IntArray) -> int | None:
-    """Return the sum of a count over completed requests, or None where one is not told."""
-    completed = counts[requests.completed]
-    return None if (completed == UNKNOWN).any() else int(completed.sum())
+def accepted_tokens(selection: Selection) -> Count | None:
+    """Return the accepted tokens: by the counters, else (and by category) by request."""
+    counted = counter_rise(selection, lambda change: change.accepted_tokens)
+    return _count(counted, selection.requests, selection.requests.accepted_tokens)
 
 
-def accepted_tokens(selection: Selection) -> int | None:
-    """Return the accepted tokens: of whole phases by the counters, of categories by request."""
-    if selection.is_whole_phase:
-        return counted(selection, lambda change: change.accepted_tokens)
-    return told_by_request(selection.requests, selection.requests.accepted_tokens)
+def draft_tokens(selection: Selection) -> Count | None:
+    """Return the drafted tokens: by the counters, else (and by category) by request."""
+    counted = counter_rise(selection, lambda change: change.draft_tokens)
+    return _count(counted, selection.requests, selection.requests.draft_tokens)
 
 
-def draft_tokens(selection: Selection) -> int | None:
-    """Return the drafted tokens: of whole phases by the counters, of categories by request."""
-    if selection.is_whole_phase:
-        return counted(selection, lambda change: change.draft_tokens)
-    return told_by_request(selection.requests, selection.requests.draft_tokens)
-
-
-def drafts(selection: Selection) -> int | None:
+def drafts(selection: Selection) -> Count | None:
     """Return the verify steps that had a draft, which only the counters tell."""
-    if selection.is_whole_phase:
-        return counted(selection, lambda change: change.drafts)
-    return None
+    counted = counter_rise(selection, lambda change: change.drafts)
+    return None if counted is None else Count(value=counted, by_request=False)
+
+
+def untold(selection: Selection) -> Estimate:
+    """Return the estimate of what needs counts that nothing tells."""
+    return absent("no_counters" if selection.is_whole_phase else "no_per_request_counts")
+
+
+def _count(counted: int | None, requests: Requests, column: IntArray) -> Count | None:
+    if counted is not None:
+        return Count(value=counted, by_request=False)
+    of_completed = column[requests.completed]
+    if len(of_completed) == 0 or (of_completed == UNKNOWN).any():
+        return None
+    return Count(value=int(of_completed.sum()), by_request=True)
 
 
 def _of_speculation(
-    count: Callable[[Selection], int | None], *, untold_by_request: str
+    count: Callable[[Selection], Count | None], *, untold_by_request: str
 ) -> Callable[[Selection], tuple[Estimate, ...]]:
     def estimate(selection: Selection) -> Estimate:
-        value = count(selection)
-        if value is None and selection.is_baseline and _has_snapshots(selection):
-            value = 0  # an engine without speculation has no such counters to tell
-        if value is None:
+        found = count(selection)
+        if found is None and selection.is_baseline and _has_snapshots(selection):
+            found = Count(value=0, by_request=False)  # without speculation there is none to tell
+        if found is None:
             return absent("no_counters" if selection.is_whole_phase else untold_by_request)
-        return _exact(value, selection)
+        return replace(_exact(found.value, selection), spares=found.spares)
 
     return one(estimate)
 

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
-from specseal.records import PhaseStatus, Record, Snapshot
+from specseal.records import Load, PhaseStatus, Record, Snapshot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhaseData:
     """One measured phase of one job."""
 
-    concurrency: int
+    load: Load
+    input: str
+    """`dataset`, or `random` for random tokens of the same lengths."""
+    setting: dict[str, str | int | float | bool] = field(default_factory=dict)
+    """What a sweep varies, by path in the spec, but for draft length, load and input. Of a
+    baseline, nothing of the drafter's."""
+    max_tokens: int
+    temperature: float
+    ignore_eos: bool
+    history_not_rewritten: bool
+    """The chat template would rewrite earlier turns; the conversations went on without that."""
+    bos_doubled: bool
+    """A rendered prompt began with a BOS that the tokenizer would have added again."""
     status: PhaseStatus
     records: tuple[Record, ...]
     before: Snapshot | None
@@ -20,7 +33,7 @@ class PhaseData:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobData:
-    """One finished job."""
+    """One finished job, or one that failed."""
 
     key: str
     speculation: str
@@ -35,17 +48,41 @@ class JobData:
     """Whether the engine may accept draft tokens past max_tokens (vLLM may, llama.cpp does not)."""
     one_chunk_a_step: bool
     """Whether a streamed chunk is one verify step (llama.cpp: no, one token a chunk)."""
+    prefix_cache: bool
+    """Whether prompts may come from a cache."""
+    devices: int
+    """Devices the job held, for per-device figures."""
+    accelerator: str
+    """What the lock asks for: `cpu`, `any`, or a device as maker/model."""
+    accelerators_found: tuple[str, ...]
+    """The devices found when the job ran, spelled the same way; none for a CPU."""
+    engine_version: str
+    """What the lock asks for; empty where it does not say."""
+    engine_version_found: str | None
+    """What the engine said of itself, or None where it does not."""
+    telemetry: tuple[dict[str, Any], ...]
+    """Samples in the order of time; `specseal.runtimes.telemetry` names their fields."""
+    failure: str
+    """Why the job failed, or empty. A failed job has no phases."""
     phases: tuple[PhaseData, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Objectives:
+    """Limits on latency that a request should keep to; None is no limit."""
+
+    ttft_s: float | None = None
+    tpot_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunData:
-    """All finished jobs of a run, in the order in which they ran."""
+    """All jobs of a run, in the order in which they ran."""
 
     jobs: tuple[JobData, ...]
-    max_tokens: int
-    temperature: float
-    devices: int
-    """Devices the job held, for per-device figures."""
+    objectives: Objectives = Objectives()
+    draftable: str | None = None
+    """The target's token ids that the drafter can draft at all: a bitmap in hexadecimal digits,
+    token id i is bit i % 8 (from the least) of byte i // 8. None: all of them."""
     seed: int
     """Seeds the bootstrap."""

@@ -12,6 +12,16 @@ from specseal.analysis.validity import Needs
 PAPER = "SPEED-Bench, arXiv:2604.09557"
 
 
+def always(_: Selection) -> bool:
+    """Say that a metric is of every selection."""
+    return True
+
+
+def speculates(selection: Selection) -> bool:
+    """Say that a metric is of decoding with speculation only."""
+    return not selection.is_baseline
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Definition:
     """One quantity and its statistics."""
@@ -24,8 +34,8 @@ class Definition:
     needs: Needs
     estimate: Callable[[Selection], tuple[Estimate, ...]]
     """Returns one estimate a name, in their order."""
-    least_draft_length: int = 0
-    """Emitted for methods with at least this draft length; the baseline's is 0."""
+    applies: Callable[[Selection], bool] = always
+    """Whether there is such a metric of a selection at all, be it absent for a reason."""
 
 
 def one(estimate: Callable[[Selection], Estimate]) -> Callable[[Selection], tuple[Estimate, ...]]:

@@ -20,6 +20,7 @@ from scipy.special import stdtrit
 
 from specseal.analysis.clusters import Clusters
 from specseal.analysis.columns import FloatArray
+from specseal.analysis.validity import Needs
 
 RESAMPLES = 1_000
 CONFIDENCE = 0.95
@@ -51,6 +52,9 @@ class OverLaunches:
     values: tuple[float, ...]
     multiplies: bool = False
     """Whether launches differ by factors (speeds and speedups do): no end is then below 0."""
+    offset: float = 0.0
+    """Added to the metric and to the ends of its interval, not to `values`: −1 makes an excess of
+    a ratio."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -64,6 +68,8 @@ class Estimate:
     """What the interval comes from, or the code of why there is none."""
     reasons: tuple[str, ...] = ()
     """Codes: why the value is None or, though there, not valid."""
+    spares: Needs = Needs.NOTHING
+    """What this estimate did not need of what its row needs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,14 +126,17 @@ def _over_launches(value: float, spread: OverLaunches) -> Interval:
     Source: Student's t with n − 1 degrees of freedom.
     """
     launches, n = spread.values, len(spread.values)
+    centre = value - spread.offset
     if n < LEAST_LAUNCHES:
         return _none(f"fewer_than_{LEAST_LAUNCHES}_launches")
     multiplies = spread.multiplies and min(launches) > 0
     scale = np.log(launches) if multiplies else np.asarray(launches)
     half = float(stdtrit(n - 1, 1 - _TAIL)) * float(np.std(scale, ddof=1)) / math.sqrt(n)
     if multiplies:
-        return Interval(low=value / math.exp(half), high=value * math.exp(half))
-    return Interval(low=value - half, high=value + half)
+        low, high = centre / math.exp(half), centre * math.exp(half)
+    else:
+        low, high = centre - half, centre + half
+    return Interval(low=low + spread.offset, high=high + spread.offset)
 
 
 def _percentiles(
@@ -137,21 +146,25 @@ def _percentiles(
 
     Source: percentile method, Efron and Tibshirani, An Introduction to the Bootstrap, ch. 13.
     """
-    numerators = np.column_stack([spread.numerator for spread in spreads])
-    denominators = np.column_stack([spread.denominator for spread in spreads])
+    numerators = [spread.numerator for spread in spreads]
+    denominators = [spread.denominator for spread in spreads]
+    columns = np.column_stack(numerators + denominators)
     blocks = []
-    for weights in _resamples(clusters, seed):
-        below = weights @ denominators
+    for weights in resamples(clusters, seed):
+        above, below = np.hsplit(weights @ columns, 2)
         # A resample may draw nothing of a rare metric; it then says nothing about it.
-        ratio = np.full_like(below, np.nan)
-        np.divide(weights @ numerators, below, out=ratio, where=below > 0)
+        ratio = np.full(below.shape, np.nan)
+        np.divide(above, below, out=ratio, where=below > 0)
         blocks.append(ratio)
     low, high = np.nanquantile(np.concatenate(blocks), [_TAIL, 1 - _TAIL], axis=0)
     return [(float(a), float(b)) for a, b in zip(low, high, strict=True)]
 
 
-def _resamples(clusters: Clusters, seed: int) -> Iterator[FloatArray]:
-    """Yield blocks of rows; a row says how often each cluster was drawn."""
+def resamples(clusters: Clusters, seed: int) -> Iterator[FloatArray]:
+    """Yield blocks of rows; a row says how often each cluster was drawn.
+
+    The same clusters and seed give the same rows.
+    """
     generator = np.random.Generator(np.random.PCG64(seed))
     n = len(clusters)
     rows = max(1, min(RESAMPLES, _BLOCK_ELEMENTS // n))

@@ -1,16 +1,15 @@
-"""Latency of single requests, and throughput of whole phases."""
+"""Latency and pace of single requests."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import numpy as np
 
-from specseal.analysis.columns import BoolArray
-from specseal.analysis.definition import PAPER, Definition, one
-from specseal.analysis.intervals import Estimate, OverLaunches, absent
+from specseal.analysis.columns import UNKNOWN, BoolArray, FloatArray, NumberArray, Requests
+from specseal.analysis.definition import PAPER, Definition
 from specseal.analysis.samples import Sample, statistics
-from specseal.analysis.selection import MeasuredPhase, Selection
+from specseal.analysis.selection import Selection
 from specseal.analysis.validity import Needs
 
 _SECONDS = 1e-9  # records hold nanoseconds
@@ -19,73 +18,67 @@ _PACE = Needs.SPECULATION | Needs.COMPLETE | Needs.CLOCK
 _WITH_PREFILL = _PACE | Needs.PREFILL
 
 
+def tpot_ns(requests: Requests) -> FloatArray:
+    """Return the time of each output token after the first chunk; NaN where there is none.
+
+    Under speculation the first chunk may hold several tokens, which took no time after it. All
+    tokens in one chunk leave no time to divide.
+    """
+    first = np.where(requests.first_chunk_tokens == UNKNOWN, 1, requests.first_chunk_tokens)
+    after_first = requests.output_tokens - first
+    tpot = np.full(len(requests), np.nan)
+    has_some = (after_first > 0) & (requests.chunks >= 2)
+    np.divide(requests.decode_ns, after_first, out=tpot, where=has_some)
+    return tpot
+
+
+def has_first_chunk(requests: Requests) -> BoolArray:
+    """Tell of each request whether it completed and has a TTFT."""
+    return requests.completed & (requests.chunks > 0)
+
+
 def _ttft(selection: Selection) -> Sample:
     requests = selection.requests
-    chosen = requests.completed & (requests.chunks > 0)
-    return Sample(
-        values=requests.first_chunk_ns[chosen],
-        cluster=selection.clusters.of_request[chosen],
-        unit=_SECONDS,
-    )
+    return _sample(selection, requests.first_chunk_ns, has_first_chunk(requests), unit=_SECONDS)
 
 
 def _tpot(selection: Selection) -> Sample:
-    requests = selection.requests
-    # All tokens in one chunk leave no time between the first and the last to divide.
-    chosen = requests.completed & (requests.output_tokens >= 2) & (requests.chunks >= 2)
-    return Sample(
-        values=requests.decode_ns[chosen] / (requests.output_tokens[chosen] - 1),
-        cluster=selection.clusters.of_request[chosen],
-        unit=_SECONDS,
-    )
+    values = tpot_ns(selection.requests)
+    return _sample(selection, values, ~np.isnan(values), unit=_SECONDS)
 
 
 def _inter_chunk_time(selection: Selection) -> Sample:
-    requests = selection.requests
-    chosen = requests.completed[requests.gap_row]
+    requests = selection.requests.take(selection.requests.completed)
     return Sample(
-        values=requests.gap_ns[chosen],
-        cluster=selection.clusters.of_request[requests.gap_row[chosen]],
+        values=requests.gap_ns,
+        cluster=selection.clusters.of_request[selection.requests.completed],
+        lengths=requests.gaps,
         unit=_SECONDS,
     )
 
 
 def _latency(selection: Selection) -> Sample:
-    chosen = selection.requests.completed
-    return Sample(
-        values=selection.requests.latency_ns[chosen],
-        cluster=selection.clusters.of_request[chosen],
-        unit=_SECONDS,
-    )
+    requests = selection.requests
+    return _sample(selection, requests.latency_ns, requests.completed, unit=_SECONDS)
 
 
 def _user_tps(selection: Selection) -> Sample:
     values = selection.requests.user_tps
-    chosen: BoolArray = selection.requests.completed & ~np.isnan(values)
-    return Sample(values=values[chosen], cluster=selection.clusters.of_request[chosen])
+    return _sample(selection, values, ~np.isnan(values))
 
 
-def launch_tps(phases: Iterable[MeasuredPhase]) -> float | None:
-    """Return output tokens a second over the phases of one launch; None where none took time."""
-    tokens = elapsed_ns = 0
-    for phase in phases:
-        tokens += phase.output_tokens
-        elapsed_ns += phase.status.end_ns - phase.status.start_ns
-    return tokens / (elapsed_ns / 1e9) if elapsed_ns > 0 else None
+def _user_tps_decode(selection: Selection) -> Sample:
+    tpot = tpot_ns(selection.requests) * _SECONDS
+    paced = tpot > 0
+    values = np.divide(1.0, tpot, out=np.full_like(tpot, np.nan), where=paced)
+    return _sample(selection, values, paced)
 
 
-def _output_tps(selection: Selection) -> Estimate:
-    if not selection.is_whole_phase:
-        return absent("whole_phase_only")
-    launches = [launch_tps(phases) for phases in selection.launches().values()]
-    values = tuple(launch for launch in launches if launch is not None)
-    if not values:
-        return absent("no_requests")
-    return Estimate(
-        value=sum(values) / len(values),
-        n=len(values),
-        spread=OverLaunches(values=values, multiplies=True),
-    )
+def _sample(
+    selection: Selection, values: NumberArray, chosen: BoolArray, *, unit: float = 1.0
+) -> Sample:
+    chosen = chosen & selection.requests.completed
+    return Sample(values=values[chosen], cluster=selection.clusters.of_request[chosen], unit=unit)
 
 
 def _statistics_of(
@@ -114,8 +107,8 @@ DEFINITIONS = (
         "tpot",
         _tpot,
         unit="s",
-        formula="(last chunk − first chunk) ÷ (output tokens − 1), "
-        "of requests with at least 2 tokens in at least 2 chunks",
+        formula="(last chunk − first chunk) ÷ (output tokens − tokens of the first chunk, or 1 "
+        "where they are not told), of requests with tokens after the first chunk",
         needs=_PACE,
     ),
     _statistics_of(
@@ -137,12 +130,12 @@ DEFINITIONS = (
         needs=_WITH_PREFILL,
         names=("mean", "p50"),
     ),
-    Definition(
-        names=("output_tps",),
+    _statistics_of(
+        "user_tps_decode",
+        _user_tps_decode,
         unit="tokens/s",
-        formula="Σ output tokens ÷ Σ (end − start) over the phases of a launch; mean over launches",
-        source=f"Output TPS of {PAPER}",
-        needs=_WITH_PREFILL,
-        estimate=one(_output_tps),
+        formula="1 ÷ TPOT, of one request: its pace once it decodes",
+        needs=_PACE,
+        names=("mean", "p50"),
     ),
 )

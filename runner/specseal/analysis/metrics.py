@@ -5,30 +5,50 @@ Adding a metric is adding a row to one of the tables below; nothing else names i
 
 from __future__ import annotations
 
-from specseal.analysis import acceptance, counts, latency, speedup
-from specseal.analysis.data import RunData
+from collections.abc import Sequence
+
+from specseal.analysis import (
+    acceptance,
+    counts,
+    coverage,
+    drafts,
+    energy,
+    latency,
+    resources,
+    speedup,
+    throughput,
+)
+from specseal.analysis.choices import choices
+from specseal.analysis.crossovers import crossovers
+from specseal.analysis.data import JobData, RunData
 from specseal.analysis.definition import Definition
 from specseal.analysis.intervals import intervals
-from specseal.analysis.result import Metric, Result
-from specseal.analysis.selection import Selection, selections
+from specseal.analysis.overestimate import ACROSS_INPUTS
+from specseal.analysis.result import Failure, Metric, Result, Where
+from specseal.analysis.selection import Selection, across_inputs, selections, whole_selections
 from specseal.digests import canonical, sha256_bytes
 
-ANALYSIS_VERSION = 1
+ANALYSIS_VERSION = 2
 """Goes up whenever the same records would give another Result."""
 
 
 def definitions(draft_length: int) -> tuple[Definition, ...]:
-    """Return the table of all metrics, with rows for draft positions up to `draft_length`."""
+    """Return the table of all metrics of one input, with draft positions up to `draft_length`."""
     positions = (
         row
         for position in range(1, draft_length + 1)
-        for row in acceptance.position_definitions(position)
+        for row in drafts.position_definitions(position)
     )
     return (
         *acceptance.DEFINITIONS,
+        *drafts.DEFINITIONS,
         *positions,
         *speedup.DEFINITIONS,
         *latency.DEFINITIONS,
+        *throughput.DEFINITIONS,
+        *coverage.DEFINITIONS,
+        *energy.DEFINITIONS,
+        *resources.DEFINITIONS,
         *counts.DEFINITIONS,
     )
 
@@ -40,21 +60,42 @@ def analyse(run: RunData) -> Result:
     A metric is valid if it has a value and nothing that it needs is wrong.
     """
     table = definitions(max((job.draft_length for job in run.jobs), default=0))
-    by_name: dict[str, list[Metric]] = {name: [] for row in table for name in row.names}
-    for selection in selections(run):
-        rows = [row for row in table if row.least_draft_length <= selection.draft_length]
-        for metric in _measure(selection, rows, seed=run.seed):
-            by_name[metric.name].append(metric)
+    whole = whole_selections(run)
+    by_name: dict[str, list[Metric]] = {
+        name: [] for row in (*table, *ACROSS_INPUTS) for name in row.names
+    }
+    for rows, chosen in ((table, selections(whole)), (ACROSS_INPUTS, across_inputs(whole))):
+        for selection in chosen:
+            for metric in _measure(selection, rows, seed=run.seed):
+                by_name[metric.name].append(metric)
+    chosen_lengths = choices(whole, seed=run.seed)
     return Result(
         analysis_version=ANALYSIS_VERSION,
         metrics=tuple(metric for metrics in by_name.values() for metric in metrics),
+        choices=chosen_lengths,
+        crossovers=crossovers(chosen_lengths),
+        failures=_failures(run),
     )
 
 
-def _measure(selection: Selection, rows: list[Definition], *, seed: int) -> list[Metric]:
+def _failures(run: RunData) -> tuple[Failure, ...]:
+    """Return what failed, by the job's key: the order of jobs never changes a Result."""
+    failed = sorted((job for job in run.jobs if job.failure), key=lambda job: job.key)
+    return tuple(Failure(where=_job_where(job), reason=job.failure) for job in failed)
+
+
+def _job_where(job: JobData) -> Where:
+    where: Where = {"speculation": job.speculation}
+    if job.draft_length:
+        where["draft_length"] = job.draft_length
+    return {**where, "repeat": job.repeat, "job": job.key}
+
+
+def _measure(selection: Selection, rows: Sequence[Definition], *, seed: int) -> list[Metric]:
     named = [
         (name, row, estimate)
         for row in rows
+        if row.applies(selection)
         for name, estimate in zip(row.names, row.estimate(selection), strict=True)
     ]
     found = intervals(
@@ -64,7 +105,9 @@ def _measure(selection: Selection, rows: list[Definition], *, seed: int) -> list
     )
     metrics = []
     for (name, row, estimate), interval in zip(named, found, strict=True):
-        doubts = tuple(dict.fromkeys((*estimate.reasons, *selection.codes(row.needs))))
+        doubts = tuple(
+            dict.fromkeys((*estimate.reasons, *selection.codes(row.needs & ~estimate.spares)))
+        )
         metrics.append(
             Metric(
                 name=name,

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from specseal.analysis.clusters import Clusters
 from specseal.analysis.columns import FloatArray, IntArray, NumberArray
@@ -21,10 +23,15 @@ from specseal.analysis.intervals import (
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Sample:
-    """Values and the cluster of each. Whole numbers stay exact: `unit` is applied at the end."""
+    """Values by request and the cluster of each request. `unit` is applied at the end, so that
+    whole numbers stay exact."""
 
     values: NumberArray
     cluster: IntArray
+    """One entry a request."""
+    lengths: IntArray | None = None
+    """How many of `values`, which are then one request's after another's, each request has. None:
+    one each."""
     unit: float = 1.0
     """What 1 is in the metric's unit: 1e-9 for nanoseconds in a metric in seconds."""
 
@@ -35,7 +42,8 @@ def statistics(
     """Estimate `mean` or a percentile (`p50`) for each of `names`; `if_empty` is the reason."""
     if len(sample.values) == 0:
         return tuple(absent(if_empty) for _ in names)
-    counts = clusters.count(sample.cluster)
+    lengths = np.ones(len(sample.values)) if sample.lengths is None else sample.lengths
+    counts = clusters.sums(sample.cluster, lengths)
     ordered = np.sort(sample.values)
     return tuple(
         _mean(sample, clusters, counts)
@@ -46,7 +54,7 @@ def statistics(
 
 
 def _mean(sample: Sample, clusters: Clusters, counts: FloatArray) -> Estimate:
-    sums = clusters.sums(sample.cluster, sample.values)
+    sums = _by_cluster(sample, clusters, sample.values)
     return Estimate(
         value=float(sums.sum() / counts.sum()) * sample.unit,
         n=len(sample.values),
@@ -77,7 +85,7 @@ def _percentile(
     """
     n = len(ordered)
     value = ordered[_rank(percent / 100, n)]
-    not_above = clusters.count(sample.cluster[sample.values <= value])
+    not_above = _by_cluster(sample, clusters, sample.values <= value)
     share = float(not_above.sum()) / n
 
     def ends(low: float, high: float) -> tuple[float, float]:
@@ -89,6 +97,16 @@ def _percentile(
     if np.count_nonzero(counts - not_above) >= LEAST_CONVERSATIONS:
         spread = OverConversations(numerator=not_above, denominator=counts, ends=ends)
     return Estimate(value=float(value) * sample.unit, n=n, spread=spread)
+
+
+def _by_cluster(sample: Sample, clusters: Clusters, values: npt.NDArray[Any]) -> FloatArray:
+    """Return the sum of `values`, which are laid out as the sample's, over each cluster."""
+    if sample.lengths is None:
+        return clusters.sums(sample.cluster, values)
+    has_some = sample.lengths > 0
+    starts = np.cumsum(sample.lengths[has_some]) - sample.lengths[has_some]
+    of_request = np.add.reduceat(values, starts, dtype=np.result_type(values, np.int64))
+    return clusters.sums(sample.cluster[has_some], of_request)
 
 
 def _rank(level: float, n: int) -> int:

@@ -1,6 +1,7 @@
-"""Which part of a run a metric is of: every combination of method, load level and category.
+"""Which part of a run a metric is of: every combination of method, setting, load and category.
 
-A `Selection` is all that an estimator sees. Left-out keys of `where` mean over all of it.
+A `Selection` is all that an estimator sees. Left-out keys of `where` mean over all of it; inputs
+and the settings that a sweep varies are never pooled.
 """
 
 from __future__ import annotations
@@ -11,45 +12,56 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from specseal.analysis.clusters import Clusters, clusters_of
-from specseal.analysis.columns import Requests, is_completed, requests_of
-from specseal.analysis.counters import CounterChange, counter_change
-from specseal.analysis.data import JobData, RunData
-from specseal.analysis.validity import BASELINE, Needs, PhaseFacts, spoilt
-from specseal.records import PhaseStatus
+from specseal.analysis.columns import Requests, joined
+from specseal.analysis.data import Objectives, RunData
+from specseal.analysis.partners import with_partners
+from specseal.analysis.phases import MeasuredPhase, Setting, measured_phases
+from specseal.analysis.validity import BASELINE, Needs
+from specseal.digests import canonical
+from specseal.records import Load
 
+Where = dict[str, str | int | float | bool]
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MeasuredPhase:
-    """One phase of one launch: its counters, and what is wrong with it."""
-
-    repeat: int
-    concurrency: int
-    status: PhaseStatus
-    output_tokens: int
-    """Of all completed requests."""
-    change: CounterChange
-    spoilt: dict[str, Needs]
+_DRAFTER = "drafter"
+"""What a sweep varies under this path is nothing to a baseline."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Selection:
     """One method's phases and requests at one load level and in one category, or at all."""
 
-    where: dict[str, str | int]
-    draft_length: int
-    """0 for the baseline."""
-    one_chunk_a_step: bool
-    is_greedy: bool
+    where: Where
+    objectives: Objectives
+    vocabulary_is_reduced: bool
+    """Whether there are tokens of the target that the drafter can't draft."""
+    categories: tuple[str, ...]
+    """Names of all categories of the run; `requests.category` holds their places."""
     phases: tuple[MeasuredPhase, ...]
+    """At least one; sorted by repeat and load."""
     baseline_phases: tuple[MeasuredPhase, ...]
-    """The baseline at the same load levels; for the baseline itself, none."""
+    """The baseline at the same input, setting and load levels; for the baseline itself, none."""
     requests: Requests
     clusters: Clusters
 
     @property
     def is_baseline(self) -> bool:
         """Whether this is decoding without speculation."""
-        return self.where["speculation"] == BASELINE
+        return self.phases[0].is_baseline
+
+    @property
+    def draft_length(self) -> int:
+        """Most tokens in one draft; 0 for the baseline."""
+        return self.phases[0].job.draft_length
+
+    @property
+    def one_chunk_a_step(self) -> bool:
+        """Whether a streamed chunk is one verify step."""
+        return all(phase.job.one_chunk_a_step for phase in self.phases)
+
+    @property
+    def is_greedy(self) -> bool:
+        """Whether every output is determined by its input."""
+        return all(phase.data.temperature == 0 for phase in self.phases)
 
     @property
     def is_whole_phase(self) -> bool:
@@ -72,89 +84,170 @@ class Selection:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Group:
+    """What phases must share to be pooled."""
+
+    speculation: str
+    draft_length: int
+    input: str
+    setting: bytes
+    """Canonical JSON."""
+
+
 def by_launch(phases: Iterable[MeasuredPhase]) -> dict[int, tuple[MeasuredPhase, ...]]:
-    """Return the phases of each launch, by repeat, sorted."""
+    """Return the phases of each launch, by repeat, in the order in which they are given."""
     launches: dict[int, tuple[MeasuredPhase, ...]] = {}
-    for phase in sorted(phases, key=lambda phase: (phase.repeat, phase.concurrency)):
+    for phase in phases:
         launches[phase.repeat] = (*launches.get(phase.repeat, ()), phase)
     return launches
 
 
-def selections(run: RunData) -> Iterator[Selection]:
-    """Yield every selection of a run: baseline first; within each, all before each, sorted."""
-    names = {(job.speculation, job.draft_length) for job in run.jobs}
-    records = [record for job in run.jobs for phase in job.phases for record in phase.records]
-    conversations = sorted({record.conversation for record in records})
-    categories = sorted({record.category for record in records})
-    for speculation, draft_length in sorted(names, key=lambda name: (name[0] != BASELINE, name)):
-        is_baseline = speculation == BASELINE
-        jobs = [
-            job
-            for job in run.jobs
-            if (job.speculation, job.draft_length) == (speculation, draft_length)
-        ]
-        baseline = [] if is_baseline else [job for job in run.jobs if job.speculation == BASELINE]
-        where: dict[str, str | int] = {"speculation": speculation}
-        requests = requests_of(jobs, baseline, conversations=conversations, categories=categories)
-        whole = Selection(
-            where=where if is_baseline else {**where, "draft_length": draft_length},
-            draft_length=draft_length,
-            one_chunk_a_step=all(job.one_chunk_a_step for job in jobs),
-            is_greedy=run.temperature == 0,
-            phases=_measured(run, jobs),
-            baseline_phases=_measured(run, baseline),
-            requests=requests,
-            clusters=clusters_of(requests),
-        )
-        for level in _levels(whole):
+def whole_selections(run: RunData) -> tuple[Selection, ...]:
+    """Return, for each method, input and setting, the selection of all its load levels.
+
+    The baseline comes first; then by method, draft length, input and setting.
+    """
+    measured = measured_phases(run)
+    groups: dict[_Group, list[MeasuredPhase]] = {}
+    for phase in measured.phases:
+        groups.setdefault(_group(phase, phase.setting), []).append(phase)
+    return tuple(
+        _whole(run, measured.categories, phases, groups.get(_baseline_group(phases[0]), []))
+        for phases in sorted(groups.values(), key=lambda phases: _order(phases[0]))
+    )
+
+
+def selections(whole: Sequence[Selection]) -> Iterator[Selection]:
+    """Yield every selection within whole ones: all before each load, all before each category."""
+    for of_all_levels in whole:
+        for level in levels(of_all_levels):
             yield level
-            yield from _categories(level, categories)
+            yield from _categories(level)
 
 
-def _measured(run: RunData, jobs: Sequence[JobData]) -> tuple[MeasuredPhase, ...]:
-    phases = []
-    for job in jobs:
-        for phase in job.phases:
-            change = counter_change(phase.before, phase.after)
-            phases.append(
-                MeasuredPhase(
-                    repeat=job.repeat,
-                    concurrency=phase.concurrency,
-                    status=phase.status,
-                    output_tokens=sum(
-                        record.output_tokens for record in phase.records if is_completed(record)
-                    ),
-                    change=change,
-                    spoilt=spoilt(PhaseFacts(run=run, job=job, phase=phase, change=change)),
-                )
+def across_inputs(whole: Sequence[Selection]) -> Iterator[Selection]:
+    """Yield what ran on both inputs, all and each load level, with the phases of both.
+
+    `where` has no input. There are no requests: those of different inputs are never pooled.
+    """
+    of_input = {(one.where["input"], _but_for_input(one)): one for one in whole}
+    for (given, rest), dataset in of_input.items():
+        random = of_input.get(("random", rest))
+        if given == "random" or random is None:
+            continue
+        nothing = dataset.requests.take(np.zeros(len(dataset.requests), dtype=np.bool_))
+        yield from levels(
+            replace(
+                dataset,
+                where={k: v for k, v in dataset.where.items() if k != "input"},
+                phases=(*dataset.phases, *random.phases),
+                baseline_phases=(),
+                requests=nothing,
+                clusters=clusters_of(nothing),
             )
-    return tuple(phases)
+        )
 
 
-def _levels(whole: Selection) -> Iterator[Selection]:
+def levels(whole: Selection) -> Iterator[Selection]:
+    """Yield a whole selection, then each of its load levels."""
     yield whole
-    for concurrency in sorted({phase.concurrency for phase in whole.phases}):
-        requests = whole.requests.take(whole.requests.concurrency == concurrency)
+    for level in sorted({phase.level for phase in whole.phases}):
+        phases = _at(whole.phases, level)
+        requests = whole.requests.take(whole.requests.level == level)
         yield replace(
             whole,
-            where={**whole.where, "concurrency": concurrency},
-            phases=_at(whole.phases, concurrency),
-            baseline_phases=_at(whole.baseline_phases, concurrency),
+            where={**whole.where, **_load_where(phases[0].data.load)},
+            phases=phases,
+            baseline_phases=_at(whole.baseline_phases, level),
             requests=requests,
             clusters=clusters_of(requests),
         )
 
 
-def _at(phases: tuple[MeasuredPhase, ...], concurrency: int) -> tuple[MeasuredPhase, ...]:
-    return tuple(phase for phase in phases if phase.concurrency == concurrency)
+def _group(phase: MeasuredPhase, setting: Setting) -> _Group:
+    return _Group(
+        speculation=phase.job.speculation,
+        draft_length=phase.job.draft_length,
+        input=phase.data.input,
+        setting=canonical(setting),
+    )
 
 
-def _categories(level: Selection, categories: Sequence[str]) -> Iterator[Selection]:
+def _baseline_group(phase: MeasuredPhase) -> _Group:
+    setting = {k: v for k, v in phase.setting.items() if k.split(".")[0] != _DRAFTER}
+    return replace(_group(phase, setting), speculation=BASELINE, draft_length=0)
+
+
+def _order(phase: MeasuredPhase) -> tuple[object, ...]:
+    setting = sorted((k, isinstance(v, str), v) for k, v in phase.setting.items())
+    job = phase.job
+    return (not phase.is_baseline, job.speculation, job.draft_length, phase.data.input, setting)
+
+
+def _whole(
+    run: RunData,
+    categories: tuple[str, ...],
+    phases: Sequence[MeasuredPhase],
+    baseline: Sequence[MeasuredPhase],
+) -> Selection:
+    first = phases[0]
+    where: Where = {"speculation": first.job.speculation}
+    if not first.is_baseline:
+        where["draft_length"] = first.job.draft_length
+    where |= {"input": first.data.input, **dict(sorted(first.setting.items()))}
+    requests = joined([_with_partners(phase, baseline) for phase in phases])
+    return Selection(
+        where=where,
+        objectives=run.objectives,
+        vocabulary_is_reduced=run.draftable is not None,
+        categories=categories,
+        phases=tuple(phases),
+        baseline_phases=() if first.is_baseline else tuple(baseline),
+        requests=requests,
+        clusters=clusters_of(requests),
+    )
+
+
+def _with_partners(phase: MeasuredPhase, baseline: Sequence[MeasuredPhase]) -> Requests:
+    """Pair a phase with the baseline's of the same repeat and load.
+
+    A phase of the baseline itself is paired with that of the first launch: by how much they differ
+    is by how much speculation may, too.
+    """
+    repeat = phase.repeat
+    if phase.is_baseline:
+        repeat = min((one.repeat for one in baseline), default=repeat)
+        if repeat == phase.repeat:
+            return phase.requests
+    partners = (
+        record
+        for one in baseline
+        if (one.repeat, one.level) == (repeat, phase.level)
+        for record in one.records
+    )
+    return with_partners(phase.requests, phase.records, partners)
+
+
+def _load_where(load: Load) -> Where:
+    level = {"concurrency": load.concurrency, "rate": load.rate}
+    return {name: value for name, value in level.items() if value is not None}
+
+
+def _at(phases: tuple[MeasuredPhase, ...], level: int) -> tuple[MeasuredPhase, ...]:
+    return tuple(phase for phase in phases if phase.level == level)
+
+
+def _but_for_input(selection: Selection) -> bytes:
+    return canonical({k: v for k, v in selection.where.items() if k != "input"})
+
+
+def _categories(level: Selection) -> Iterator[Selection]:
     for rank in np.unique(level.requests.category).tolist():
         requests = level.requests.take(level.requests.category == rank)
         yield replace(
             level,
-            where={**level.where, "category": categories[rank]},
+            where={**level.where, "category": level.categories[rank]},
             requests=requests,
             clusters=clusters_of(requests),
         )

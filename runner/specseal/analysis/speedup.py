@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from specseal.analysis.columns import IDENTICAL, NOT_COMPARABLE
-from specseal.analysis.definition import Definition, one
+from specseal.analysis.definition import Definition, one, speculates
 from specseal.analysis.intervals import Estimate, OverConversations, OverLaunches, absent
-from specseal.analysis.latency import launch_tps
 from specseal.analysis.samples import Sample, statistics
 from specseal.analysis.selection import Selection, by_launch
+from specseal.analysis.throughput import launch_rate, output_tokens
 from specseal.analysis.validity import Needs
 
 _SAME_OUTPUT = Needs.SPECULATION | Needs.BASELINE
@@ -37,7 +37,8 @@ def _speedup_output_tps(selection: Selection) -> Estimate:
     baseline = by_launch(selection.baseline_phases)
     ratios = []
     for repeat, phases in selection.launches().items():
-        ours, theirs = launch_tps(phases), launch_tps(baseline.get(repeat, ()))
+        ours = launch_rate(phases, output_tokens)
+        theirs = launch_rate(baseline.get(repeat, ()), output_tokens)
         if ours is not None and theirs:
             ratios.append(ours / theirs)
     if not ratios:
@@ -72,13 +73,17 @@ def _first_difference(selection: Selection) -> Estimate:
 
 
 def _no_comparison(selection: Selection) -> str | None:
-    if not selection.baseline_phases:
+    if not selection.baseline_phases and not selection.is_baseline:
         return "no_baseline"
     if not selection.is_greedy:
         return "not_greedy"
     if (selection.requests.first_difference == NOT_COMPARABLE).all():
         return "no_comparable_turns"
     return None
+
+
+def _has_partners(selection: Selection) -> bool:
+    return not selection.is_baseline or len(selection.launches()) > 1
 
 
 DEFINITIONS = (
@@ -90,7 +95,7 @@ DEFINITIONS = (
         source="paired",
         needs=_FASTER,
         estimate=one(_speedup_user_tps),
-        least_draft_length=1,
+        applies=speculates,
     ),
     Definition(
         names=("speedup_output_tps",),
@@ -98,19 +103,19 @@ DEFINITIONS = (
         formula="output TPS with speculation ÷ that of the baseline in the same repeat; "
         "mean over repeats",
         source="paired",
-        needs=_FASTER,
+        needs=_FASTER | Needs.THROUGHPUT,
         estimate=one(_speedup_output_tps),
-        least_draft_length=1,
+        applies=speculates,
     ),
     Definition(
         names=("identical_output_share",),
         unit="ratio",
         formula="turns with output ids equal to the baseline's ÷ turns with equal input ids, "
-        "at temperature 0",
+        "at temperature 0; of the baseline, its later launches against its first",
         source="paired",
         needs=_SAME_OUTPUT,
         estimate=one(_identical_output_share),
-        least_draft_length=1,
+        applies=_has_partners,
     ),
     Definition(
         names=("first_difference_tokens_p50",),
@@ -119,6 +124,6 @@ DEFINITIONS = (
         source="paired",
         needs=_SAME_OUTPUT,
         estimate=one(_first_difference),
-        least_draft_length=1,
+        applies=_has_partners,
     ),
 )

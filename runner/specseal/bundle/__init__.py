@@ -1,6 +1,7 @@
 """The bundle: seal a run, verify a folder, keep the keys, show what is in it."""
 
 from specseal.bundle.contents import SealInputs
+from specseal.bundle.drawing import FORMATS, render
 from specseal.bundle.keys import (
     PublicKey,
     Signer,
@@ -11,13 +12,14 @@ from specseal.bundle.keys import (
     trust,
     trusted_keys,
 )
+from specseal.bundle.outcome import demand_outcome
 from specseal.bundle.recompute import Contents
 from specseal.bundle.seal import seal
-from specseal.bundle.table import FORMATS, GROUPINGS, render, summarise
+from specseal.bundle.table import GROUPINGS, summarise
 from specseal.bundle.verify import Check, Report, open_bundle, verify
 
 __all__ = [
     "FORMATS", "GROUPINGS", "Check", "Contents", "PublicKey", "Report", "SealInputs", "Signer",
-    "create_key", "create_trusted_key", "load_signer", "open_bundle", "read_public_key", "render",
-    "seal", "summarise", "trust", "trusted_keys", "verify",
+    "create_key", "create_trusted_key", "demand_outcome", "load_signer", "open_bundle",
+    "read_public_key", "render", "seal", "summarise", "trust", "trusted_keys", "verify",
 ]  # fmt: skip

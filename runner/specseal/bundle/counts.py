@@ -1,26 +1,35 @@
-"""`counts.json`: all of a run that is not per request: jobs, phases, counter snapshots.
+"""`counts.json`: all of a run that is not a row of a table: jobs, phases, counter snapshots.
 
-With `records.parquet` it is the whole `RunData`. Clock readings are decimal strings: a monotonic
-clock passes 2⁵³ ns, the largest integer that every JSON reader keeps, after 104 days.
+With `records.parquet` and `telemetry.parquet` it is the whole `RunData`. Clock readings are decimal
+strings: a monotonic clock passes 2⁵³ ns, the largest integer that every JSON reader keeps, after
+104 days.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import fields
-from typing import Any
+from dataclasses import asdict, fields
+from typing import Any, TypeVar
 
-from specseal.analysis import JobData, PhaseData, RunData
+from specseal.analysis import JobData, Objectives, PhaseData, RunData
 from specseal.bundle.findings import broken
 from specseal.bundle.strict import parse_file
 from specseal.digests import canonical
-from specseal.records import PhaseStatus, Snapshot
+from specseal.records import Load, PhaseStatus, Snapshot
 
 COUNTS = "counts.json"
-SCHEMA = "specseal/counts/1"
+SCHEMA = "specseal/counts/2"
 CLOCK_FIELDS = ("time_ns", "start_ns", "end_ns")
-_RUN_FIELDS = [field.name for field in fields(RunData) if field.name != "jobs"]
-_JOB_FIELDS = [field.name for field in fields(JobData) if field.name != "phases"]
+_T = TypeVar("_T")
+
+
+def _names(kind: type, *, but: Iterable[str]) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(kind) if field.name not in but)
+
+
+_RUN_FIELDS = _names(RunData, but=("jobs", "objectives"))
+_JOB_FIELDS = _names(JobData, but=("accelerators_found", "telemetry", "phases"))
+_PHASE_FIELDS = _names(PhaseData, but=("load", "status", "records", "before", "after"))
 
 
 def encode_counts(run: RunData) -> bytes:
@@ -29,26 +38,16 @@ def encode_counts(run: RunData) -> bytes:
     Raises:
         InputError: a value that JSON has no form for (NaN).
     """
-    jobs = [
-        {
-            **_pick(job, _JOB_FIELDS),
-            "phases": [
-                {
-                    "concurrency": phase.concurrency,
-                    "status": _clocks(phase.status.to_dict(), str),
-                    "before": _encode_snapshot(phase.before),
-                    "after": _encode_snapshot(phase.after),
-                }
-                for phase in job.phases
-            ],
-        }
-        for job in run.jobs
-    ]
-    return canonical({"schema": SCHEMA, "run": _pick(run, _RUN_FIELDS), "jobs": jobs}) + b"\n"
+    value = {
+        "schema": SCHEMA,
+        "run": {**_pick(run, _RUN_FIELDS), "objectives": asdict(run.objectives)},
+        "jobs": [_encode_job(job) for job in run.jobs],
+    }
+    return canonical(value) + b"\n"
 
 
 def decode_counts(data: bytes) -> RunData:
-    """Read `counts.json` into a run whose phases have no records yet.
+    """Read `counts.json` into a run that has no records and no telemetry yet.
 
     Raises:
         BundleBroken: not of the schema, or a job's key or a phase's name comes twice.
@@ -57,28 +56,46 @@ def decode_counts(data: bytes) -> RunData:
     _refuse_twice((job["key"] for job in value["jobs"]), "job")
     for job in value["jobs"]:
         _refuse_twice((phase["status"]["phase"] for phase in job["phases"]), "phase of one job")
-    run = {**value["run"], "temperature": float(value["run"]["temperature"])}
+    run = {**value["run"], "objectives": Objectives(**value["run"]["objectives"])}
     return RunData(jobs=tuple(_decode_job(job) for job in value["jobs"]), **run)
 
 
+def _encode_job(job: JobData) -> dict[str, Any]:
+    return {
+        **_pick(job, _JOB_FIELDS),
+        "accelerators_found": list(job.accelerators_found),
+        "phases": [_encode_phase(phase) for phase in job.phases],
+    }
+
+
 def _decode_job(job: Mapping[str, Any]) -> JobData:
-    phases = tuple(
-        PhaseData(
-            concurrency=phase["concurrency"],
-            status=_decode_status(phase["status"]),
-            records=(),
-            before=_decode_snapshot(phase["before"]),
-            after=_decode_snapshot(phase["after"]),
-        )
-        for phase in job["phases"]
-    )
-    return JobData(**{**job, "phases": phases})
+    parts = {
+        "accelerators_found": tuple(job["accelerators_found"]),
+        "telemetry": (),
+        "phases": tuple(_decode_phase(phase) for phase in job["phases"]),
+    }
+    return JobData(**{**job, **parts})
 
 
-def _decode_status(status: Mapping[str, Any]) -> PhaseStatus:
-    # Canonical JSON writes 1.0 as 1.
-    share = float(status["client_cpu_share"])
-    return PhaseStatus(**{**_clocks(status, int), "client_cpu_share": share})
+def _encode_phase(phase: PhaseData) -> dict[str, Any]:
+    return {
+        **_pick(phase, _PHASE_FIELDS),
+        "load": phase.load.to_dict(),
+        "status": _clocks(phase.status.to_dict(), str),
+        "before": _encode_snapshot(phase.before),
+        "after": _encode_snapshot(phase.after),
+    }
+
+
+def _decode_phase(phase: Mapping[str, Any]) -> PhaseData:
+    parts = {
+        "load": _with_floats(Load, phase["load"], ("rate", "duration_s")),
+        "status": _with_floats(PhaseStatus, _clocks(phase["status"], int), ("client_cpu_share",)),
+        "records": (),
+        "before": _decode_snapshot(phase["before"]),
+        "after": _decode_snapshot(phase["after"]),
+    }
+    return _with_floats(PhaseData, {**phase, **parts}, ("temperature",))
 
 
 def _encode_snapshot(snapshot: Snapshot | None) -> dict[str, Any] | None:
@@ -91,6 +108,12 @@ def _decode_snapshot(snapshot: Mapping[str, Any] | None) -> Snapshot | None:
 
 def _clocks(value: Mapping[str, Any], convert: type[str] | type[int]) -> dict[str, Any]:
     return {name: convert(item) if name in CLOCK_FIELDS else item for name, item in value.items()}
+
+
+def _with_floats(kind: type[_T], value: Mapping[str, Any], names: Iterable[str]) -> _T:
+    """Build a value whose named fields are floats, of which canonical JSON writes 1.0 as 1."""
+    floats = {name: float(value[name]) for name in names if value[name] is not None}
+    return kind(**{**value, **floats})
 
 
 def _pick(value: object, names: Iterable[str]) -> dict[str, Any]:

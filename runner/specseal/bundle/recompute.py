@@ -7,24 +7,31 @@ here, and nothing is read from disk.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from specseal.analysis import JobData, Result, RunData, analyse
-from specseal.bundle.counts import COUNTS, decode_counts
+from specseal.analysis import Result, RunData, analyse
+from specseal.bundle.against_plan import run_against_plan
+from specseal.bundle.against_spec import lock_against_spec
+from specseal.bundle.counts import COUNTS
 from specseal.bundle.findings import BundleBroken, Finding, broken
 from specseal.bundle.statement import ResultStatement
 from specseal.bundle.strict import parse_file
-from specseal.bundle.tables import RECORDS, TELEMETRY, decode_records, decode_telemetry
+from specseal.bundle.tables import RECORDS, decode_run
 from specseal.digests import Digest, canonical, sha256_bytes
 from specseal.errors import SpecsealError
-from specseal.plan import Job, make_plan
-from specseal.records import Record
 from specseal.spec import Spec, parse_spec
 from specseal.spec.locked import Lock, parse_lock
 
 RELATIVE_TOLERANCE = 1e-9
+_BY_INTERVALS = {
+    "metrics": ("low", "high"),
+    "choices": ("as_good", "candidates", "reasons", "valid"),
+    "crossovers": ("faster_up_to", "not_faster_from", "reasons", "valid"),
+    "failures": (),
+}
+"""The parts of a result, and which of their fields rest on intervals."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,14 +45,15 @@ class Contents:
     environment: dict[str, Any]
     result: Result
     run: RunData
-    telemetry: list[dict[str, Any]]
 
     def to_document(self) -> dict[str, Any]:
-        """Return what programs are shown: identity, recipe and metrics, as plain JSON types."""
+        """Return what programs are shown: identity, recipe, setting and result, as JSON types."""
+        result = self.result.to_dict()
         return {
             "bundle": self.manifest,
             "recipe": self.lock.recipe,
-            "metrics": self.result.to_dict()["metrics"],
+            **{name: self.environment[name] for name in ("runtime", "isolation", "pinned")},
+            **{part: result[part] for part in _BY_INTERVALS},
         }
 
 
@@ -70,13 +78,12 @@ def read_contents(
         lock=lock,
         environment=environment,
         result=Result.from_dict(_read_json(files, "result")),
-        run=decode_records(files[RECORDS], decode_counts(files[COUNTS])),
-        telemetry=decode_telemetry(files[TELEMETRY]),
+        run=decode_run(files),
     )
     pairs = (
-        ("lock.json: spec.sha256", lock.spec.get("sha256"), "spec.yaml", spec.digest),
         ("environment.json: lock_sha256", environment["lock_sha256"], "lock.json", lock.digest),
         ("environment.json: recipe", environment["recipe"], "lock.json", lock.recipe),
+        ("environment.json: pinned", environment["pinned"], "lock.json", _pinned(lock)),
         ("the statement: name", statement.name, "spec.yaml", spec.name),
         ("the statement: recipe", statement.recipe, "lock.json", lock.recipe),
         ("the statement: lock", statement.lock, "lock.json", lock.digest),
@@ -89,7 +96,7 @@ def read_contents(
     )
     _raise_any(
         Finding("schemas.disagree", f"{where} is {said}, but {other} gives {found}")
-        for where, said, other, found in (*pairs, *_lock_against_spec(lock, spec))
+        for where, said, other, found in (*pairs, *lock_against_spec(lock, spec))
         if said != found
     )
     return contents
@@ -102,9 +109,7 @@ def recompute(contents: Contents) -> None:
         BundleBroken: the records are not those of the lock's plan, or the result is not theirs.
     """
     try:
-        _raise_any(
-            [*_compare_sampling(contents), *_compare_jobs(contents), *_compare_records(contents)]
-        )
+        _raise_any(run_against_plan(contents.run, contents.lock, contents.environment))
         again = analyse(contents.run)
     # What a hostile lock or hostile records can make these raise; all of it means: no.
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
@@ -116,28 +121,41 @@ def recompute(contents: Contents) -> None:
 
 
 def compare_results(sealed: Result, again: Result) -> list[Finding]:
-    """Return a finding a metric in which a sealed result differs from the recomputed one.
+    """Return a finding for each thing in which a sealed result differs from the recomputed one.
 
     The set of metrics, their units, counts and validity must be equal; estimates to a relative
-    1e-9, because sums may be taken in another order; intervals likewise, where both come from one
-    analysis version.
+    1e-9, because sums may be taken in another order. Intervals, and what is said of draft lengths,
+    which rests on intervals, likewise, where both come from one analysis version.
     """
-    found, expected = _by_identity(sealed), _by_identity(again)
     same_version = sealed.analysis_version == again.analysis_version
-    findings = []
-    if len(found) != len(sealed.metrics):
-        findings.append(Finding("recompute.metrics", "result.json: a metric comes twice"))
+    sealed_parts, parts = sealed.to_dict(), again.to_dict()
+    return [
+        finding
+        for part, by_intervals in _BY_INTERVALS.items()
+        for finding in _compare_rows(
+            part, sealed_parts[part], parts[part], leave_out=() if same_version else by_intervals
+        )
+    ]
+
+
+def _compare_rows(
+    part: str,
+    sealed: list[dict[str, Any]],
+    again: list[dict[str, Any]],
+    *,
+    leave_out: Collection[str],
+) -> Iterator[Finding]:
+    found, expected = _by_identity(sealed), _by_identity(again)
+    if len(found) != len(sealed):
+        yield Finding(f"recompute.{part}", f"result.json: one of the {part} comes twice")
     for identity in sorted({*found, *expected}):
+        where = f"result.json: {'' if part == 'metrics' else f'{part}: '}{identity}"
         if identity not in expected:
-            message = f"result.json: {identity} does not come out of the records"
+            yield Finding(f"recompute.{part}", f"{where} does not come out of the records")
         elif identity not in found:
-            message = f"result.json: {identity} is missing"
-        elif wrong := _difference(found[identity], expected[identity], intervals=same_version):
-            message = f"result.json: {identity}: {wrong}"
-        else:
-            continue
-        findings.append(Finding("recompute.metrics", message))
-    return findings
+            yield Finding(f"recompute.{part}", f"{where} is missing")
+        elif wrong := _difference(found[identity], expected[identity], leave_out=leave_out):
+            yield Finding(f"recompute.{part}", f"{where}: {wrong}")
 
 
 def _read_spec_and_lock(files: Mapping[str, bytes]) -> tuple[Spec, Lock]:
@@ -153,30 +171,8 @@ def _read_spec_and_lock(files: Mapping[str, bytes]) -> tuple[Spec, Lock]:
     return spec, lock
 
 
-def _lock_against_spec(lock: Lock, spec: Spec) -> list[tuple[str, Any, str, Any]]:
-    """Return (where, what the lock says, "spec.yaml", what the spec says) of what both hold."""
-    workload = spec.workload
-    asked: dict[str, dict[str, Any]] = {
-        "points": {
-            "concurrency": list(workload.load.concurrency),
-            "requests": workload.load.requests,
-            "repeats": workload.repeats,
-            "draft_length": spec.drafter.draft_length,
-            "baseline": spec.baseline,
-            "seed": workload.seed,
-        },
-        "sampling": {
-            "max_tokens": workload.sampling.max_tokens,
-            "temperature": workload.sampling.temperature,
-        },
-        "drafter": {"method": spec.drafter.method},
-    }
-    sections = lock.to_dict()
-    return [
-        (f"lock.json: {section}.{key}", sections[section].get(key), "spec.yaml", value)
-        for section, values in asked.items()
-        for key, value in values.items()
-    ]
+def _pinned(lock: Lock) -> str:
+    return "yes" if lock.engine["image"] else "no"
 
 
 def _read_json(files: Mapping[str, bytes], name: str) -> dict[str, Any]:
@@ -185,128 +181,41 @@ def _read_json(files: Mapping[str, bytes], name: str) -> dict[str, Any]:
     return value
 
 
-def _compare_sampling(contents: Contents) -> list[Finding]:
-    run, lock = contents.run, contents.lock
-    pairs = (
-        ("max_tokens", run.max_tokens, lock.sampling["max_tokens"]),
-        ("temperature", run.temperature, lock.sampling["temperature"]),
-        ("seed", run.seed, lock.points["seed"]),
-    )
-    return [
-        Finding("recompute.lock", f"{COUNTS}: run.{name} is {found}, the lock says {locked}")
-        for name, found, locked in pairs
-        if found != locked
-    ]
-
-
-def _compare_jobs(contents: Contents) -> list[Finding]:
-    """Hold the jobs of the records against those of the lock's plan and of the environment."""
-    found = {(job.speculation, job.draft_length, job.repeat): job for job in contents.run.jobs}
-    planned = {
-        (job.method, job.draft_length, job.repeat): job for job in make_plan(contents.lock).jobs
-    }
-    findings = []
-    if len(found) != len(contents.run.jobs) or found.keys() != planned.keys():
-        findings.append(
-            Finding(
-                "recompute.plan",
-                f"{COUNTS}: jobs (method, draft length, repeat) are {sorted(found)}, the lock's "
-                f"plan has {sorted(planned)}",
-            )
-        )
-    described = sorted((job["key"], job["session"]) for job in contents.environment["jobs"])
-    if described != sorted((job.key, job.session) for job in contents.run.jobs):
-        findings.append(
-            Finding("recompute.jobs", f"environment.json: jobs are not those of {COUNTS}")
-        )
-    for place in sorted(found.keys() & planned.keys()):
-        # Requests that were left out are as telling as requests that were altered.
-        if _asked(found[place]) != _to_ask(planned[place]):
-            findings.append(
-                Finding(
-                    "recompute.plan",
-                    f"{RECORDS}: job {found[place].key}: its phases or their conversations are "
-                    "not those that the lock's plan has",
-                )
-            )
-    return findings
-
-
-def _compare_records(contents: Contents) -> list[Finding]:
-    """Hold each record against itself, and each conversation against the lock's."""
-    locked = {row["id"]: row for row in contents.lock.prompts["conversations"]}
-    findings = []
-    for job in contents.run.jobs:
-        for phase in job.phases:
-            where = f"{RECORDS}: job {job.key}, phase {phase.status.phase}"
-            taken: dict[str, list[Record]] = {}
-            for record in phase.records:
-                taken.setdefault(record.conversation, []).append(record)
-                if flaw := record.flaw():
-                    message = f"{where}, {record.conversation} turn {record.turn}: {flaw}"
-                    findings.append(Finding("recompute.records", message))
-            for name, records in taken.items():
-                if wrong := _conversation_problem(records, locked.get(name)):
-                    findings.append(Finding("recompute.records", f"{where}: {name} {wrong}"))
-    return findings
-
-
-def _conversation_problem(records: list[Record], locked: dict[str, Any] | None) -> str | None:
-    if locked is None:
-        return "is not among the lock's conversations"
-    if {record.category for record in records} != {locked["category"]}:
-        return f"is of another category than the lock's {locked['category']!r}"
-    numbers = sorted(record.turn for record in records)
-    # A conversation ends with its last turn, or with the turn that failed.
-    whole = len(numbers) == locked["turns"] or any(record.error for record in records)
-    if numbers != list(range(len(numbers))) or not whole:
-        return f"has turns {numbers}, the lock's has {locked['turns']}"
-    return None
-
-
-def _asked(job: JobData) -> dict[tuple[str, int], set[str]]:
+def _by_identity(rows: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return rows of a result by what they are of, spelled for people."""
     return {
-        (phase.status.phase, phase.concurrency): {record.conversation for record in phase.records}
-        for phase in job.phases
-    }
-
-
-def _to_ask(job: Job) -> dict[tuple[str, int], set[str]]:
-    return {
-        (phase.name, phase.concurrency): set(phase.conversations)
-        for phase in job.phases
-        if phase.measured
-    }
-
-
-def _by_identity(result: Result) -> dict[str, dict[str, Any]]:
-    """Return the metrics as plain JSON values, by name and where, spelled for people."""
-    return {
-        f"{metric.name} {canonical(metric.where).decode()}": metric.to_dict()
-        for metric in result.metrics
+        f"{row.get('name', '')} {canonical(row['where']).decode()}".strip(): row for row in rows
     }
 
 
 def _difference(
-    found: Mapping[str, Any], expected: Mapping[str, Any], *, intervals: bool
+    found: Mapping[str, Any], expected: Mapping[str, Any], *, leave_out: Collection[str]
 ) -> str | None:
-    exact = found["unit"] == "count"
+    exact = found.get("unit") == "count"
     for name, value in expected.items():
-        if name == "value" and not exact:
-            same = _is_close(found[name], value)
-        elif name in ("low", "high"):
-            same = not intervals or _is_close(found[name], value)
-        else:
-            same = found[name] == value
+        if name in leave_out:
+            continue
+        same = found[name] == value if exact else _is_close(found[name], value)
         if not same:
             return f"{name} is {found[name]}, the records give {value}"
     return None
 
 
-def _is_close(found: float | None, expected: float | None) -> bool:
-    if found is None or expected is None:
-        return found is expected
-    return math.isclose(found, expected, rel_tol=RELATIVE_TOLERANCE, abs_tol=0.0)
+def _is_close(found: Any, expected: Any) -> bool:
+    """Say whether two JSON values are equal but for the last digits of numbers in them."""
+    if isinstance(found, dict) and isinstance(expected, dict):
+        return found.keys() == expected.keys() and all(
+            _is_close(found[name], expected[name]) for name in found
+        )
+    if isinstance(found, list) and isinstance(expected, list):
+        return len(found) == len(expected) and all(map(_is_close, found, expected))
+    if isinstance(found, float) or isinstance(expected, float):
+        return (
+            found is not None
+            and expected is not None
+            and math.isclose(found, expected, rel_tol=RELATIVE_TOLERANCE, abs_tol=0.0)
+        )
+    return bool(found == expected)
 
 
 def _raise_any(findings: Iterable[Finding]) -> None:

@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from specseal.bundle.keys import Signer
 from specseal.bundle.layout import KEYS, PROVENANCE_ATTESTATION, RESULT_ATTESTATION
 from specseal.bundle.manifest import MANIFEST, render_manifest
 from specseal.bundle.statement import ResultStatement, provenance_statement
-from specseal.bundle.tables import TELEMETRY, encode_telemetry, write_run
+from specseal.bundle.tables import write_run
 from specseal.digests import canonical, sha256_bytes, tree_files
 from specseal.errors import InputError, RunFailed
 
@@ -48,8 +49,8 @@ def seal(inputs: SealInputs, target: Path, *, signer: Signer, now: datetime) -> 
         if staging.exists():
             shutil.rmtree(staging)
         staging.mkdir(parents=True)
-        result = analyse(inputs.run)
-        _write_contents(staging, inputs, result, signer, now)
+        inputs = _redacted(inputs)
+        _write_contents(staging, inputs, analyse(inputs.run), signer, now)
         attest(staging, inputs, signer=signer, now=now)
         _sync(staging)
         staging.rename(target)
@@ -104,18 +105,16 @@ def attest(folder: Path, inputs: SealInputs, *, signer: Signer, now: datetime) -
 def _write_contents(
     folder: Path, inputs: SealInputs, result: Result, signer: Signer, now: datetime
 ) -> None:
-    redact = _redactor(inputs.redact)
-    environment = _redact_strings(inputs.environment, redact)
     (folder / "spec.yaml").write_bytes(inputs.spec_bytes)
     (folder / "lock.json").write_bytes(inputs.lock.to_bytes())
-    (folder / "environment.json").write_bytes(canonical(environment) + b"\n")
+    (folder / "environment.json").write_bytes(canonical(inputs.environment) + b"\n")
     (folder / "result.json").write_bytes(canonical(result.to_dict()) + b"\n")
     write_run(inputs.run, folder)
-    (folder / TELEMETRY).write_bytes(encode_telemetry(inputs.telemetry))
     for name, text in render_texts(inputs, result, signer=signer.public, now=now).items():
         (folder / name).write_text(text, encoding="utf-8")
     if inputs.logs:
         (folder / "logs").mkdir()
+    redact = _redactor(inputs.redact)
     for name, source in inputs.logs.items():
         _compress(source, folder / "logs" / f"{name}.gz", redact)
 
@@ -129,6 +128,17 @@ def _compress(source: Path, target: Path, redact: Callable[[bytes], bytes]) -> N
     ):
         for line in lines:
             packed.write(redact(line))
+
+
+def _redacted(inputs: SealInputs) -> SealInputs:
+    """Return the inputs with what must not get out redacted, but for the logs, which are large."""
+    redact = _redactor(inputs.redact)
+    jobs = [replace(job, failure=_redact_strings(job.failure, redact)) for job in inputs.run.jobs]
+    return replace(
+        inputs,
+        environment=_redact_strings(inputs.environment, redact),
+        run=replace(inputs.run, jobs=tuple(jobs)),
+    )
 
 
 def _redactor(replacements: Mapping[str, str]) -> Callable[[bytes], bytes]:

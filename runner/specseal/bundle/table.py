@@ -1,29 +1,35 @@
-"""A Result as a table for people: pure, a Result in, text out.
+"""A Result as a table for people: pure, a Result in, a `Summary` out, which `drawing` draws.
 
-One row a load level (or a category) and method, one column a figure. A figure that is not valid is
-marked with `!`, and below the table stands why, as it does for one that is not there or has no
-interval.
+One row a load level (or a category), input, setting and way of drafting, one column a figure. A
+figure that is not valid is marked with `!`, and below the table stands why, as it does for one that
+is not there or has no interval.
 """
 
 from __future__ import annotations
 
-import csv
-import io
-from collections import defaultdict
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from tabulate import tabulate
-
 from specseal.analysis import Metric, Result
-from specseal.analysis.validity import REASONS
-from specseal.bundle.findings import printable
+from specseal.analysis.result import Where
+from specseal.bundle.notes import ABOUT_INTERVALS, Doubt, notes
+from specseal.bundle.places import (
+    ABSENT,
+    BASELINE,
+    LEVELS,
+    USUAL_INPUT,
+    Scalar,
+    drafting,
+    said,
+    settings,
+    short_names,
+)
+from specseal.bundle.sentences import sentences
+from specseal.digests import canonical
 
-FORMATS = ("simple", "github", "latex", "csv")
-GROUPINGS = ("concurrency", "category")
-_ABSENT = "–"
-_BASELINE = "none"
+GROUPINGS = {"load": LEVELS, "category": ("category",)}
+"""What a row is, and the keys of `where` that say which."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,8 +45,6 @@ class Column:
 
 COLUMNS = (
     Column(header="AL", metric="acceptance_length"),
-    Column(header="AL drafted", metric="acceptance_length_drafted"),
-    Column(header="AL harness", metric="acceptance_length_harness"),
     Column(header="accepted %", metric="acceptance_rate", scale=100, digits=1),
     Column(header="TTFT p50 ms", metric="ttft_p50", scale=1000, digits=1),
     Column(header="TPOT p50 ms", metric="tpot_p50", scale=1000),
@@ -51,7 +55,24 @@ COLUMNS = (
     Column(header="identical %", metric="identical_output_share", scale=100, digits=1),
 )
 """AL is acceptance length, TTFT time to first token, TPOT time per output token. Speedups and
-identical outputs are against the baseline, which has none of its own."""
+identical outputs are against the baseline, which has no speedup of its own."""
+
+WIDE = (
+    Column(header="AL drafted", metric="acceptance_length_drafted"),
+    Column(header="AL harness", metric="acceptance_length_harness"),
+    Column(header="AL stream", metric="acceptance_length_stream"),
+    Column(header="TTFT p99 ms", metric="ttft_p99", scale=1000, digits=1),
+    Column(header="TPOT p99 ms", metric="tpot_p99", scale=1000),
+    Column(header="latency p50 s", metric="latency_p50"),
+    Column(header="output tok/s/device", metric="output_tps_per_device", digits=1),
+    Column(header="requests /s", metric="request_rate"),
+    Column(header="goodput /s", metric="goodput"),
+    Column(header="within limits %", metric="goodput_share", scale=100, digits=1),
+    Column(header="accelerator J/tok", metric="accelerator_energy_per_output_token"),
+    Column(header="package J/tok", metric="package_energy_per_output_token"),
+    Column(header="draftable %", metric="drafter_vocabulary_coverage", scale=100, digits=1),
+)
+"""What `--wide` adds, of what there is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,107 +80,142 @@ class Summary:
     """A table ready to be drawn."""
 
     setting: str
-    """Runtime and isolation, in words."""
+    """Runtime, isolation and whether programs were pinned, and what all rows share."""
     headers: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+    sentences: tuple[str, ...]
+    """What the result says in words."""
     notes: tuple[str, ...]
     """Why figures are marked, missing, or without an interval."""
 
 
-def summarise(result: Result, environment: Mapping[str, Any], *, by: str) -> Summary:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Row:
+    where: Where
+    figures: dict[str, Metric] = field(default_factory=dict)
+    """By the metric's name."""
+
+
+def summarise(
+    result: Result, environment: Mapping[str, Any], *, by: str, wide: bool = False
+) -> Summary:
     """Choose the figures of a summary.
 
     Args:
         result: all metrics.
-        environment: the bundle's; its runtime and isolation are shown with every table.
-        by: `concurrency` or `category`: what a row is.
+        environment: the bundle's; what it says of how far to trust the run is shown with every
+            table.
+        by: one of `GROUPINGS`: what a row is.
+        wide: whether to have more columns than a terminal of 120 characters shows.
     """
-    figures = {
-        (metric.name, *_place(metric, by)): metric
-        for metric in result.metrics
-        if metric.where.keys() <= {"speculation", "draft_length", by}
-    }
-    groups = sorted({place[3] for place in figures if place[3] is not None}, key=_natural)
-    methods = sorted({place[1:3] for place in figures if place[1] is not None}, key=_baseline_first)
-    rows: list[tuple[str, ...]] = []
-    notes: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
-    for group in groups:
-        for method, draft_length in methods:
-            drafting = printable(f"{method} {draft_length}" if draft_length else f"{method}")
-            cells: list[str] = []
-            for column in COLUMNS:
-                metric = figures.get((column.metric, method, draft_length, group))
-                cells.append(_cell(column, metric))
-                for reason in _unsaid(column, metric):
-                    notes[reason][column.header].append(printable(f"{drafting} at {group}"))
-            rows.append((printable(f"{group}"), drafting, *cells))
+    columns = [*COLUMNS, *WIDE] if wide else list(COLUMNS)
+    paths = sorted({path for metric in result.metrics for path in settings(metric.where)})
+    names = short_names(paths)
+    keys = [*paths, "input", *GROUPINGS[by]]
+    rows = _rows(result.metrics, GROUPINGS[by], keys, {column.metric for column in columns})
+    shown, shared = _split(keys, rows, always=GROUPINGS[by])
+    with_values = [column for column in columns if any(_has_value(row, column) for row in rows)]
+    told = sentences(result)
+    trust = {name: environment[name] for name in ("runtime", "isolation", "pinned")}
+    header = [*(names.get(key, key) for key in shown), "drafting"]
     return Summary(
-        setting=printable(
-            f"runtime: {environment['runtime']} · isolation: {environment['isolation']}"
+        setting=" · ".join(
+            f"{names.get(key, key)}: {said(value)}" for key, value in (trust | shared).items()
         ),
-        headers=(by, "drafting", *(column.header for column in COLUMNS)),
-        rows=tuple(rows),
-        notes=tuple(_note(reason, places) for reason, places in notes.items()),
+        headers=(*header, *(column.header for column in with_values)),
+        rows=tuple(
+            (*_place(row, shown), drafting(row.where), *_cells(row, with_values)) for row in rows
+        ),
+        sentences=tuple(sentence.text for sentence in told),
+        notes=notes(
+            [doubt for row in rows for doubt in _doubts(row, columns, shown)],
+            {one.header: sum(one.metric in row.figures for row in rows) for one in columns},
+            also=[code for sentence in told for code in sentence.reasons],
+        ),
     )
 
 
-def render(summary: Summary, form: str) -> str:
-    """Draw a summary, without a final newline.
+def _rows(
+    metrics: Iterable[Metric], group: Sequence[str], keys: Sequence[str], wanted: set[str]
+) -> list[_Row]:
+    """Return the rows in order: by what varies, from left to right, the baseline first."""
+    others = {*LEVELS, "category", "tier", "turn"}.difference(group)
+    rows: dict[bytes, _Row] = {}
+    for metric in metrics:
+        where = metric.where
+        # What is over both inputs has no row, nor what is over all that a row is one of.
+        is_of_a_row = "input" in where and sum(key in where for key in group) == 1
+        if metric.name in wanted and is_of_a_row and others.isdisjoint(where):
+            rows.setdefault(canonical(where), _Row(where=where)).figures[metric.name] = metric
+    return sorted(rows.values(), key=lambda row: _order(row.where, keys))
 
-    Args:
-        summary: what `summarise` gave.
-        form: one of `FORMATS`. In LaTeX, setting and notes are comments; in CSV the setting is a
-            column, and there are no notes.
-    """
-    if form == "csv":
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow([*summary.headers, "setting"])
-        writer.writerows([*row, summary.setting] for row in summary.rows)
-        return text.getvalue().removesuffix("\n")
-    table = tabulate(
-        summary.rows,
-        headers=summary.headers,
-        tablefmt="latex_booktabs" if form == "latex" else form,
-        disable_numparse=True,
+
+def _order(where: Where, keys: Sequence[str]) -> tuple[object, ...]:
+    method = where["speculation"]
+    return (
+        *(_natural(where.get(key)) for key in keys),
+        (method != BASELINE, _natural(method), _natural(where.get("draft_length"))),
     )
-    mark = "% " if form == "latex" else ""
-    around = [f"{mark}{line}" for line in (summary.setting, *summary.notes)]
-    return "\n".join([table, *([] if form == "latex" else [""]), *around])
 
 
-def _place(metric: Metric, by: str) -> tuple[str | int | None, str | int, str | int | None]:
-    where = metric.where
-    return where.get("speculation"), where.get("draft_length", 0), where.get(by)
+def _natural(value: Scalar | None) -> tuple[int, Scalar]:
+    if value is None:
+        return 0, 0
+    return (2, value) if isinstance(value, str) else (1, value)
 
 
-def _baseline_first(method: tuple[str | int | None, str | int]) -> tuple[bool, str, int]:
-    name, draft_length = method
-    return name != _BASELINE, str(name), int(draft_length)
+def _split(
+    keys: Sequence[str], rows: Sequence[_Row], *, always: Sequence[str]
+) -> tuple[list[str], Where]:
+    """Return the keys that make columns, and what all rows share of the others."""
+    values = {key: {row.where.get(key) for row in rows} for key in keys}
+    shown = [
+        key
+        for key in keys
+        if len(values[key]) > 1 or (key in always and values[key] not in ({None}, set()))
+    ]
+    shared = {
+        key: value
+        for key in keys
+        if key not in shown
+        for value in values[key]
+        if value is not None and (key, value) != ("input", USUAL_INPUT)
+    }
+    return shown, shared
 
 
-def _natural(group: str | int | None) -> tuple[bool, str | int | None]:
-    return isinstance(group, str), group
+def _place(row: _Row, keys: Sequence[str]) -> tuple[str, ...]:
+    return tuple(said(row.where.get(key)) for key in keys)
+
+
+def _has_value(row: _Row, column: Column) -> bool:
+    return column.metric in row.figures and row.figures[column.metric].value is not None
+
+
+def _cells(row: _Row, columns: Sequence[Column]) -> Iterator[str]:
+    return (_cell(column, row.figures.get(column.metric)) for column in columns)
 
 
 def _cell(column: Column, metric: Metric | None) -> str:
     if metric is None or metric.value is None:
-        return _ABSENT
+        return ABSENT
     text = f"{metric.value * column.scale:.{column.digits}f}"
     if column.interval and metric.low is not None and metric.high is not None:
         text += f" [{metric.low:.{column.digits}f}, {metric.high:.{column.digits}f}]"
     return text if metric.valid else f"{text} !"
 
 
-def _unsaid(column: Column, metric: Metric | None) -> Iterator[str]:
-    """Yield the reasons behind a mark, a missing figure, or a missing interval."""
-    if metric is None:
-        return
-    if metric.value is None or not metric.valid or (column.interval and metric.low is None):
-        yield from metric.reasons
-
-
-def _note(reason: str, places: Mapping[str, list[str]]) -> str:
-    sentence = REASONS.get(reason, "A code that this version does not know.")
-    where = "; ".join(f"{header}: {', '.join(rows)}" for header, rows in places.items())
-    return f"{reason}: {sentence} ({where})"
+def _doubts(row: _Row, columns: Sequence[Column], keys: Sequence[str]) -> Iterator[Doubt]:
+    """Yield what is behind each mark, missing figure and missing interval of a row."""
+    for column in columns:
+        metric = row.figures.get(column.metric)
+        if metric is None:
+            continue
+        for reason in metric.reasons:
+            if column.interval or reason not in ABOUT_INTERVALS:
+                yield Doubt(
+                    reason=reason,
+                    column=column.header,
+                    drafting=drafting(row.where),
+                    place=" ".join(_place(row, keys)),
+                )

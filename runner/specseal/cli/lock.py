@@ -23,13 +23,9 @@ from specseal.spec.locked import lock_path
 def command(spec: Path, runtime: str, check: bool, as_json: bool) -> None:
     """Resolve every input of SPEC to a digest, and write SPEC's lock beside it."""
     site = settings()
-    preparation = Preparation(
-        load_spec(spec, capabilities=CAPABILITIES),
-        spec,
-        runtime=choose(runtime, site, tell),
-        settings=site,
-        say=tell,
-    )
+    loaded = load_spec(spec, capabilities=CAPABILITIES)
+    name = choose(runtime, loaded, site, tell)
+    preparation = Preparation(loaded, spec, runtime=name, settings=site, say=tell)
     path = lock_path(spec)
     if check:
         stale = preparation.check_lock()

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from specseal.bench import Clock, run_spec
+from specseal.bench import Clock, Done, run_spec
+from specseal.bundle import demand_outcome
 from specseal.cli.context import JSON, RUNTIME, SPEC, print_json, settings, tell
 from specseal.cli.progress import watching
 from specseal.cli.show import as_document, as_table
@@ -15,20 +16,34 @@ from specseal.cli.show import as_document, as_table
 @click.command()
 @SPEC
 @RUNTIME
+@click.option("--fresh", is_flag=True, help="Measure anew whatever has been measured before.")
+@click.option("--strict", is_flag=True, help="Exit with 4 where a figure is not valid.")
 @JSON
-def command(spec: Path, runtime: str, as_json: bool) -> None:
+def command(spec: Path, runtime: str, fresh: bool, strict: bool, as_json: bool) -> None:
     """Lock SPEC if needed, build, measure, seal and verify; print the table and the bundle's path.
 
-    Run again after a failure, it goes on from the jobs that have finished.
+    Run again after a failure, it goes on from the jobs that have finished. A job that fails does
+    not stop the others: the bundle keeps its reason, and the exit code is 4.
     """
     clock = Clock.of_this_process()
     with watching() as watcher:
-        done = run_spec(spec, runtime=runtime, settings=settings(), watcher=watcher, clock=clock)
-    bundle = done.contents
+        done = run_spec(
+            spec,
+            runtime=runtime,
+            settings=settings(),
+            watcher=watcher,
+            clock=clock,
+            fresh=fresh,
+        )
+    _print(done, clock, as_json=as_json)
+    demand_outcome(done.contents.result, strict=strict)
+
+
+def _print(done: Done, clock: Clock, *, as_json: bool) -> None:
     if as_json:
-        print_json({"path": str(done.bundle), **as_document(bundle)})
+        print_json({"path": str(done.bundle), **as_document(done.contents)})
         return
-    click.echo(as_table(bundle))
+    click.echo(as_table(done.contents))
     tell(
         "where the time went: "
         + ", ".join(f"{name} {seconds:.1f} s" for name, seconds in clock.spent_s.items())

@@ -1,4 +1,4 @@
-"""Run one job: `python -m specseal.client --in DIR --out DIR --port N`.
+"""Run one job: `python -m specseal.client --in DIR --out DIR (--port N | --url URL)`.
 
 Exit codes: 0 the job is done, 2 its folders or flags are wrong, 4 it failed (`status.json` and
 stderr say why; without a `status.json`, stderr alone).
@@ -6,28 +6,25 @@ stderr say why; without a `status.json`, stderr alone).
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
+from specseal.client.arguments import parse
 from specseal.client.errors import ClientError, JobFailed
 from specseal.client.job import read_job
 from specseal.client.output import Output
 from specseal.client.run import run_job
+from specseal.client.server import allow_open_files
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the job and return the process's exit code."""
-    parser = argparse.ArgumentParser(prog="python -m specseal.client")
-    parser.add_argument("--in", dest="input", type=Path, required=True, metavar="DIR")
-    parser.add_argument("--out", dest="output", type=Path, required=True, metavar="DIR")
-    parser.add_argument("--port", type=int, required=True, help="the server's, on the loopback")
-    options = parser.parse_args(arguments)
+    allow_open_files()
     try:
-        job = read_job(options.input)
-        status = asyncio.run(run_job(job, Output(options.output), port=options.port))
+        given = parse(arguments)
+        job, output = read_job(given.input), Output(given.output)
+        status = asyncio.run(run_job(job, output, given.address, arguments=given.given))
         if status.reason:
             raise JobFailed(status.reason)
     except ClientError as error:

@@ -1,5 +1,7 @@
 """The closed table of count sources, and snapshots of the engine's counters.
 
+Where a job can't know what server it meets (`detect`), its page of metrics is looked at once.
+
 A snapshot is taken when nothing is in flight and two reads in a row agree, so that what the engine
 adds up after a response is complete is in it.
 """
@@ -10,6 +12,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from time import monotonic_ns
+from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -73,14 +76,47 @@ async def _read_nothing(server: Server, source: CountSource) -> None:
 ReadCounts = Callable[[Server, CountSource], Awaitable[Reading | None]]
 
 COUNT_SOURCES: dict[str, ReadCounts] = {"prometheus": _read_prometheus, "none": _read_nothing}
+DETECT = "detect"
+NO_SOURCE = CountSource(source="none", names={})
 
 
-def reader_of(source: CountSource) -> ReadCounts:
-    """Return a row of the table. Raises: InputRefused."""
-    if source.source not in COUNT_SOURCES:
-        known = ", ".join(COUNT_SOURCES)
+def check_source(source: CountSource) -> None:
+    """Refuse a source that is no row of the table. Raises: InputRefused."""
+    if source.source not in (*COUNT_SOURCES, DETECT):
+        known = ", ".join((*COUNT_SOURCES, DETECT))
         raise InputRefused(f"counts.source {source.source!r} is none of {known}")
-    return COUNT_SOURCES[source.source]
+
+
+async def find_source(
+    server: Server, source: CountSource
+) -> tuple[CountSource, dict[str, Any] | None]:
+    """Return the source to read, and where it had to be detected, what was found.
+
+    Of the candidates the one is taken that has most of its counters on the page. Where none has
+    any, or there is no such page, there is no source; `reason` says why.
+    """
+    if source.source != DETECT:
+        return source, None
+    try:
+        page = await server.get_text(source.path)
+        shown = {
+            name: _counters_shown(page, candidate) for name, candidate in source.candidates.items()
+        }
+    except (ServerError, ValueError) as error:
+        return NO_SOURCE, {"source": "none", "reason": f"no page of metrics: {error}"}
+    best = max(shown, key=lambda name: shown[name], default="")
+    if not shown.get(best):
+        known = ", ".join(source.candidates)
+        return NO_SOURCE, {
+            "source": "none",
+            "reason": f"{source.path} has no counter of {known}",
+        }
+    return source.candidates[best], {"source": best}
+
+
+def _counters_shown(page: str, candidate: CountSource) -> int:
+    counters = parse_prometheus(page, candidate).counters
+    return sum(value is not None for value in counters.values())
 
 
 async def snapshot(
@@ -98,7 +134,7 @@ async def snapshot(
     Raises:
         JobFailed: the counters can't be read.
     """
-    read = reader_of(source)
+    read = COUNT_SOURCES[source.source]
     give_up_ns = monotonic_ns() + int(deadline_s * 1e9)
     reading = await read(server, source)
     settled = False

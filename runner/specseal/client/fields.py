@@ -68,6 +68,13 @@ class Fields:
             return self.take(name, float)
         return self.take(name, int)
 
+    def take_number_or(self, name: str, default: float | None) -> float | None:
+        """Take an integer or a float that may be absent or null."""
+        if self.has(name):
+            return self.take_number(name)
+        self._left.pop(name, None)
+        return default
+
     def take_one_of(self, name: str, choices: tuple[str, ...]) -> str:
         """Take a string out of a closed list."""
         value = self.take(name, str)
@@ -84,6 +91,13 @@ class Fields:
         """Take a list whose items are all of this type."""
         return self._items(self.take(name, list), kind, f"{self.where}.{name}")
 
+    def take_list_or(self, name: str, kind: type[T]) -> tuple[T, ...]:
+        """Take such a list that may be absent or null."""
+        if self.has(name):
+            return self.take_list(name, kind)
+        self._left.pop(name, None)
+        return ()
+
     def take_lists(self, name: str, kind: type[T]) -> tuple[tuple[T, ...], ...]:
         """Take a list of such lists."""
         where = f"{self.where}.{name}"
@@ -93,6 +107,17 @@ class Fields:
     def take_object(self, name: str) -> Fields:
         """Take an object, as fields of its own."""
         return Fields(self.take(name, dict), f"{self.where}.{name}")
+
+    def take_object_or(self, name: str) -> Fields | None:
+        """Take an object that may be absent or null, as fields of its own."""
+        if self.has(name):
+            return self.take_object(name)
+        self._left.pop(name, None)
+        return None
+
+    def take_all_objects(self) -> dict[str, Fields]:
+        """Take every field, each of them an object, by name."""
+        return {name: self.take_object(name) for name in list(self._left)}
 
     def take_objects(self, name: str) -> tuple[Fields, ...]:
         """Take a list of objects that is not empty."""

@@ -13,11 +13,20 @@ Source: tools/server/README.md of llama.cpp.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from specseal.client.job import Sampling, TokenIds
-from specseal.client.wire import Call, Dialect, Event, Final, Message, TextCalls
+from specseal.client.checked import an_object, count, count_or, ids, text
+from specseal.client.wire import (
+    Call,
+    Dialect,
+    Event,
+    Final,
+    Message,
+    Request,
+    TextCalls,
+    ids_of,
+)
 
 _FINISH = {"eos": "stop", "word": "stop", "limit": "length"}
 
@@ -40,13 +49,14 @@ _NEUTRAL = {
 }
 
 
-def _complete(input_ids: TokenIds, sampling: Sampling) -> Call:
+def _complete(request: Request) -> Call:
+    sampling = request.sampling
     greedy = sampling.temperature == 0
     return Call(
         path="/completion",
         body={
             **_NEUTRAL,
-            "prompt": input_ids,
+            "prompt": ids_of(request, "llamacpp"),
             "n_predict": sampling.max_tokens,
             "temperature": sampling.temperature,
             "top_p": sampling.top_p,
@@ -63,30 +73,31 @@ def _complete(input_ids: TokenIds, sampling: Sampling) -> Call:
 
 
 def _decode(data: bytes) -> Event:
-    event = json.loads(data)
+    event = an_object(json.loads(data))
     if "error" in event:
         error = event["error"]
-        text = error["message"] if isinstance(error, dict) else str(error)
-        return Event(ids=(), text="", output_tokens=0, error=text)
+        said = error["message"] if isinstance(error, dict) else error
+        return Event(ids=(), text="", output_tokens=0, error=str(said))
     return Event(
-        ids=tuple(event["tokens"]),
-        text=event["content"],
-        output_tokens=event["tokens_predicted"],
+        ids=ids(event["tokens"]),
+        text=text(event["content"]),
+        output_tokens=count(event, "tokens_predicted"),
         final=_final(event) if event["stop"] else None,
     )
 
 
-def _final(event: dict[str, Any]) -> Final:
-    timings = event["timings"]
+def _final(event: Mapping[str, Any]) -> Final:
+    timings = an_object(event["timings"])
     truncated = "the engine truncated the sequence to fit its context"
     return Final(
         finish=_FINISH[event["stop_type"]],
-        input_tokens=event["tokens_evaluated"],
-        output_tokens=event["tokens_predicted"],
+        input_tokens=count(event, "tokens_evaluated"),
+        output_tokens=count(event, "tokens_predicted"),
         # Left out by the server where nothing was drafted.
-        draft_tokens=timings.get("draft_n", 0),
-        accepted_tokens=timings.get("draft_n_accepted", 0),
-        cached_tokens=timings["cache_n"],
+        draft_tokens=count_or(timings, "draft_n", 0),
+        accepted_tokens=count_or(timings, "draft_n_accepted", 0),
+        verify_steps=None,  # Not among the timings.
+        cached_tokens=count(timings, "cache_n"),
         error=truncated if event["truncated"] else None,
     )
 
@@ -109,7 +120,8 @@ def _encode(text: str, add_special: bool) -> Call:
 
 LLAMACPP = Dialect(
     complete=_complete,
-    decode=_decode,
+    decoder=lambda: _decode,
+    peek=lambda data: _decode(data).final,
     text=TextCalls(
         properties_path="/props",
         end_of_turn_key="eos_token",

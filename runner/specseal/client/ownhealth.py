@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import math
-from collections.abc import AsyncIterator
+import resource
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from time import monotonic_ns, process_time_ns
@@ -13,25 +14,51 @@ from time import monotonic_ns, process_time_ns
 _SLEEP_NS = 20_000_000
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """One process over one phase, or all of a phase's processes together."""
+
+    lag_p99_ns: int
+    lag_max_ns: int
+    cpu_share: float
+    """CPU seconds ÷ wall seconds."""
+    memory_bytes: int
+    """The most that was ever resident, up to the end of the phase."""
+
+
 @dataclass(slots=True)
 class OwnHealth:
-    """What was seen; the numbers are complete when the `watch` that gave it has ended."""
+    """What was seen; complete when the `watch` that gave it has ended."""
 
     lags_ns: list[int] = field(default_factory=list)
     """How late the event loop woke, once every 20 ms."""
     cpu_share: float = 0.0
-    """CPU seconds of the process ÷ wall seconds."""
 
-    @property
-    def lag_p99_ns(self) -> int:
-        """99th percentile, nearest rank; 0 where the phase was shorter than one sleep."""
-        ordered = sorted(self.lags_ns)
-        return ordered[math.ceil(0.99 * len(ordered)) - 1] if ordered else 0
+    def so_far(self) -> Health:
+        """Return it as numbers; a phase shorter than one sleep has no lag."""
+        return Health(
+            lag_p99_ns=p99(self.lags_ns),
+            lag_max_ns=max(self.lags_ns, default=0),
+            cpu_share=self.cpu_share,
+            # Linux counts in KiB.
+            memory_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        )
 
-    @property
-    def lag_max_ns(self) -> int:
-        """The largest lag, or 0."""
-        return max(self.lags_ns, default=0)
+
+def p99(values: Collection[int]) -> int:
+    """Return the 99th percentile, nearest rank; 0 of nothing."""
+    ordered = sorted(values)
+    return ordered[math.ceil(0.99 * len(ordered)) - 1] if ordered else 0
+
+
+def together(parts: Sequence[Health]) -> Health:
+    """Return the lag and CPU share of the worst process, and the memory of all."""
+    return Health(
+        lag_p99_ns=max(part.lag_p99_ns for part in parts),
+        lag_max_ns=max(part.lag_max_ns for part in parts),
+        cpu_share=max(part.cpu_share for part in parts),
+        memory_bytes=sum(part.memory_bytes for part in parts),
+    )
 
 
 @asynccontextmanager

@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from time import monotonic_ns
 from typing import Any
 
 from specseal.client.output import Output
 from specseal.client.wire import Final
 
-_INTERVAL_S = 0.5
+INTERVAL_S = 0.5
 
 
 @dataclass(slots=True, kw_only=True)
-class Progress:
-    """Running totals of one phase."""
+class Totals:
+    """What one process has done of a phase so far."""
 
-    phase: str
-    total: int
-    """Requests that the phase will send if none fails."""
-    start_ns: int
     done: int = 0
     output_tokens: int = 0
     draft_tokens: int = 0
@@ -36,17 +32,34 @@ class Progress:
             self.draft_tokens += final.draft_tokens or 0
             self.accepted_tokens += final.accepted_tokens or 0
 
+    def set(self, other: Totals) -> None:
+        """Take over what another process says."""
+        for name, value in asdict(other).items():
+            setattr(self, name, value)
+
+
+@dataclass(slots=True, kw_only=True)
+class Progress:
+    """Running totals of one phase, over all processes."""
+
+    phase: str
+    total: int | None
+    """Requests that the phase will send if none fails; None while only time limits them."""
+    start_ns: int
+    parts: Sequence[Totals]
+
     def to_dict(self, *, now_ns: int) -> dict[str, Any]:
         """Return what the file holds."""
+        sums = {name: sum(getattr(part, name) for part in self.parts) for name in _TOTALS}
         return {
             "phase": self.phase,
-            "done": self.done,
             "total": self.total,
-            "output_tokens": self.output_tokens,
-            "draft_tokens": self.draft_tokens,
-            "accepted_tokens": self.accepted_tokens,
+            **sums,
             "elapsed_s": (now_ns - self.start_ns) / 1e9,
         }
+
+
+_TOTALS = tuple(asdict(Totals()))
 
 
 @asynccontextmanager
@@ -68,7 +81,9 @@ async def shown(progress: Progress, output: Output) -> AsyncIterator[None]:
 async def _keep_writing(progress: Progress, output: Output, over: asyncio.Event) -> None:
     while not over.is_set():
         with suppress(TimeoutError):
-            await asyncio.wait_for(over.wait(), _INTERVAL_S)
+            await asyncio.wait_for(over.wait(), INTERVAL_S)
+        if over.is_set() and progress.total is None:
+            progress.total = sum(part.done for part in progress.parts)
         # In a thread, because a slow disk would hold up the loop that stamps the reads.
         await asyncio.to_thread(_write, progress, output)
 

@@ -3,49 +3,99 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
-from specseal.client.counts import reader_of
+from specseal.client.address import Address
+from specseal.client.counts import check_source, find_source
 from specseal.client.dialects import dialect_named
 from specseal.client.encode import encode
-from specseal.client.errors import JobFailed, ServerError
-from specseal.client.job import Encode, Job
+from specseal.client.errors import InputRefused, JobFailed, ServerError
+from specseal.client.hand import OwnHand
+from specseal.client.job import Encode, Job, Measure
+from specseal.client.load import Counterpart
 from specseal.client.measure import measure
+from specseal.client.offer import STREAMS_A_PROCESS, processes_for
 from specseal.client.output import Output
-from specseal.client.server import Server, connect
+from specseal.client.server import Server
+from specseal.client.shards import remote_hands
 from specseal.client.text import ServerText
 from specseal.records import JobStatus, PhaseStatus
 
 
-async def run_job(job: Job, output: Output, *, port: int) -> JobStatus:
-    """Run a job against the server on this loopback port; return what `status.json` says.
+async def run_job(
+    job: Job,
+    output: Output,
+    address: Address,
+    *,
+    arguments: Sequence[str] = (),
+    streams_a_process: int = STREAMS_A_PROCESS,
+) -> JobStatus:
+    """Run a job against a server; return what `status.json` says.
+
+    Args:
+        job: what to do.
+        output: where results go.
+        address: where the server is.
+        arguments: the command line, for the further processes of a load that needs them.
+        streams_a_process: how many conversations one process holds.
 
     Raises:
         InputRefused: the job names a dialect or a count source that there is not.
         OutputFailed: a file can't be written; there is no `status.json` then.
     """
-    dialect = dialect_named(job.dialect)
-    if not isinstance(job.task, Encode):
-        reader_of(job.task.counts)
+    server = Server(address, silence_timeout_s=job.silence_timeout_s)
+    counterpart = counterpart_of(job, server)
+    if isinstance(job.task, Measure):
+        check_source(job.task.counts)
     engine: dict[str, Any] = {}
     phases: list[PhaseStatus] = []
     reason = ""
-    async with connect(port, silence_timeout_s=job.silence_timeout_s) as server:
-        try:
-            await server.wait_until_healthy(job.health_path, deadline_s=job.deadline_s)
-            engine = await _read_back(job, server)
-            if isinstance(job.task, Encode):
-                await encode(job.task, ServerText(server, dialect.text), output)
-            else:
-                async for phase in measure(job.task, dialect, server, output):
+    try:
+        await server.wait_until_healthy(job.health_path, deadline_s=job.deadline_s)
+        engine = await _read_back(job, server)
+        if isinstance(job.task, Encode):
+            await encode(job.task, _text_of(job, counterpart), output)
+        else:
+            counts, found = await find_source(server, job.task.counts)
+            if found is not None:
+                engine["counts"] = found
+            task = replace(job.task, counts=counts)
+            own = OwnHand(task=task, counterpart=counterpart)
+            most = max(processes_for(phase, streams_a_process) for phase in job.task.phases)
+            async with remote_hands(most - 1, arguments) as others:
+                async for phase in measure(
+                    task, server, [own, *others], output, streams_a_process=streams_a_process
+                ):
                     phases.append(phase)
-        except JobFailed as failure:
-            reason = str(failure)
+    except JobFailed as failure:
+        reason = str(failure)
+    finally:
+        server.rest()
     status = JobStatus(
         outcome="failed" if reason else "done", reason=reason, phases=tuple(phases), engine=engine
     )
     output.replace("status.json", status.to_dict())
     return status
+
+
+def counterpart_of(job: Job, server: Server) -> Counterpart:
+    """Return how one speaks with the job's server. Raises: InputRefused."""
+    dialect = dialect_named(job.dialect)
+    return Counterpart(
+        server=server,
+        dialect=dialect,
+        model=job.model,
+        text=ServerText(server, dialect.text) if dialect.text else None,
+        stop_ids=job.task.stop_ids if isinstance(job.task, Measure) else frozenset(),
+    )
+
+
+def _text_of(job: Job, counterpart: Counterpart) -> ServerText:
+    if counterpart.text is None:
+        raise InputRefused(f"dialect {job.dialect!r} has no way to encode prompts")
+    return counterpart.text
 
 
 async def _read_back(job: Job, server: Server) -> dict[str, Any]:

@@ -1,73 +1,57 @@
-"""The server under test, over HTTP on the loopback: streamed requests and plain ones.
-
-The hot path is `Server.stream`: it stamps each read and keeps its bytes, nothing more.
-"""
+"""The server under test, over HTTP: streamed requests and plain ones."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from time import monotonic_ns
+import resource
 from typing import Any
 
-import aiohttp
-
+from specseal.client.address import Address
+from specseal.client.connection import Connections
 from specseal.client.errors import JobFailed, ServerError
+from specseal.client.http1 import NotHttp, read_response, refusal, request_bytes
 from specseal.client.wire import Call, Exchange
 
 _POLL_S = 0.1
 _PROBE_TIMEOUT_S = 5.0
-_JSON = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
+_FIELDS = {
+    "Accept": "*/*",
+    "Accept-Encoding": "identity",
+    "Connection": "close",
+    "User-Agent": "specseal",
+}
 
 
 class Server:
-    """An open connection to the server; made by `connect`."""
+    """The way to a server."""
 
-    def __init__(self, session: aiohttp.ClientSession, silence_timeout_s: float) -> None:
-        self._session = session
-        self._timeout = aiohttp.ClientTimeout(total=None, sock_read=silence_timeout_s)
+    def __init__(self, address: Address, *, silence_timeout_s: float) -> None:
+        self.address = address
+        self._silence_timeout_s = silence_timeout_s
+        self._connections = Connections(address)
+        self._fields = dict(_FIELDS)
+        if address.key:
+            self._fields["Authorization"] = f"Bearer {address.key}"
 
-    async def stream(self, call: Call) -> Exchange:
-        """Send a request and keep what comes back, with the arrival of each read.
+    def prepare(self, call: Call) -> bytes:
+        """Return a call as the bytes that go over the wire."""
+        return self._request("POST", call.path, to_json(call.body))
+
+    async def stream(self, request: bytes) -> Exchange:
+        """Send a prepared request and keep what comes back, with the arrival of each read.
 
         Failures end up in the Exchange, never as an exception.
         """
-        body = _to_json(call.body)
-        reads: list[tuple[int, bytes]] = []
-        error: str | None = None
-        timed_out = refused = False
-        submit_ns = monotonic_ns()
-        try:
-            async with self._session.post(
-                call.path, data=body, headers=_JSON, timeout=self._timeout
-            ) as response:
-                if response.status == 200:
-                    async for read in response.content.iter_any():
-                        reads.append((monotonic_ns(), read))
-                else:
-                    error = _refusal(response.status, await response.read())
-        except TimeoutError:
-            timed_out = True
-            error = f"nothing received for {self._timeout.sock_read:g} s"
-        except aiohttp.ClientConnectorError as failure:
-            refused = True
-            error = f"no connection: {failure}"
-        except (aiohttp.ClientError, OSError) as failure:
-            error = f"connection cut: {failure or type(failure).__name__}"
-        return Exchange(
-            submit_ns=submit_ns,
-            end_ns=monotonic_ns(),
-            reads=tuple(reads),
-            error=error,
-            timed_out=timed_out,
-            refused=refused,
-        )
+        return await self._connections.exchange(request, silence_timeout_s=self._silence_timeout_s)
+
+    def rest(self) -> None:
+        """Close the connections that wait for another request."""
+        self._connections.close_idle()
 
     async def ask(self, call: Call) -> Any:
         """Return what a call's JSON answer has under its `answer_key`. Raises: ServerError."""
-        text = await self._fetch("POST", call.path, data=_to_json(call.body))
+        text = await self._fetch("POST", call.path, to_json(call.body))
         answer = _json_object(text, call.path)
         if call.answer_key not in answer:
             raise ServerError(f"{call.path}: the answer has no {call.answer_key!r}")
@@ -83,7 +67,7 @@ class Server:
 
     async def get_text(self, path: str) -> str:
         """Return the text at `path`. Raises: ServerError."""
-        return await self._fetch("GET", path)
+        return await self._fetch("GET", path, b"")
 
     async def wait_until_healthy(self, path: str, *, deadline_s: float) -> None:
         """Poll `path` until it answers 200.
@@ -103,40 +87,44 @@ class Server:
 
     async def _health(self, path: str) -> str | None:
         try:
-            await self._fetch("GET", path)
+            await self._fetch("GET", path, b"")
         except ServerError as error:
             return str(error)
         return None
 
-    async def _fetch(self, method: str, path: str, *, data: bytes | None = None) -> str:
-        timeout = aiohttp.ClientTimeout(total=_PROBE_TIMEOUT_S)
+    async def _fetch(self, method: str, path: str, body: bytes) -> str:
+        exchange = await self._connections.exchange(
+            self._request(method, path, body), silence_timeout_s=_PROBE_TIMEOUT_S
+        )
+        if exchange.timed_out:
+            raise ServerError(f"{path}: no answer within {_PROBE_TIMEOUT_S:g} s")
+        if exchange.error is not None:
+            raise ServerError(f"{path}: {exchange.error}")
         try:
-            async with self._session.request(
-                method, path, data=data, headers=_JSON, timeout=timeout
-            ) as response:
-                body = await response.read()
-        except TimeoutError as error:
-            raise ServerError(f"{path}: no answer within {_PROBE_TIMEOUT_S:g} s") from error
-        except (aiohttp.ClientError, OSError) as error:
-            raise ServerError(f"{path}: {error or type(error).__name__}") from error
+            response = read_response(exchange.reads)
+        except NotHttp as error:
+            raise ServerError(f"{path}: {error}") from error
+        if response.missing is not None:
+            raise ServerError(f"{path}: connection cut before {response.missing}")
         if response.status != 200:
-            raise ServerError(f"{path}: {_refusal(response.status, body)}")
-        return body.decode("utf-8", errors="replace")
+            said = refusal(response.status, response.content)
+            raise ServerError(f"{path}: {self.address.redacted(said)}")
+        return response.content.decode("utf-8", errors="replace")
+
+    def _request(self, method: str, path: str, body: bytes) -> bytes:
+        fields = self._fields | ({"Content-Type": "application/json"} if body else {})
+        target = self.address.prefix + path
+        return request_bytes(method, target, host=self.address.host_field, fields=fields, body=body)
 
 
-@asynccontextmanager
-async def connect(port: int, *, silence_timeout_s: float) -> AsyncIterator[Server]:
-    """Open the way to a server on the loopback; nothing is sent yet."""
-    # A connection a request: a kept-alive one may be closed by the server at the moment it is used
-    # again, which would look like a failed request. On the loopback a new one costs 0.1 ms.
-    # No limit on connections: the load alone decides how many requests are in flight.
-    connector = aiohttp.TCPConnector(limit=0, force_close=True)
-    url = f"http://127.0.0.1:{port}"
-    async with aiohttp.ClientSession(url, connector=connector) as session:
-        yield Server(session, silence_timeout_s)
+def allow_open_files() -> None:
+    """Let this process have as many connections as the system allows it to ask for."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-def _to_json(body: dict[str, Any]) -> bytes:
+def to_json(body: dict[str, Any]) -> bytes:
+    """Return JSON without spaces."""
     return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
 
 
@@ -152,13 +140,3 @@ def _json_object(text: str, path: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ServerError(f"{path}: the answer is not a JSON object")
     return value
-
-
-def _refusal(status: int, body: bytes) -> str:
-    """Say what an HTTP error says, on one line: its JSON's error.message, or its own start."""
-    text = body.decode("utf-8", errors="replace")
-    try:
-        text = str(json.loads(text)["error"]["message"])
-    except (ValueError, KeyError, TypeError):
-        text = text[:200]
-    return f"HTTP {status}: {' '.join(text.split())}"

@@ -1,4 +1,4 @@
-"""Server-sent events out of raw reads, each with the time of the read that completed it.
+"""Server-sent events out of a body's pieces, each with the time of the piece that completed it.
 
 Source: WHATWG HTML, server-sent events: an event ends at an empty line; its data is what follows
 `data:` on its lines; a line that starts with a colon is a comment.
@@ -8,30 +8,35 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-_DONE = b"[DONE]"
 
-
-def events(reads: Iterable[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:
+def events(pieces: Iterable[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:
     """Yield (arrival in ns, data) of each complete event; the bytes may be cut anywhere.
 
     What is left without an empty line at the end is not an event and is dropped.
     """
     pending = b""
-    for time_ns, read in reads:
-        *complete, pending = (pending + read).replace(b"\r\n", b"\n").split(b"\n\n")
+    for time_ns, piece in pieces:
+        if not pending and _is_one_event(piece):
+            yield time_ns, piece[6:-2]
+            continue
+        *complete, pending = (pending + piece).replace(b"\r\n", b"\n").split(b"\n\n")
         for block in complete:
             if (data := _data(block)) is not None:
                 yield time_ns, data
 
 
-def last_event(reads: Iterable[tuple[int, bytes]]) -> bytes | None:
-    """Return the data of the last complete event, without looking into those before it."""
-    text = b"".join(read for _, read in reads).replace(b"\r\n", b"\n")
-    complete, _, _ = text.rpartition(b"\n\n")
-    return _data(complete.rpartition(b"\n\n")[2])
+def _is_one_event(piece: bytes) -> bool:
+    """Say whether a piece is one whole event of one line, as nearly all are."""
+    return (
+        piece.find(b"\n") == len(piece) - 2
+        and piece.startswith(b"data: ")
+        and piece.endswith(b"\n\n")
+        and b"\r" not in piece
+    )
 
 
 def _data(block: bytes) -> bytes | None:
+    if block[:6] == b"data: " and b"\n" not in block:
+        return block[6:]
     lines = [line[5:].removeprefix(b" ") for line in block.split(b"\n") if line[:5] == b"data:"]
-    data = b"\n".join(lines)
-    return data if lines and data != _DONE else None
+    return b"\n".join(lines) if lines else None

@@ -10,10 +10,24 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from specseal.client.errors import InputRefused
 from specseal.client.job import Sampling, TokenIds
 
 Message = dict[str, str]
 """`{"role": "user" | "assistant", "content": text}`."""
+
+Input = TokenIds | tuple[Message, ...]
+"""What a request asks to be completed: token ids, or messages for the server's chat template."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One request, whatever the dialect."""
+
+    input: Input
+    sampling: Sampling
+    model: str
+    """What the server calls the model; empty where the dialect has no such thing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +45,7 @@ class Exchange:
 
     submit_ns: int
     end_ns: int
-    reads: tuple[tuple[int, bytes], ...]
+    reads: Sequence[tuple[int, bytes]]
     """(arrival in monotonic ns, bytes) of each read."""
     error: str | None = None
     timed_out: bool = False
@@ -45,11 +59,12 @@ class Final:
 
     finish: str
     """`stop` or `length`."""
-    input_tokens: int
-    """Input tokens as the engine counted them."""
+    input_tokens: int | None
+    """Input tokens as the engine counted them, where it tells."""
     output_tokens: int
     draft_tokens: int | None
     accepted_tokens: int | None
+    verify_steps: int | None
     cached_tokens: int | None
     error: str | None
     """Why the answer can't be taken although it is complete (the input was truncated)."""
@@ -62,8 +77,11 @@ class Event:
     ids: TokenIds
     """Token ids in this event; fewer than were generated where the engine held some back."""
     text: str
-    output_tokens: int
-    """Tokens generated so far, this event's included."""
+    """Text of the answer."""
+    output_tokens: int | None
+    """Tokens generated so far, this event's included; None where only the end tells."""
+    aside: str = ""
+    """Text that was generated but is not of the answer: what a reasoning model thinks."""
     final: Final | None = None
     error: str | None = None
     """The engine says in the stream that the request failed."""
@@ -82,12 +100,37 @@ class TextCalls:
     """From text, and whether the tokenizer may add its special tokens (BOS)."""
 
 
+Decode = Callable[[bytes], Event]
+"""One event's data → Event; events are given in their order.
+
+Raises ValueError, KeyError, TypeError on what is not one.
+"""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dialect:
     """One way of speaking with an engine."""
 
-    complete: Callable[[TokenIds, Sampling], Call]
-    """The streamed completion of these input ids."""
-    decode: Callable[[bytes], Event]
-    """One event's data → Event. Raises ValueError, KeyError, TypeError on what is not one."""
-    text: TextCalls
+    complete: Callable[[Request], Call]
+    """The streamed completion of an input. Raises: InputRefused where it is of the other kind."""
+    decoder: Callable[[], Decode]
+    """A reader for the events of one response: what one says may hang on those before it."""
+    peek: Callable[[bytes], Final | None]
+    """The last JSON event of a response → what it counts, for the display of progress only. Raises
+    as `Decode` does."""
+    text: TextCalls | None
+    """None where the server can't be asked to render and encode."""
+
+
+def ids_of(request: Request, dialect: str) -> TokenIds:
+    """Return the input as token ids. Raises: InputRefused where it is messages."""
+    if isinstance(request.input[0], dict):
+        raise InputRefused(f"dialect {dialect!r} takes token ids, and the prompts are text")
+    return request.input
+
+
+def messages_of(request: Request, dialect: str) -> tuple[Message, ...]:
+    """Return the input as messages. Raises: InputRefused where it is token ids."""
+    if not isinstance(request.input[0], dict):
+        raise InputRefused(f"dialect {dialect!r} takes messages, and the prompts are token ids")
+    return request.input

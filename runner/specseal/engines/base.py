@@ -8,6 +8,9 @@ from typing import Any, Protocol
 
 from specseal.records import JobStatus, Snapshot
 
+ANY_FAMILY = "any"
+"""In a row of the table: every accelerator family."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capability:
@@ -15,12 +18,13 @@ class Capability:
 
     engine: str
     family: str
-    """Accelerator family: cpu, cuda, rocm."""
+    """Accelerator family: cpu, cuda, rocm; any."""
     method: str
     versions: tuple[str, ...]
     """Versions whose wheels are pinned under `images/`, newest first."""
     evidence: str
-    """`run here`, `the engine's own parser`, or `documentation`."""
+    """`run here`, `the engine's own parser`, `documentation`, or, of a server that we do not start,
+    `the server's operator`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,11 +45,15 @@ class Capabilities:
 
     def _of(self, engine: str, accelerator: str) -> tuple[Capability, ...]:
         family = accelerator_family(accelerator)
-        return tuple(row for row in self.rows if (row.engine, row.family) == (engine, family))
+        families = (family, ANY_FAMILY)
+        return tuple(row for row in self.rows if row.engine == engine and row.family in families)
 
 
 def accelerator_family(accelerator: str) -> str:
-    """Return the family of an accelerator's name: `cpu`, `cuda` for nvidia/…, `rocm` for amd/…."""
+    """Return the family of an accelerator's name: `cpu`, `cuda` for nvidia/…, `rocm` for amd/….
+
+    `any`, for a machine that nothing is known of, is a family of its own.
+    """
     vendor = accelerator.partition("/")[0]
     return {"nvidia": "cuda", "amd": "rocm"}.get(vendor, vendor)
 
@@ -57,9 +65,18 @@ class LaunchRequest:
     method: str
     draft_length: int
     drafter_args: Mapping[str, Any]
-    max_concurrency: int
-    context_length: int
-    """Tokens a sequence may have."""
+    max_sequences: int
+    """Sequences that the engine is to decode at once."""
+    engine: Mapping[str, Any]
+    """The lock's section `engine`: context length, prefix cache, what else the adapter needs."""
+    url: str | None = None
+    """Where a running server is, for an engine that is not started."""
+
+    @property
+    def context_length(self) -> int:
+        """Tokens that a sequence may have."""
+        length: int = self.engine["context_length"]
+        return length
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +101,10 @@ class Launch:
     """Whether a streamed chunk is one verify step."""
     cut_at_limit: bool
     """Whether draft tokens may be accepted past max_tokens."""
+    url: str | None = None
+    """A running server that is measured as it is: nothing is started."""
+    model: str = ""
+    """What requests call the model, where the dialect has them name it."""
 
 
 class Engine(Protocol):
@@ -97,6 +118,14 @@ class Engine(Protocol):
 
     def launch(self, request: LaunchRequest) -> Launch:
         """Return the launch for a job. Raises: InputError where it can't be honoured."""
+        ...
+
+    def version_found(self, engine: Mapping[str, Any]) -> str | None:
+        """Return the version that the engine says it is, or None where it does not say.
+
+        Args:
+            engine: what was read back (`JobStatus.engine`).
+        """
         ...
 
     def proof(

@@ -1,36 +1,21 @@
 """llama.cpp: the xllamacpp wheel's server, or the official server image; same flags for both.
 
-Flags: ggml-org/llama.cpp, tools/server/README.md, and its counters: tools/server/server-context.cpp
-(October 2026), each seen to hold with xllamacpp 2026.10.11549.
+Flags: ggml-org/llama.cpp, tools/server/README.md (October 2026), each seen to hold with xllamacpp
+2026.10.11549.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from specseal.engines.base import Capability, Launch, LaunchRequest
+from specseal.engines.counters import counts_of
 from specseal.errors import InputError
 from specseal.records import JobStatus, Snapshot
 
 VERSIONS = ("2026.10.11549",)
 DEFAULT_NGRAM = 3
-
-_COUNTS: dict[str, Any] = {
-    "source": "prometheus",
-    "path": "/metrics",
-    "names": {
-        "drafts": "llamacpp:spec_decode_num_drafts_total",
-        "draft_tokens": "llamacpp:spec_decode_num_draft_tokens_total",
-        "accepted_tokens": "llamacpp:spec_decode_num_accepted_tokens_total",
-        "output_tokens": "llamacpp:tokens_predicted_total",
-        "prompt_tokens": "llamacpp:prompt_tokens_total",
-    },
-    "per_position": {
-        "name": "llamacpp:spec_decode_num_accepted_tokens_per_pos_total",
-        "label": "position",
-    },
-    "in_flight": ["llamacpp:requests_processing", "llamacpp:requests_deferred"],
-}
 
 
 class LlamaCpp:
@@ -59,14 +44,14 @@ class LlamaCpp:
         """
         args = (
             "--model", "{model}", "--host", "127.0.0.1", "--port", "{port}",
-            "--ctx-size", str(request.context_length * request.max_concurrency),
-            "--parallel", str(request.max_concurrency), "--threads", "{threads}",
+            "--ctx-size", str(request.context_length * request.max_sequences),
+            "--parallel", str(request.max_sequences), "--threads", "{threads}",
             "--metrics", "--no-cache-prompt", "--cache-ram", "0", "--offline",
         )  # fmt: skip
         return Launch(
             args=args + self._speculation(request),
             dialect="llamacpp",
-            counts=_COUNTS,
+            counts=counts_of(self.name),
             health_path="/health",
             readback={"props": "/props", "slots": "/slots"},
             shm_bytes=64 << 20,
@@ -88,6 +73,14 @@ class LlamaCpp:
             "--spec-ngram-simple-min-hits", "1",
         )  # fmt: skip
 
+    def version_found(self, engine: Mapping[str, Any]) -> str | None:
+        """Return None.
+
+        `/props` has a `build_info`, but the wheel's says `b0-unknown` (seen with xllamacpp
+        2026.10.11549), and an image's names a commit: neither can be held against a version.
+        """
+        return None
+
     def proof(
         self, request: LaunchRequest, status: JobStatus, snapshots: tuple[Snapshot, ...]
     ) -> tuple[str, ...]:
@@ -98,8 +91,8 @@ class LlamaCpp:
         """
         against = []
         slots = status.engine.get("slots", [])
-        if len(slots) != request.max_concurrency:
-            against.append(f"it has {len(slots)} slots, asked for {request.max_concurrency}")
+        if len(slots) != request.max_sequences:
+            against.append(f"it has {len(slots)} slots, asked for {request.max_sequences}")
         for key, wanted in (
             ("speculative", request.method != "none"),
             ("n_ctx", request.context_length),

@@ -6,10 +6,11 @@ from functools import cache
 from importlib.metadata import entry_points
 
 from specseal.engines.base import Capabilities, Engine
+from specseal.engines.endpoint import Endpoint
 from specseal.engines.llamacpp import LlamaCpp
 from specseal.errors import InputError
 
-_OWN: tuple[Engine, ...] = (LlamaCpp(),)
+_OWN: tuple[Engine, ...] = (LlamaCpp(), Endpoint())
 
 
 @cache

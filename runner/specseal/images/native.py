@@ -27,6 +27,7 @@ class Environments:
     """Commands that start the engine and the client, to which their arguments are appended."""
 
     engine: tuple[str, ...]
+    """Empty for a running server."""
     client: tuple[str, ...]
     client_path: Path
     """For PYTHONPATH: the folder that holds the client's source tree."""
@@ -44,19 +45,22 @@ def build_environments(
         MachineLacks: an official image can't run natively, or wheels can't be had.
     """
     pinned = lock.engine["image"]
-    if "repository" in pinned:
-        raise MachineLacks(
-            f"the spec names the image {lock.spec['image']}, which needs a container engine",
-            mend="start a Docker Engine, or leave out engine.image to use the locked wheels",
-        )
-    engine, engine_facts = _environment(pinned, settings, say)
-    client, client_facts = _environment(lock.client["image"], settings, say)
-    serve = images_folder() / pinned["folder"] / "serve.py"
+    command: tuple[str, ...] = ()
+    facts: dict[str, Any] = {}
+    if pinned is not None:  # else a running server: nothing of it is started here
+        if "repository" in pinned:
+            raise MachineLacks(
+                f"the spec names the image {lock.spec['image']}, which needs a container engine",
+                mend="start a Docker Engine, or leave out engine.image to use the locked wheels",
+            )
+        engine, facts["engine"] = _environment(pinned, settings, say)
+        command = (str(engine), str(images_folder() / pinned["folder"] / "serve.py"))
+    client, facts["client"] = _environment(lock.client["image"], settings, say)
     return Environments(
-        engine=(str(engine), str(serve)),
+        engine=command,
         client=(str(client), "-m", "specseal.client"),
         client_path=_client_source(lock, settings),
-        facts={"engine": engine_facts, "client": client_facts},
+        facts=facts,
     )
 
 

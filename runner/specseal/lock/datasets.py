@@ -10,13 +10,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import pyarrow
 import pyarrow.parquet
 
+from specseal.data import BUILTIN
 from specseal.digests import Digest, sha256_bytes, sha256_value
 from specseal.errors import InputError, Problem, SpecError
 from specseal.lock.http import HubApi, commit_of, hub_extra_missing, hub_failures, open_hub
@@ -28,7 +28,6 @@ PLACEHOLDER = "FULL BENCHMARK DATA SHOULD BE FETCHED FROM THE SOURCE USING SPECD
 """What SPEED-Bench's hub copy has in place of prompts that may not be passed on."""
 
 _MOST_PROBLEMS = 20
-_BUILTIN = files("specseal") / "data"
 
 LoadDataset = Callable[..., Iterable[dict[str, Any]]]
 """Called as `datasets.load_dataset(repo, config, split=…, revision=…, cache_dir=…)`."""
@@ -122,26 +121,20 @@ def load_rows(
 
 
 def _find_builtin(dataset: Dataset) -> _Found:
-    # Names are looked up in a list, so that none can be a path to somewhere else.
-    names = {folder.name: folder for folder in _BUILTIN.iterdir() if folder.is_dir()}
-    folder = names.get(dataset.name or "")
-    if folder is None:
+    # Names are looked up in a table, so that none can be a path to somewhere else.
+    splits = BUILTIN.get(dataset.name or "")
+    if splits is None:
         raise InputError(
             f"there is no built-in data set {dataset.name!r}",
-            mend=f"there is {', '.join(sorted(names))}",
+            mend=f"there is {', '.join(sorted(BUILTIN))}",
         )
-    splits = {
-        file.name.removesuffix(".jsonl"): file
-        for file in folder.iterdir()
-        if file.name.endswith(".jsonl")
-    }
-    split = splits.get(dataset.split or "")
-    if split is None:
+    give = splits.get(dataset.split or "")
+    if give is None:
         raise InputError(
             f"the built-in data set {dataset.name} has no split {dataset.split!r}",
-            mend=f"it has {', '.join(sorted(splits))}",
+            mend=f"it has {', '.join(splits)}",
         )
-    return _read_json_lines(f"{dataset.name}/{split.name}", split.read_bytes())
+    return _read_json_lines(f"{dataset.name}/{dataset.split}", give())
 
 
 def _read_file(path: str, spec_folder: Path) -> _Found:

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from specseal.engines import Launch
-from specseal.errors import RunFailed
+from specseal.errors import EngineFailed, RunFailed
 from specseal.records import JobStatus, RecordsDamaged, append_jsonl, read_status
-from specseal.runtimes.telemetry import sample
+from specseal.runtimes.telemetry import sampler
 
 POLL_S = 0.1
 DYING_S = 3.0
@@ -31,13 +31,19 @@ class JobRun:
     """One job, ready to run."""
 
     launch: Launch
-    model: Path
-    """Folder of the model's files, to be mounted read-only."""
+    model: Path | None
+    """Folder of the model's files, to be mounted read-only; None for a running server."""
     model_file: str
     """What the engine is told to load, relative to `model`; `.` for the folder itself."""
     folder: Path
     """The job's folder; `in/` is written, `out/` is empty."""
     name: str
+
+    def model_folder(self) -> Path:
+        """Return `model`, of a job that starts an engine. Raises: RunFailed where it is None."""
+        if self.model is None:
+            raise RunFailed(f"{self.name}: there is no model for its engine to load")
+        return self.model
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,12 +76,14 @@ class Runtime(Protocol):
     def run(self, job: JobRun, watch: Watch) -> JobStatus:
         """Run one job to its end.
 
-        Writes `out/` of the job's folder: engine.log, client.log, telemetry.jsonl and
-        environment.json beside what the client writes.
+        Writes `out/` of the job's folder: engine.log (where it starts an engine), client.log,
+        telemetry.jsonl and environment.json beside what the client writes.
 
         Raises:
-            RunFailed: the engine or the client died or failed; the message has its last words.
-            MachineLacks: the container engine is not there.
+            EngineFailed: the engine died or did not answer as it should; the message has its last
+                words.
+            RunFailed: the client died.
+            MachineLacks: the container engine is not there, or can't run such a job.
         """
         ...
 
@@ -96,24 +104,33 @@ class Part(Protocol):
         ...
 
 
-def supervise(job: JobRun, engine: Part, client: Part, watch: Watch) -> None:
+def supervise(job: JobRun, engine: Part | None, client: Part, watch: Watch) -> None:
     """Wait until the client has ended.
 
+    Args:
+        job: the job.
+        engine: None where a server is measured that runs already.
+        client: the client.
+        watch: is told how far the job is.
+
     Raises:
-        RunFailed: the engine died first.
+        EngineFailed: the engine died first.
     """
     out = job.folder / "out"
     progress = out / "progress.json"
     telemetry: list[dict[str, Any]] = []
     seen, next_sample = 0, time.monotonic()
+    parts = {"engine": engine, "client": client} if engine else {"client": client}
     try:
-        while (client_code := client.exit_code()) is None:
-            _refuse_dead(job, engine)
-            if time.monotonic() >= next_sample:
-                telemetry.append(sample({"engine": engine.pid(), "client": client.pid()}))
-                next_sample += SAMPLE_S
-            seen = _pass_on(progress, seen, watch)
-            time.sleep(POLL_S)
+        with sampler() as host:
+            while (client_code := client.exit_code()) is None:
+                _refuse_dead(job, engine)
+                if time.monotonic() >= next_sample:
+                    pids = {name: part.pid() for name, part in parts.items()}
+                    telemetry.append(host.sample(pids))
+                    next_sample += SAMPLE_S
+                seen = _pass_on(progress, seen, watch)
+                time.sleep(POLL_S)
         _pass_on(progress, seen, watch)
         if client_code != 0:
             # A client may see its engine die, and fail of it, before the engine's process has ended
@@ -123,12 +140,14 @@ def supervise(job: JobRun, engine: Part, client: Part, watch: Watch) -> None:
         append_jsonl(out / "telemetry.jsonl", telemetry)
 
 
-def _refuse_dead(job: JobRun, engine: Part, *, within_s: float = 0.0) -> None:
+def _refuse_dead(job: JobRun, engine: Part | None, *, within_s: float = 0.0) -> None:
+    if engine is None:
+        return
     deadline = time.monotonic() + within_s
     while (code := engine.exit_code()) is None and time.monotonic() < deadline:
         time.sleep(POLL_S)
     if code is not None:
-        raise RunFailed(
+        raise EngineFailed(
             f"{job.name}: the engine died with exit code {code}; the end of its log:\n"
             + tail(engine.log())
         )
@@ -144,11 +163,20 @@ def _pass_on(path: Path, seen: int, watch: Watch) -> int:
     return changed
 
 
-def conclude(job: JobRun, *, engine_log: str, client_log: str, client_code: int) -> JobStatus:
+def conclude(
+    job: JobRun, *, engine_log: str | None, client_log: str, client_code: int
+) -> JobStatus:
     """Return the status that a finished job left.
 
+    Args:
+        job: the job.
+        engine_log: what the engine has printed; None where it was started by others.
+        client_log: what the client has.
+        client_code: its exit code.
+
     Raises:
-        RunFailed: it left none, or says that it failed.
+        EngineFailed: the status says that the job failed.
+        RunFailed: there is none.
     """
     try:
         status = read_status(job.folder / "out" / STATUS)
@@ -160,9 +188,10 @@ def conclude(job: JobRun, *, engine_log: str, client_log: str, client_code: int)
             f"its last words:\n{tail(client_log)}"
         )
     if status.outcome != "done":
-        raise RunFailed(
-            f"{job.name}: {status.reason}; the end of the engine's log:\n{tail(engine_log)}"
-        )
+        said = f"{job.name}: {status.reason}"
+        if engine_log is not None:
+            said += f"; the end of the engine's log:\n{tail(engine_log)}"
+        raise EngineFailed(said)
     return status
 
 

@@ -94,6 +94,12 @@ class ContainerRuntime:
 
     def run(self, job: JobRun, watch: Watch) -> JobStatus:
         """Run one job; see `Runtime.run`."""
+        if job.launch.url is not None:
+            raise MachineLacks(
+                f"{job.name}: a running server is out of reach of the client's container, which "
+                "has no network",
+                mend="use --runtime native",
+            )
         out, scratch = job.folder / "out", job.folder / "scratch"
         scratch.mkdir(exist_ok=True)
         user = _give_away([out, scratch])
@@ -205,7 +211,7 @@ def _engine_settings(job: JobRun, user: str, scratch: Path, cpus: list[int]) -> 
         "extra_hosts": {"engine": "127.0.0.1"},
         "environment": _engine_environment(job.launch.environment),
         "mounts": [
-            Mount("/model", str(job.model), type="bind", read_only=True),
+            Mount("/model", str(job.model_folder()), type="bind", read_only=True),
             Mount("/scratch", str(scratch), type="bind"),
         ],
         "shm_size": job.launch.shm_bytes,

@@ -9,9 +9,19 @@ from typing import Any
 
 import psutil
 
+from specseal.runtimes.amd import amd_devices
+from specseal.runtimes.devices import open_devices
+from specseal.runtimes.nvidia import nvidia_devices
+
 
 def describe_machine() -> dict[str, Any]:
-    """Return what is found of CPU, memory, kernel and Python. Host and user names are left out."""
+    """Return what is found of CPU, memory, accelerators, kernel and Python.
+
+    Names of host and user, and serial numbers, are left out. `accelerator_faults` says why a
+    vendor's library that is there could not be asked.
+    """
+    with open_devices(nvidia_devices, amd_devices) as found:
+        accelerators = [dict(device.facts) for device in found.devices]
     return {
         "cpu": _cpu_model(),
         "cpus": usable_cpus(),
@@ -23,7 +33,8 @@ def describe_machine() -> dict[str, Any]:
         "system": platform.system(),
         "architecture": platform.machine(),
         "python": platform.python_version(),
-        "accelerators": [],
+        "accelerators": accelerators,
+        "accelerator_faults": list(found.faults),
     }
 
 

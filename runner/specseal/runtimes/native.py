@@ -1,6 +1,7 @@
 """Two native processes instead of two containers, for machines without a container engine.
 
-Nothing isolates them from the machine or the network; results say `isolation: none`.
+Nothing isolates them from the machine or the network; results say `isolation: none`. Where a server
+is measured that runs already, the client is the only process.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ import signal
 import socket
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import psutil
 
@@ -23,6 +25,8 @@ from specseal.runtimes.base import JobRun, Watch, conclude, supervise
 from specseal.runtimes.machine import split_cpus, usable_cpus
 
 _KEPT_VARIABLES = ("PATH", "LANG", "LD_LIBRARY_PATH")
+_CLIENT_VARIABLES = ("SPECSEAL_ENDPOINT_KEY", "SSL_CERT_FILE", "SSL_CERT_DIR")
+"""For a running server: its API key, which goes nowhere else, and the authorities to trust."""
 _GRACE_S = 5
 
 
@@ -35,7 +39,7 @@ class NativeRuntime:
     def __init__(
         self, *, engine: tuple[str, ...], client: tuple[str, ...], client_path: Path
     ) -> None:
-        """Take the commands that `specseal.images.native` made."""
+        """Take the commands that `specseal.images.native` made; no engine's for running servers."""
         self._engine, self._client, self._client_path = engine, client, client_path
 
     def clean(self) -> int:
@@ -56,44 +60,54 @@ class NativeRuntime:
         """Run one job; see `Runtime.run`."""
         out, scratch = job.folder / "out", job.folder / "scratch"
         scratch.mkdir(exist_ok=True)
-        port = _free_port()
-        engine_cpus, client_cpus = split_cpus(usable_cpus())
-        values = {
-            "model": str((job.model / job.model_file).resolve()),
-            "port": str(port),
-            "threads": str(len(engine_cpus)),
-        }
-        engine = [*self._engine, *(part.format(**values) for part in job.launch.args)]
-        where = ["--in", str(job.folder / "in"), "--out", str(out), "--port", str(port)]
-        write_json_atomically(
-            out / "environment.json",
-            {
-                "runtime": self.name,
-                "isolation": self.isolation,
-                "launch": list(job.launch.args),
-                "threads": len(engine_cpus),
-                "engine_cpus": engine_cpus,
-                "client_cpus": client_cpus,
-            },
-        )
-        environment = self._environment(scratch) | dict(job.launch.environment)
-        with (
-            _started(engine, environment, out / "engine.log", engine_cpus) as server,
-            _started(
-                [*self._client, *where],
-                self._environment(scratch) | {"PYTHONPATH": str(self._client_path)},
-                out / "client.log",
-                client_cpus,
-            ) as client,
-        ):
+        setup = _running(job.launch.url) if job.launch.url else _own(job)
+        write_json_atomically(out / "environment.json", self._found(job, setup))
+        client_command = [
+            *self._client, "--in", str(job.folder / "in"), "--out", str(out), *setup.where,
+        ]  # fmt: skip
+        with ExitStack() as parts:
+            server = None
+            if job.launch.url is None:
+                server = parts.enter_context(
+                    _started(
+                        [*self._engine, *setup.arguments],
+                        self._environment(scratch) | dict(job.launch.environment),
+                        out / "engine.log",
+                        setup.engine_cpus,
+                    )
+                )
+            client = parts.enter_context(
+                _started(
+                    client_command,
+                    self._client_environment(scratch, job),
+                    out / "client.log",
+                    setup.client_cpus,
+                )
+            )
             supervise(job, server, client, watch)
         shutil.rmtree(scratch, ignore_errors=True)
         return conclude(
             job,
-            engine_log=server.log(),
+            engine_log=server.log() if server else None,
             client_log=client.log(),
             client_code=client.exit_code() or 0,
         )
+
+    def _found(self, job: JobRun, setup: _Setup) -> dict[str, Any]:
+        found: dict[str, Any] = {
+            "runtime": self.name,
+            "isolation": self.isolation,
+            "launch": list(job.launch.args),
+            "threads": len(setup.engine_cpus),
+            "engine_cpus": setup.engine_cpus,
+            "client_cpus": setup.client_cpus,
+        }
+        return found | ({"url": job.launch.url} if job.launch.url else {})
+
+    def _client_environment(self, scratch: Path, job: JobRun) -> dict[str, str]:
+        passed = _CLIENT_VARIABLES if job.launch.url else ()
+        own = {name: os.environ[name] for name in passed if name in os.environ}
+        return self._environment(scratch) | own | {"PYTHONPATH": str(self._client_path)}
 
     def _environment(self, scratch: Path) -> dict[str, str]:
         kept = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
@@ -106,6 +120,37 @@ class NativeRuntime:
             "PYTHONUNBUFFERED": "1",
             owner.VARIABLE: owner.this_owner(),
         }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Setup:
+    """How a job's processes share the machine and find each other."""
+
+    arguments: list[str]
+    """The engine's."""
+    where: list[str]
+    """How the client is told where the server is."""
+    engine_cpus: list[int]
+    client_cpus: list[int]
+
+
+def _own(job: JobRun) -> _Setup:
+    engine_cpus, client_cpus = split_cpus(usable_cpus())
+    values = {
+        "model": str((job.model_folder() / job.model_file).resolve()),
+        "port": str(_free_port()),
+        "threads": str(len(engine_cpus)),
+    }
+    return _Setup(
+        arguments=[part.format(**values) for part in job.launch.args],
+        where=["--port", values["port"]],
+        engine_cpus=engine_cpus,
+        client_cpus=client_cpus,
+    )
+
+
+def _running(url: str) -> _Setup:
+    return _Setup(arguments=[], where=["--url", url], engine_cpus=[], client_cpus=usable_cpus())
 
 
 class _Process:

@@ -11,6 +11,7 @@ from specseal.spec.model import (
     Sampling,
     Source,
     Spec,
+    SpecVariant,
     Workload,
 )
 from specseal.spec.read import load_spec, parse_spec, problems_in
@@ -26,6 +27,7 @@ __all__ = [
     "Sampling",
     "Source",
     "Spec",
+    "SpecVariant",
     "Workload",
     "load_spec",
     "parse_spec",

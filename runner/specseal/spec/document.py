@@ -74,6 +74,13 @@ class Document:
     """Where each value starts."""
     findings: tuple[Finding, ...]
 
+    def at(self, *place: str) -> Any:
+        """Return the value at a place, or None where there is none."""
+        value = self.value
+        for key in place:
+            value = value.get(key) if isinstance(value, dict) else None
+        return value
+
     def at_value(self, place: Place, message: str) -> Finding:
         """Return a finding that points at the value."""
         return Finding(place=place, position=self.values[place], message=message)

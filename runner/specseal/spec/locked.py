@@ -13,15 +13,18 @@
     prompts   the rendered and encoded prompts: one digest for the file, one a conversation
     sampling  what every request sends
     hardware  what the spec asks of the machine                   (not part of the recipe)
-    points    load, conversations of every phase, repeats, draft length, baseline, seed
-              (not part of the recipe)
+    points    load, inputs, conversations of every phase, repeats, draft length, baseline, seed,
+              objectives                                          (not part of the recipe)
+    variants  of a sweep: what each sets, and the sections in which it differs from the first,
+              whose sections stand above; empty without a sweep
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
-from functools import cache
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import cache, reduce
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -38,6 +41,7 @@ MESSAGE_CHARACTERS = 300
 RECIPE_SECTIONS = (
     "engine", "client", "model", "drafter", "dataset", "prompts", "sampling",
 )  # fmt: skip
+_VARIED = (*RECIPE_SECTIONS, "spec", "hardware", "points")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +58,8 @@ class Lock:
     sampling: dict[str, Any]
     hardware: dict[str, Any]
     points: dict[str, Any]
+    variants: list[dict[str, Any]] = field(default_factory=list)
+    """`{"setting": {path: value}, "sections": {name: section}}` each."""
     schema: str = SCHEMA
 
     def to_dict(self) -> dict[str, Any]:
@@ -71,12 +77,59 @@ class Lock:
 
     @property
     def recipe(self) -> Digest:
-        """SHA-256 over what was run, without hardware and point-level fields.
+        """SHA-256 over what was run, without hardware, point-level fields and what a sweep varies.
 
         Two results with one recipe digest ran the same thing.
         """
-        whole = self.to_dict()
-        return sha256_value({key: whole[key] for key in RECIPE_SECTIONS})
+        wholes = [variant.lock.to_dict() for variant in self.variants_in_full()]
+        parts = [{key: whole[key] for key in RECIPE_SECTIONS} for whole in wholes]
+        return sha256_value(reduce(_common, parts))
+
+    def variants_in_full(self) -> tuple[Variant, ...]:
+        """Return each variant of a sweep with a lock of its own; without a sweep, the lock."""
+        if not self.variants:
+            return (Variant(setting={}, lock=self),)
+        return tuple(
+            Variant(
+                setting=variant["setting"],
+                lock=replace(self, variants=[], **variant["sections"]),
+            )
+            for variant in self.variants
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variant:
+    """One combination of what a sweep varies."""
+
+    setting: dict[str, Any]
+    """Value by path in the spec; a value that is no scalar as canonical JSON text."""
+    lock: Lock
+    """Without variants of its own."""
+
+
+def joined(variants: Sequence[Variant]) -> Lock:
+    """Return one lock of several variants: the first's sections, and where others differ.
+
+    The inverse of `Lock.variants_in_full`.
+    """
+    first = variants[0].lock
+    if len(variants) == 1 and not variants[0].setting:
+        return first
+    mine = first.to_dict()
+    rows = []
+    for variant in variants:
+        theirs = variant.lock.to_dict()
+        sections = {name: theirs[name] for name in _VARIED if theirs[name] != mine[name]}
+        rows.append({"setting": variant.setting, "sections": sections})
+    return replace(first, variants=rows)
+
+
+def _common(one: Any, other: Any) -> Any:
+    """Return what two values share: of objects the equal keys, else the value or None."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return {key: _common(one[key], other[key]) for key in one.keys() & other.keys()}
+    return one if one == other else None
 
 
 def lock_path(spec_path: Path) -> Path:
@@ -106,12 +159,21 @@ def parse_lock(data: bytes, *, path: str) -> Lock:
         value = json.loads(data, object_pairs_hook=unique, parse_constant=refuse)
     except (ValueError, RecursionError) as error:
         raise LockError(f"{path}: not JSON: {error}", mend=MEND) from error
+    _hold_to_schema(value, path)
+    lock = Lock(**value)
+    if lock.variants:
+        # What the schema says of several sections together must hold for each variant's own.
+        for variant in lock.variants_in_full():
+            _hold_to_schema(variant.lock.to_dict(), path)
+    return lock
+
+
+def _hold_to_schema(value: Any, path: str) -> None:
     wrong = best_match(_validator().iter_errors(value))
     if wrong is not None:
         where = wrong.json_path.removeprefix("$").removeprefix(".")
         message = f"{where}: {wrong.message}" if where else wrong.message
         raise LockError(f"{path}: {message[:MESSAGE_CHARACTERS]}", mend=MEND)
-    return Lock(**value)
 
 
 @cache

@@ -5,12 +5,14 @@ Made only by `specseal.spec.read`, which has checked them. Field names are the Y
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from specseal.digests import Digest, sha256_value
 
 API_VERSION = "specseal/v1"
+ENDPOINT = "endpoint"
+"""The engine that is none of ours to start: a server that runs already."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,11 +21,22 @@ class Engine:
 
     name: str
     version: str
+    """Empty for an endpoint."""
     image_ref: str | None = None
     """An official image's reference, or None for the image that specseal builds."""
     context_length: int | None = None
     """Tokens a sequence may have."""
+    max_sequences: int | None = None
+    """Sequences decoded at once; None means as many as the load has in flight."""
     prefix_cache: bool = False
+    url: str | None = None
+    """Where a running server is; None for every engine but an endpoint."""
+    model: str | None = None
+    """What the running server calls its model."""
+    api: str | None = None
+    """`completions` or `chat`."""
+    metrics: str | None = None
+    """Whose names the running server's counters have, or `none`; None means: find out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +49,10 @@ class Hardware:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """Where a model's files come from. `kind` is `pypi`, `hf` or `path`; other fields by kind."""
+    """Where a model's files come from. `kind` is `pypi`, `hf`, `path` or, with an endpoint, `none`.
+
+    Other fields by kind.
+    """
 
     kind: str
     package: str | None = None
@@ -88,12 +104,19 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
-    """How requests are offered. Closed loop: a fixed number of conversations in flight."""
+    """How conversations are offered; `specseal.records.Load` says what each mode does."""
 
     mode: str = "closed"
     concurrency: tuple[int, ...] = (1,)
+    """Levels; none where the load is open."""
+    rate: tuple[float, ...] = ()
+    """Levels of an open load, in conversations a second."""
+    arrival: str | None = None
+    """`poisson` or `constant`; None unless the load is open."""
     requests: int | None = None
     """Conversations a phase, spread evenly over categories; None means the whole split."""
+    duration_s: float | None = None
+    """How long a phase begins conversations; None means until each was sent once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,13 +126,17 @@ class Workload:
     dataset: Dataset
     sampling: Sampling
     load: Load
+    inputs: tuple[str, ...] = ("dataset",)
+    """`dataset`, and `random` for random tokens of the same lengths."""
+    slo: dict[str, float] = field(default_factory=dict)
+    """Limits on latency by name: `ttft_s`, `tpot_s`."""
     repeats: int = 1
     seed: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spec:
-    """A whole spec."""
+    """A whole spec. With a sweep, what is not `sweep` or `variants` is the first variant's."""
 
     name: str
     title: str
@@ -120,15 +147,38 @@ class Spec:
     baseline: str
     """`autoregressive` or `none`."""
     workload: Workload
+    sweep: dict[str, tuple[Any, ...]] = field(default_factory=dict)
+    """Values by path in the spec."""
+    variants: tuple[SpecVariant, ...] = ()
+    """One for each combination of the sweep's values, the last path varying fastest; none without
+    a sweep."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON types, defaults filled in."""
-        return asdict(self)
+        """Return plain JSON types, defaults filled in; without variants, which follow from it."""
+        value = asdict(replace(self, variants=()))
+        del value["variants"]
+        return value
+
+    @property
+    def measures_running_server(self) -> bool:
+        """Whether a server is measured that runs already, in any variant."""
+        specs = [variant.spec for variant in self.variants] or [self]
+        return any(spec.engine.url is not None for spec in specs)
 
     @property
     def digest(self) -> Digest:
         """SHA-256 of what the spec means: comments, order and spelled-out defaults don't count."""
         return sha256_value(_listed(self.to_dict()))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpecVariant:
+    """One combination of what a sweep varies."""
+
+    setting: dict[str, str | int | float | bool]
+    """Value by path in the spec; a value that is no scalar as canonical JSON text."""
+    spec: Spec
+    """Without a sweep of its own."""
 
 
 def _listed(value: Any) -> Any:

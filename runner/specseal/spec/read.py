@@ -1,17 +1,21 @@
 """Read a spec: YAML in, a `Spec` out, or every problem of the file at once with its position.
 
 The way: strict YAML (`document`), the schema's rules (`schema`), then what the schema can't say
-(`check`). A later step is silent about a place that an earlier one has already spoken of.
+(`contradictions`, `check`). Where there is a sweep, the last three are asked of each combination
+of its values too (`sweep`). A later step is silent about a place that an earlier one has already
+spoken of.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from specseal.errors import Problem, SpecError
-from specseal.spec.check import Capabilities, contradictions, dishonoured, not_built
+from specseal.spec.check import Capabilities, dishonoured, not_built
+from specseal.spec.contradictions import contradictions
 from specseal.spec.document import MAX_BYTES, Document, Finding, read_document
 from specseal.spec.model import (
     Dataset,
@@ -22,9 +26,11 @@ from specseal.spec.model import (
     Sampling,
     Source,
     Spec,
+    SpecVariant,
     Workload,
 )
 from specseal.spec.schema import violations
+from specseal.spec.sweep import Combination, combinations, merged, sweep_problems
 
 
 def load_spec(path: Path, *, capabilities: Capabilities | None = None) -> Spec:
@@ -62,16 +68,21 @@ def parse_spec(text: bytes, *, path: str, capabilities: Capabilities | None = No
         SpecError: the text has problems; all of them at once, by position.
     """
     document = read_document(text, path=path)
-    findings = _findings(document, capabilities)
-    if findings:
-        findings.sort(key=lambda finding: finding.position)
-        raise SpecError([finding.problem(path) for finding in findings])
-    return _spec(document.value)
-
-
-def _findings(document: Document, capabilities: Capabilities | None) -> list[Finding]:
     found = list(document.findings)
     found += _unspoken(violations(document), found)
+    found += _unspoken(sweep_problems(document), found)
+    combined = combinations(document, found)
+    wrong = [(one, _wrong(one.document, capabilities)) for one in combined]
+    found += _unspoken(merged(document, wrong), found)
+    if found:
+        found.sort(key=lambda finding: finding.position)
+        raise SpecError([finding.problem(path) for finding in found])
+    return _swept(document, combined)
+
+
+def _wrong(document: Document, capabilities: Capabilities | None) -> list[Finding]:
+    """Return what is wrong with the form of a document without a sweep, and with what it says."""
+    found = list(violations(document))
     found += _unspoken([*contradictions(document), *not_built(document)], found)
     if capabilities is not None:
         found += _unspoken(dishonoured(document, capabilities), found)
@@ -83,6 +94,17 @@ def _unspoken(later: Iterable[Finding], earlier: Iterable[Finding]) -> list[Find
     return [finding for finding in later if finding.place not in places]
 
 
+def _swept(document: Document, combined: tuple[Combination, ...]) -> Spec:
+    variants = tuple(
+        SpecVariant(setting=one.setting, spec=_spec(one.document.value)) for one in combined
+    )
+    sweep = document.value.get("sweep")
+    if not sweep:
+        return variants[0].spec
+    choices = {path: tuple(values) for path, values in sweep.items()}
+    return replace(variants[0].spec, sweep=choices, variants=variants)
+
+
 def _spec(value: dict[str, Any]) -> Spec:
     """Make the values. Keys that are not built yet are absent, or say what holds anyway."""
     return Spec(
@@ -91,7 +113,7 @@ def _spec(value: dict[str, Any]) -> Spec:
         engine=_engine(value["engine"]),
         hardware=Hardware(**value["hardware"]),
         model=_source(value["model"]),
-        drafter=Drafter(**value["drafter"]),
+        drafter=_drafter(value["drafter"]),
         baseline=value["baseline"],
         workload=_workload(value["workload"]),
     )
@@ -99,12 +121,18 @@ def _spec(value: dict[str, Any]) -> Spec:
 
 def _engine(value: dict[str, Any]) -> Engine:
     fields = {key: item for key, item in value.items() if key != "image"}
-    return Engine(**fields, image_ref=value.get("image", {}).get("ref"))
+    # An endpoint's version is nowhere said, and is not asked for.
+    return Engine(**{"version": "", **fields}, image_ref=value.get("image", {}).get("ref"))
 
 
 def _source(value: dict[str, Any]) -> Source:
     fields = {key: item for key, item in value.items() if key != "source"}
     return Source(kind=value["source"], **fields)
+
+
+def _drafter(value: dict[str, Any]) -> Drafter:
+    model = _source(value["model"]) if "model" in value else None
+    return Drafter(**{**value, "model": model})
 
 
 def _workload(value: dict[str, Any]) -> Workload:
@@ -113,6 +141,8 @@ def _workload(value: dict[str, Any]) -> Workload:
         dataset=Dataset(kind=value["dataset"]["source"], **dataset),
         sampling=_sampling(value["sampling"]),
         load=_load(value["load"]),
+        inputs=tuple(value.get("inputs", ("dataset",))),
+        slo={name: float(limit) for name, limit in value.get("slo", {}).items()},
         **{key: value[key] for key in ("repeats", "seed") if key in value},
     )
 
@@ -126,6 +156,15 @@ def _sampling(value: dict[str, Any]) -> Sampling:
 
 
 def _load(value: dict[str, Any]) -> Load:
-    if "concurrency" in value:
-        return Load(**{**value, "concurrency": tuple(value["concurrency"])})
-    return Load(**value)
+    defaults = {"concurrency": (), "arrival": "poisson"} if value.get("mode") == "open" else {}
+    converted: dict[str, Any] = {
+        key: convert(value[key]) for key, convert in _LOAD_TYPES.items() if key in value
+    }
+    return Load(**{**defaults, **value, **converted})
+
+
+_LOAD_TYPES: dict[str, Callable[[Any], Any]] = {
+    "concurrency": tuple,
+    "rate": lambda levels: tuple(map(float, levels)),
+    "duration_s": float,
+}

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from specseal.spec.check import NOT_BUILT
+from specseal.spec.check import BUILT_FOR_ENDPOINT, NOT_BUILT
+from specseal.spec.model import ENDPOINT
 from specseal.spec.schema import Schema, resolved, schema_text, spec_schema
 
 SCHEMA_FILE = Path("specs/schema/specseal-v1.schema.json")
@@ -97,9 +98,11 @@ def _bounds(node: Schema) -> str:
 
 
 def _so_far(path: str) -> str:
-    # A row about everything in `sweep` or `claims` is about `sweep` or `claims` to a reader.
+    # A row about everything in `claims` is about `claims` to a reader.
     built = NOT_BUILT.get(path, NOT_BUILT.get(f"{path}.*"))
     if built is None:
         return ""
+    if not built:
+        return "not supported yet"
     works = ", ".join(f"`{_plain(value)}`" for value in built)
-    return f"only {works}" if works else "not supported yet"
+    return f"only {works}" + (f"; with `{ENDPOINT}` all" if path in BUILT_FOR_ENDPOINT else "")

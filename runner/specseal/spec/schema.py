@@ -179,8 +179,9 @@ def _malformed(expected: str, value: Any, schema: Schema) -> str:
     return f"{shown(value)} does not match {expected} (for example: {example})"
 
 
-def _not_one_key(expected: int, value: Any, schema: Schema) -> str:
-    return f"give exactly one of {', '.join(schema['properties'])}"
+def _not_so_many_keys(expected: int, value: Any, schema: Schema) -> str:
+    how_many = "exactly" if "maxProperties" in schema else "at least"
+    return f"give {how_many} one of {', '.join(schema['properties'])}"
 
 
 _MESSAGES: dict[str, Callable[[Any, Any, Schema], str]] = {
@@ -193,6 +194,6 @@ _MESSAGES: dict[str, Callable[[Any, Any, Schema], str]] = {
     "exclusiveMinimum": lambda bound, value, _: f"{shown(value)} is not greater than {bound}",
     "minLength": lambda least, value, _: "is empty",
     "minItems": lambda least, value, _: "is empty: give at least one",
-    "minProperties": _not_one_key,
-    "maxProperties": _not_one_key,
+    "minProperties": _not_so_many_keys,
+    "maxProperties": _not_so_many_keys,
 }

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from specseal.analysis import JobData, Metric, PhaseData, Result, RunData
-from specseal.records import PhaseStatus, Record, Snapshot
+from specseal.records import Load, PhaseStatus, Record, Snapshot
 
 MS = 1_000_000
 
@@ -18,11 +18,14 @@ def record(conversation: str = "q1", turn: int = 0, **changes: Any) -> Record:
         "conversation": conversation,
         "category": "coding",
         "turn": turn,
+        "cycle": 0,
+        "due_ns": None,
         "submit_ns": 0,
         "chunk_ns": (100 * MS, 120 * MS, 140 * MS, 160 * MS),
         "chunk_tokens": (1, 1, 1, 1),
         "end_ns": 160 * MS,
         "input_tokens": 10,
+        "engine_input_tokens": 10,
         "input_sha256": f"{conversation}/{turn}",
         "output_tokens": 4,
         "output_ids": (7, 8, 9, 10),
@@ -30,6 +33,7 @@ def record(conversation: str = "q1", turn: int = 0, **changes: Any) -> Record:
         "error": None,
         "draft_tokens": 3,
         "accepted_tokens": 1,
+        "verify_steps": None,
         "cached_tokens": 0,
     }
     return Record(**{**values, **changes})
@@ -47,6 +51,24 @@ def failed(conversation: str = "q1", **changes: Any) -> Record:
     return record(
         conversation, finish="error", error="reset by peer", **{**values, **counts, **changes}
     )
+
+
+def three(made: Callable[..., Record], **changes: Any) -> list[Record]:
+    """Return as many requests, of three conversations, as a throughput has to rest on."""
+    return [made(conversation, **changes) for conversation in ("q1", "q2", "q3")]
+
+
+def telemetry(seconds: int, **fields: Any) -> tuple[dict[str, Any], ...]:
+    """Return a sample a second, the first at 0 and the last after `seconds`.
+
+    A field is a value, or a function from the second to the value; None leaves it out.
+    """
+    rows = []
+    for second in range(seconds + 1):
+        told = {name: value(second) if callable(value) else value for name, value in fields.items()}
+        told = {name: value for name, value in told.items() if value is not None}
+        rows.append({"time_ns": second * 1_000 * MS, **told})
+    return tuple(rows)
 
 
 def snapshot(moment: str = "after", **changes: Any) -> Snapshot:
@@ -70,35 +92,53 @@ def phase(
     records: Iterable[Record],
     *,
     concurrency: int = 1,
+    rate: float | None = None,
+    load: Load | None = None,
     seconds: float = 1.0,
     status: dict[str, Any] | None = None,
     **changes: Any,
 ) -> PhaseData:
-    """Return a phase whose counters agree with its records: one draft a drafting request."""
+    """Return a phase whose counters agree with its records: as few drafts of 4 as there can be.
+
+    Its `max_tokens` is a limit that no request fell short of.
+    The load is closed with `concurrency`, or open with `rate`, unless `load` says otherwise.
+    """
     records = tuple(records)
+    if load is None and rate is None:
+        load = Load(mode="closed", concurrency=concurrency)
+    load = load or Load(mode="open", rate=rate, arrival="poisson")
     drafted = [r.draft_tokens or 0 for r in records]
     values: dict[str, Any] = {
         "phase": f"c{concurrency}",
         "measured": True,
-        "concurrency": concurrency,
         "start_ns": 0,
         "end_ns": int(seconds * 1e9),
         "requests": len(records),
         "failed": sum(r.error is not None for r in records),
         "loop_lag_p99_ns": MS,
         "loop_lag_max_ns": MS,
+        "send_lag_p99_ns": 0,
+        "send_lag_max_ns": 0,
         "client_cpu_share": 0.1,
+        "client_memory_bytes": 50_000_000,
+        "client_processes": 1,
     }
     parts: dict[str, Any] = {
+        "input": "dataset",
+        "max_tokens": min((r.output_tokens for r in records if r.finish == "length"), default=64),
+        "temperature": 0.0,
+        "ignore_eos": False,
+        "history_not_rewritten": False,
+        "bos_doubled": False,
         "before": snapshot("before", accepted_per_position=()),
         "after": snapshot(
-            drafts=sum(count > 0 for count in drafted),
+            drafts=sum(-(-count // 4) for count in drafted),
             draft_tokens=sum(drafted),
             accepted_tokens=sum(r.accepted_tokens or 0 for r in records),
         ),
     }
     return PhaseData(
-        concurrency=concurrency,
+        load=load,
         status=PhaseStatus(**{**values, **(status or {})}),
         records=records,
         **{**parts, **changes},
@@ -114,10 +154,18 @@ def job(*phases: PhaseData, speculation: str = "ngram", **changes: Any) -> JobDa
         "session": "s1",
         "cut_at_limit": False,
         "one_chunk_a_step": False,
+        "prefix_cache": False,
+        "devices": 1,
+        "accelerator": "cpu",
+        "accelerators_found": (),
+        "engine_version": "1.0",
+        "engine_version_found": "1.0",
+        "telemetry": (),
+        "failure": "",
         "phases": phases,
     }
     values.update(changes)
-    return JobData(key=f"{values['repeat']}-{speculation}", **values)
+    return JobData(**{"key": f"{values['repeat']}-{values['speculation']}", **values})
 
 
 def baseline(*phases: PhaseData, **changes: Any) -> JobData:
@@ -126,15 +174,18 @@ def baseline(*phases: PhaseData, **changes: Any) -> JobData:
 
 
 def run(*jobs: JobData, **changes: Any) -> RunData:
-    """Return a run at temperature 0."""
-    values: dict[str, Any] = {"max_tokens": 64, "temperature": 0.0, "devices": 1, "seed": 0}
-    return RunData(jobs=jobs, **{**values, **changes})
+    """Return a run of these jobs."""
+    return RunData(jobs=jobs, **{"seed": 0, **changes})
 
 
-def metric(result: Result, name: str, **where: str | int) -> Metric:
-    """Return the one metric of that name, of `ngram` unless `where` says otherwise."""
-    wanted: dict[str, str | int] = {"speculation": "ngram", **where}
+def metric(result: Result, name: str, **where: str | float | None) -> Metric:
+    """Return the one metric of that name, of `ngram` on the data set unless `where` says otherwise.
+
+    A key that is None in `where` is not in the metric's.
+    """
+    wanted = {"speculation": "ngram", "input": "dataset", **where}
     if wanted["speculation"] != "none":
         wanted.setdefault("draft_length", 4)
+    wanted = {key: value for key, value in wanted.items() if value is not None}
     (found,) = [m for m in result.metrics if m.name == name and m.where == wanted]
     return found

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from specseal.analysis import JobData, Result, analyse
@@ -149,11 +151,24 @@ def test_without_counts_by_request_categories_have_no_lengths():
 
 def test_engine_without_counters_has_no_lengths_of_whole_phases():
     none = snapshot(drafts=None, draft_tokens=None, accepted_tokens=None)
-    result = analyse(run(job(phase([record()], before=none, after=none))))
+    untold = record(accepted_tokens=None, draft_tokens=None)
+    result = analyse(run(job(phase([untold], before=none, after=none))))
 
     for name in ("acceptance_length", "acceptance_length_drafted", "acceptance_rate"):
-        assert metric(result, name).reasons == ("no_counters",)
-    assert metric(result, "acceptance_length", category="coding").value == 3 / 2
+        assert metric(result, name).reasons[0] == "no_counters"
+
+
+@pytest.mark.parametrize(
+    "none", [None, snapshot(drafts=None, draft_tokens=None, accepted_tokens=None)]
+)
+def test_requests_tell_of_whole_phases_where_the_engine_has_no_counters(none):
+    result = analyse(run(job(phase([record()], before=none, after=none))))
+
+    for name, value in {"acceptance_length": 3 / 2, "acceptance_rate": 1 / 3}.items():
+        for where in ({}, {"category": "coding"}):
+            assert metric(result, name, **where).value == value
+            assert metric(result, name, **where).valid
+    assert metric(result, "acceptance_length_drafted").reasons[0] == "no_counters"
 
 
 def positions_run() -> JobData:
@@ -209,7 +224,8 @@ def test_answer_of_one_token_has_no_decode_steps():
 def test_baseline_has_no_acceptance_but_counts():
     names = {m.name for m in analyse(run(job(phase(many()), speculation="none"))).metrics}
 
-    assert not any(name.startswith(("acceptance", "speedup", "identical")) for name in names)
+    beside = ("acceptance", "stream", "speedup", "identical")
+    assert not any(name.startswith(beside) for name in names)
     assert {"drafts", "draft_tokens", "accepted_tokens", "requests"} <= names
 
 
@@ -236,6 +252,21 @@ def decoded(draw: st.DrawFn, draft_length: int = 4):
     return made, len(steps), cut
 
 
+@settings(deadline=None)
+@given(decoded())
+def test_length_is_exact_with_a_cut_where_the_engine_tells_the_steps(case):
+    made, steps, _ = case
+    result = only(replace(made, verify_steps=steps))
+
+    for where in ({}, {"category": "coding"}):
+        length = metric(result, "acceptance_length", **where)
+        assert length.value == (made.output_tokens - 1) / steps
+        assert "cut_unknown" not in length.reasons
+        harness = metric(result, "acceptance_length_harness", **where)
+        assert harness.value == made.output_tokens / (1 + steps)
+
+
+@settings(deadline=None)
 @given(decoded())
 def test_length_is_exact_without_a_cut_and_never_below_the_truth_with_one(case):
     made, steps, cut = case
@@ -249,6 +280,7 @@ def test_length_is_exact_without_a_cut_and_never_below_the_truth_with_one(case):
     assert "impossible_counts" not in length.reasons
 
 
+@settings(deadline=None)
 @given(
     st.integers(1, 50).flatmap(
         lambda drafts: st.tuples(

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from specseal.analysis import analyse
-from unit.analysis.builders import MS, baseline, failed, job, metric, phase, plain, record, run
+from unit.analysis.builders import MS, failed, job, metric, phase, record, run
 
 
 def of(*records, **where):
@@ -80,32 +80,34 @@ def test_failed_requests_are_left_out_of_times_and_counted():
     assert of_both("output_tokens").value == 4.0
 
 
-def test_output_tps_is_of_each_launch_then_averaged():
-    def phases(seconds):
-        return (
-            phase([plain("q1"), plain("q2")], seconds=seconds),
-            phase([plain("q1"), plain("q2")], concurrency=4, seconds=1),
-        )
+def test_tpot_leaves_out_all_tokens_of_the_first_chunk():
+    three_first = record(
+        chunk_ns=(100 * MS, 160 * MS), chunk_tokens=(3, 4), output_tokens=7, end_ns=160 * MS
+    )
+    untold = record(chunk_ns=(100 * MS, 160 * MS), chunk_tokens=None, output_tokens=7)
 
-    result = analyse(run(baseline(*phases(1)), baseline(*phases(3), repeat=1)))
-
-    # 8 tokens a phase: 16 ÷ 2 s and 16 ÷ 4 s over both levels; 8 ÷ 1 s and 8 ÷ 3 s at 1.
-    both = metric(result, "output_tps", speculation="none")
-    assert both.value == pytest.approx((8 + 4) / 2)
-    assert both.n == 2
-    assert both.reasons == ("fewer_than_3_launches",)
-    at_one = metric(result, "output_tps", speculation="none", concurrency=1)
-    assert at_one.value == pytest.approx((8 + 8 / 3) / 2)
+    assert of(three_first)("tpot_mean").value == pytest.approx(0.060 / 4)
+    assert of(untold)("tpot_mean").value == pytest.approx(0.060 / 6)
 
 
-def test_output_tps_of_a_category_is_not_a_throughput():
-    absent = of(record(), category="coding")("output_tps")
+def test_decoding_pace_is_the_inverse_of_each_tpot():
+    slow = record("q1", end_ns=500 * MS)  # 3 tokens in 60 ms after the first
+    fast = record("q2", chunk_ns=(100 * MS, 110 * MS, 120 * MS, 130 * MS), end_ns=500 * MS)
+    of_both = of(slow, fast)
 
-    assert (absent.value, absent.reasons) == (None, ("whole_phase_only",))
+    assert of_both("user_tps_decode_mean").value == pytest.approx((50 + 100) / 2)
+    assert of_both("user_tps_decode_p50").value == pytest.approx(50)
+    assert of_both("user_tps_decode_mean").n == 2
 
 
-def test_phase_that_took_no_time_has_no_throughput():
-    result = analyse(run(job(phase([record(end_ns=0)], seconds=0))))
+def test_chunks_at_one_instant_have_no_decoding_pace():
+    at_once = record(chunk_ns=(100 * MS,) * 4, end_ns=100 * MS)
 
-    assert metric(result, "output_tps").reasons == ("no_requests",)
-    assert metric(result, "user_tps_mean").reasons == ("no_requests",)
+    assert of(at_once)("tpot_mean").value == 0.0
+    assert of(at_once)("user_tps_decode_mean").reasons == ("no_requests",)
+
+
+def test_gap_longer_than_32_bits_of_nanoseconds_is_exact():
+    stalled = record(chunk_ns=(0, 1, 2, 10_000 * MS), end_ns=10_000 * MS)
+
+    assert of(stalled)("inter_chunk_time_p99").value == pytest.approx(10 - 2e-9, abs=1e-10)

@@ -6,7 +6,18 @@ import statistics
 import pytest
 
 from specseal.analysis import analyse
-from unit.analysis.builders import MS, baseline, failed, job, metric, phase, plain, record, run
+from unit.analysis.builders import (
+    MS,
+    baseline,
+    failed,
+    job,
+    metric,
+    phase,
+    plain,
+    record,
+    run,
+    three,
+)
 
 
 def test_user_speedup_is_the_ratio_of_means_over_the_same_turns():
@@ -59,8 +70,8 @@ def test_failed_partner_leaves_the_turn_out():
 def test_output_speedup_is_paired_by_repeat_then_averaged():
     jobs = []
     for repeat, (slow, fast) in enumerate([(4, 2), (3, 1), (4, 4)]):
-        jobs.append(baseline(phase([plain()], seconds=slow), repeat=repeat))
-        jobs.append(job(phase([record()], seconds=fast), repeat=repeat))
+        jobs.append(baseline(phase(three(plain), seconds=slow), repeat=repeat))
+        jobs.append(job(phase(three(record), seconds=fast), repeat=repeat))
     result = analyse(run(*jobs))
 
     speedup = metric(result, "speedup_output_tps")
@@ -77,8 +88,8 @@ def test_two_repeats_have_a_speedup_without_an_interval():
         made
         for repeat in (0, 1)
         for made in (
-            baseline(phase([plain()]), repeat=repeat),
-            job(phase([record()]), repeat=repeat),
+            baseline(phase(three(plain)), repeat=repeat),
+            job(phase(three(record)), repeat=repeat),
         )
     ]
     speedup = metric(analyse(run(*jobs)), "speedup_output_tps")
@@ -125,3 +136,25 @@ def test_outputs_that_share_no_input_are_not_compared():
     result = analyse(run(baseline(phase([other])), job(phase([record()]))))
 
     assert metric(result, "identical_output_share").reasons == ("no_comparable_turns",)
+
+
+def test_baseline_is_held_against_its_own_first_launch():
+    other = plain("q2", output_ids=(7, 8, 0, 10))
+    launches = [
+        baseline(phase([plain("q1"), plain("q2")])),
+        baseline(phase([plain("q1"), other]), repeat=1),
+        baseline(phase([plain("q1"), plain("q2")]), repeat=2),
+    ]
+    result = analyse(run(*launches))
+
+    share = metric(result, "identical_output_share", speculation="none")
+    assert (share.value, share.n) == (3 / 4, 4)
+    first = metric(result, "first_difference_tokens_p50", speculation="none")
+    assert first.value == 2.0
+
+
+def test_baseline_launched_once_has_nothing_to_be_held_against():
+    result = analyse(run(baseline(phase([plain()])), job(phase([record()]))))
+
+    found = [m for m in result.metrics if m.name == "identical_output_share"]
+    assert {m.where["speculation"] for m in found} == {"ngram"}

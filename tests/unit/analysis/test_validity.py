@@ -1,4 +1,5 @@
-"""Every code is provoked once, and says nothing of metrics that do not need what it spoils."""
+"""Every code is provoked, and says nothing of metrics that do not need what it spoils; what comes
+near to it without cause provokes none."""
 
 from __future__ import annotations
 
@@ -19,6 +20,7 @@ from unit.analysis.builders import (
     record,
     run,
     snapshot,
+    telemetry,
 )
 
 COUNTERS: dict[str, Any] = {"drafts": 6, "draft_tokens": 18, "accepted_tokens": 6}
@@ -41,8 +43,48 @@ def with_counters(**changes: Any) -> RunData:
     return with_speculation(phase(ours(), after=snapshot(**{**COUNTERS, **changes})))
 
 
-def with_status(**changes: Any) -> RunData:
-    return with_speculation(phase(ours(), status=changes))
+def with_status(*, latency_ms: int = 160, **changes: Any) -> RunData:
+    return with_speculation(phase(ours(end_ns=latency_ms * MS), status=changes))
+
+
+def with_telemetry(seconds: int, **fields: Any) -> RunData:
+    return with_speculation(
+        phase(ours(), seconds=seconds),
+        telemetry=telemetry(seconds, **fields),
+        accelerator="any",
+        devices=2,
+    )
+
+
+def with_latencies(*latencies_ms: int) -> RunData:
+    requests = [
+        record(f"q{i}", end_ns=milliseconds * MS) for i, milliseconds in enumerate(latencies_ms)
+    ]
+    return with_speculation(phase(requests))
+
+
+def on_accelerators(*found: str, asked: str = "nvidia/h100-sxm5-80gb", devices: int = 2) -> RunData:
+    return with_speculation(
+        phase(ours()), accelerator=asked, accelerators_found=found, devices=devices
+    )
+
+
+def busy(engine_cores: float, client_cores: float, percent: float) -> dict[str, Any]:
+    return {
+        "cpus": 2,
+        "cpu_percent": percent,
+        "engine_cpu_s": lambda second: engine_cores * second,
+        "client_cpu_s": lambda second: client_cores * second,
+    }
+
+
+def streamed(chunks: int) -> RunData:
+    """Return a run in which 3 decoded tokens, 1 of them accepted, came in so many chunks."""
+    requests = ours(
+        chunk_ns=tuple(100 * MS + i * MS for i in range(chunks)),
+        chunk_tokens=(*[1] * (chunks - 1), 4 - (chunks - 1)),
+    )
+    return with_speculation(phase(requests), one_chunk_a_step=True)
 
 
 def test_clean_run_sets_no_code_of_a_check():
@@ -61,7 +103,15 @@ def test_clean_run_sets_no_code_of_a_check():
 
     checks = {check.code for check in CHECKS}
     assert not [m for m in result.metrics if checks & set(m.reasons)]
-    expected = {"no_counters", "no_per_request_drafts", "whole_phase_only", "all_identical"}
+    expected = {
+        "no_counters",
+        "no_per_request_drafts",
+        "whole_phase_only",
+        "all_identical",
+        "no_one_chunk_a_step",
+        "no_energy_telemetry",
+        "no_telemetry",
+    }
     for m in result.metrics:
         assert m.valid == (m.value is not None)
         assert m.valid or expected & set(m.reasons), m
@@ -76,11 +126,14 @@ BROKEN = {
             phase(ours(draft_tokens=None, accepted_tokens=None), before=None, after=None)
         ),
     ],
-    "accepted_over_draft_length": [
+    "draft_length_not_as_asked": [
         with_counters(accepted_per_position=(6, 0, 0, 0, 1)),
         with_counters(accepted_tokens=19),
+        with_counters(draft_tokens=25),
         with_counters(drafts=1),
         with_speculation(phase(ours(draft_tokens=1, accepted_tokens=2))),
+        with_speculation(phase(ours(draft_tokens=5, verify_steps=1))),
+        with_speculation(phase(ours(draft_tokens=5, accepted_tokens=5, verify_steps=1))),
     ],
     "requests_failed": [
         with_speculation(phase([*ours(), failed("q9")])),
@@ -103,37 +156,144 @@ BROKEN = {
     "client_bottleneck": [
         with_status(client_cpu_share=0.91),
         with_status(loop_lag_p99_ns=10 * MS + 1),
+        with_status(send_lag_p99_ns=10 * MS + 1),
+        with_status(send_lag_p99_ns=20 * MS + 1, latency_ms=2000),
+    ],
+    "machine_busy": [with_telemetry(10, **busy(1.5, 0.1, 100))],
+    "clocks_throttled": [
+        with_telemetry(
+            10,
+            accelerator0_throttle="",
+            accelerator1_throttle=lambda second: "sw_power_cap" if second == 5 else "",
+        )
+    ],
+    "phase_too_short": [with_latencies(160, 160), with_latencies(100, 100, 1000)],
+    "fewer_tokens_than_asked": [
+        with_speculation(phase(ours(), max_tokens=5)),
+        with_speculation(phase(ours(finish="stop"), max_tokens=5, ignore_eos=True)),
+    ],
+    "engine_not_as_locked": [
+        with_speculation(phase(ours()), engine_version_found="1.0.1"),
+        with_speculation(phase(ours()), engine_version_found="2.0"),
+    ],
+    "accelerator_not_as_locked": [
+        on_accelerators(),
+        on_accelerators("nvidia/h100-sxm5-80gb"),
+        on_accelerators("nvidia/h100-sxm5-80gb", "nvidia/a100-sxm4-80gb"),
+    ],
+    "bos_added": [
+        with_speculation(phase(ours(engine_input_tokens=11))),
+        with_speculation(phase(ours(), bos_doubled=True)),
+    ],
+    "history_not_rewritten": [
+        with_speculation(phase([*ours(), record("q0", turn=1)], history_not_rewritten=True))
     ],
     "cached_prompts": [with_speculation(phase(ours(cached_tokens=1)))],
     "counters_and_requests_disagree": [with_counters(accepted_tokens=7)],
+    "counters_and_stream_disagree": [streamed(chunks=2), streamed(chunks=4)],
     "impossible_counts": [
+        with_speculation(phase(ours(verify_steps=1))),  # 3 tokens decoded, 1 of them accepted
+        with_speculation(phase(ours(verify_steps=3))),
         with_speculation(phase(ours(accepted_tokens=4, draft_tokens=4))),
         with_speculation(phase(ours(accepted_tokens=8, draft_tokens=8, finish="stop"))),
     ],
-    "other_session_baseline": [with_speculation(phase(ours()), session="s2")],
+    "baseline_other_session": [with_speculation(phase(ours()), session="s2")],
 }
 SPOILS = {
     "speculation_not_active": "latency_mean",
-    "accepted_over_draft_length": "latency_mean",
+    "draft_length_not_as_asked": "latency_mean",
     "requests_failed": "latency_mean",
     "counters_not_settled": "acceptance_length_drafted",
     "client_bottleneck": "inter_chunk_time_p50",
     "cached_prompts": "ttft_mean",
     "counters_and_requests_disagree": "acceptance_rate",
     "impossible_counts": "acceptance_length_harness",
-    "other_session_baseline": "speedup_user_tps",
+    "baseline_other_session": "speedup_user_tps",
+    "machine_busy": "ttft_mean",
+    "clocks_throttled": "tpot_mean",
+    "phase_too_short": "output_tps",
+    "fewer_tokens_than_asked": "user_tps_mean",
+    "engine_not_as_locked": "acceptance_length_drafted",
+    "accelerator_not_as_locked": "latency_mean",
+    "bos_added": "acceptance_length",
+    "history_not_rewritten": "acceptance_length",
+    "counters_and_stream_disagree": "acceptance_length_stream",
 }
 SPARES = {
     "speculation_not_active": "output_tokens",
-    "accepted_over_draft_length": "output_tokens",
+    "draft_length_not_as_asked": "output_tokens",
     "requests_failed": "acceptance_length_drafted",
     "counters_not_settled": "latency_mean",
     "client_bottleneck": "acceptance_length",
     "cached_prompts": "tpot_mean",
     "counters_and_requests_disagree": "latency_mean",
     "impossible_counts": "latency_mean",
-    "other_session_baseline": "latency_mean",
+    "baseline_other_session": "latency_mean",
+    "machine_busy": "acceptance_length",
+    "clocks_throttled": "identical_output_share",
+    "phase_too_short": "latency_mean",
+    "fewer_tokens_than_asked": "acceptance_length_drafted",
+    "engine_not_as_locked": "requests",
+    "accelerator_not_as_locked": "requests",
+    "bos_added": "requests",
+    "history_not_rewritten": "requests",
+    "counters_and_stream_disagree": "acceptance_length",
 }
+
+
+NEARLY = {
+    "draft_length_not_as_asked": [
+        with_counters(draft_tokens=24),
+        with_counters(accepted_per_position=(6, 0, 0, 0, 0)),
+        with_speculation(phase(ours(verify_steps=2, draft_tokens=8))),
+    ],
+    "client_bottleneck": [
+        with_status(client_cpu_share=0.9),
+        with_status(loop_lag_p99_ns=10 * MS, send_lag_p99_ns=10 * MS),
+        with_status(send_lag_p99_ns=20 * MS, latency_ms=2000),
+    ],
+    "machine_busy": [
+        with_telemetry(10, **busy(1.9, 0.02, 100)),
+        with_telemetry(10, **busy(1.9, 0.02, 100) | {"cpus": None}),
+        with_telemetry(10, **busy(0.1, 0.1, 100) | {"engine_cpu_s": None}),
+        with_telemetry(10, **busy(1.9, 0.3, 100)),  # clocks of processes and host may disagree
+    ],
+    "clocks_throttled": [
+        with_telemetry(20, accelerator0_throttle=lambda second: "" if second else "sw_power_cap"),
+        with_telemetry(10, accelerator0_throttle=""),
+        with_telemetry(10, accelerator0_power_w=700.0),
+    ],
+    "phase_too_short": [with_latencies(160, 160, 160), with_latencies(100, 100, 100, 300)],
+    "fewer_tokens_than_asked": [
+        with_speculation(phase(ours(), max_tokens=4, ignore_eos=True)),
+        with_speculation(phase(ours(finish="stop"), max_tokens=5)),
+    ],
+    "engine_not_as_locked": [
+        with_speculation(phase(ours()), engine_version_found="1.0+cu126"),
+        with_speculation(phase(ours()), engine_version_found=None),
+        with_speculation(phase(ours()), engine_version=""),
+    ],
+    "accelerator_not_as_locked": [
+        on_accelerators(*["nvidia/h100-sxm5-80gb"] * 8),
+        on_accelerators("nvidia/a100-sxm4-80gb", asked="any"),
+        on_accelerators("nvidia/a100-sxm4-80gb", asked="cpu", devices=1),
+    ],
+    "cached_prompts": [with_speculation(phase(ours(cached_tokens=9)), prefix_cache=True)],
+    "bos_added": [with_speculation(phase(ours(engine_input_tokens=None)))],
+    "history_not_rewritten": [
+        with_speculation(phase(ours(), history_not_rewritten=True)),
+        with_speculation(phase([*ours(), record("q0", turn=1)])),
+    ],
+    "counters_and_stream_disagree": [streamed(chunks=3)],
+    "impossible_counts": [with_speculation(phase(ours(verify_steps=2)))],
+}
+
+
+@pytest.mark.parametrize("sound", [sound for runs in NEARLY.values() for sound in runs])
+def test_what_comes_near_a_fault_sets_no_code(sound: RunData):
+    checks = {check.code for check in CHECKS}
+
+    assert not {code for m in analyse(sound).metrics for code in m.reasons} & checks
 
 
 @pytest.mark.parametrize(
@@ -238,7 +398,9 @@ def test_without_a_baseline_nothing_paired_has_a_value():
 
 
 def test_sampled_outputs_are_not_expected_to_be_identical():
-    result = analyse(run(baseline(phase(theirs())), job(phase(ours())), temperature=0.7))
+    result = analyse(
+        run(baseline(phase(theirs(), temperature=0.7)), job(phase(ours(), temperature=0.7)))
+    )
 
     assert metric(result, "identical_output_share").reasons == ("not_greedy",)
     assert metric(result, "first_difference_tokens_p50").reasons == ("not_greedy",)

@@ -80,14 +80,17 @@ def test_key_is_created_once_and_trusted(site: Path) -> None:
 def test_bundle_is_shown_to_people(good: GoodBundle) -> None:
     done = call(show.command, good.path)
     assert done.exit_code == 0
-    assert "speedup user" in done.output
-    assert "isolation: none" in done.output
+    assert "1.21 [1.21, 1.22]" in done.output
+    assert "isolation: none · pinned: yes" in done.output
     assert "coding" in call(show.command, good.path, "--by", "category", "--format", "csv").output
+    assert "drafted" not in done.output
+    assert "drafted" in call(show.command, good.path, "--wide").output
 
 
 def test_bundle_is_shown_to_programs(good: GoodBundle) -> None:
     document = json.loads(call(show.command, good.path, "--json").stdout)
-    assert set(document) == {"bundle", "recipe", "metrics"}
+    assert (document["isolation"], document["pinned"]) == ("none", "yes")
+    assert (document["choices"][0]["best"], document["failures"]) == (2, [])
     assert set(document["metrics"][0]) == {
         "name", "value", "unit", "low", "high", "n", "valid", "reasons", "where",
     }  # fmt: skip

@@ -49,6 +49,21 @@ def test_no_path_of_this_machine_is_in_a_bundle(good: GoodBundle) -> None:
         assert path.is_dir() or machine_path not in path.read_bytes()
 
 
+def test_path_in_the_reason_of_a_failure_is_redacted(good: GoodBundle, tmp_path: Path) -> None:
+    baseline, drafting = good.inputs.run.jobs
+    failed = replace(
+        drafting, phases=(), telemetry=(), failure="/home/me/model.gguf: can't be loaded"
+    )
+    inputs = replace(
+        good.inputs,
+        run=replace(good.inputs.run, jobs=(baseline, failed)),
+        redact={"/home/me": "<home>"},
+    )
+    bundle = seal(inputs, tmp_path / "bundle", signer=good.signer, now=NOW)
+    (failure,) = good.verify(bundle).demand(trust=True).result.failures
+    assert failure.reason == "<home>/model.gguf: can't be loaded"
+
+
 def test_longest_path_is_redacted_first(good: GoodBundle, tmp_path: Path) -> None:
     log = tmp_path / "log"
     log.write_text("/home/me/run/x /home/me/y", encoding="utf-8")
@@ -99,7 +114,7 @@ def test_log_with_a_name_that_no_bundle_may_hold_is_refused(
 
 
 def test_run_without_logs_is_sealed_and_verifies(good: GoodBundle, tmp_path: Path) -> None:
-    inputs = replace(make_inputs(tmp_path), logs={}, telemetry=[])
+    inputs = replace(make_inputs(tmp_path), logs={})
     bundle = seal(inputs, tmp_path / "bundle", signer=good.signer, now=NOW)
     assert good.verify(bundle).intact
     assert make_run(inputs.lock) == tables.read_run(bundle)

@@ -1,5 +1,6 @@
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -8,26 +9,30 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attacks.builder import make_lock, make_run
-from specseal.analysis import JobData, PhaseData, RunData
+from specseal.analysis import JobData, Objectives, PhaseData, RunData
 from specseal.bundle import tables
-from specseal.bundle.counts import decode_counts, encode_counts
+from specseal.bundle.counts import COUNTS, decode_counts, encode_counts
 from specseal.bundle.findings import BundleBroken
 from specseal.bundle.strict import _validator
 from specseal.bundle.tables import (
+    RECORDS,
+    TELEMETRY,
     decode_records,
+    decode_run,
     decode_telemetry,
     encode_records,
     encode_telemetry,
     read_run,
     write_run,
 )
-from specseal.records import PhaseStatus, Record, Snapshot
+from specseal.records import Load, PhaseStatus, Record, Snapshot
 
 RUN = make_run(make_lock())
 
 clock = st.integers(0, 2**63 - 1)
 count = st.integers(0, 2**40)
 maybe = st.none() | count
+limit = st.none() | st.floats(0, 1e30, allow_nan=False)
 text = st.text(max_size=8)
 number = st.floats(0, 1e30, allow_nan=False)
 
@@ -36,13 +41,15 @@ number = st.floats(0, 1e30, allow_nan=False)
 def phases(draw: st.DrawFn, name: str) -> PhaseData:
     record = st.builds(
         Record,
-        phase=st.just(name), conversation=text, category=text, turn=count, submit_ns=clock,
+        phase=st.just(name), conversation=text, category=text, turn=count, cycle=count,
+        due_ns=st.none() | clock, submit_ns=clock,
         chunk_ns=st.lists(clock, max_size=3).map(tuple),
-        chunk_tokens=st.lists(count, max_size=3).map(tuple),
-        end_ns=clock, input_tokens=count, input_sha256=text, output_tokens=count,
+        chunk_tokens=st.none() | st.lists(count, max_size=3).map(tuple),
+        end_ns=clock, input_tokens=count, engine_input_tokens=maybe, input_sha256=text,
+        output_tokens=count,
         output_ids=st.none() | st.lists(count, max_size=3).map(tuple),
         finish=text, error=st.none() | text, draft_tokens=maybe, accepted_tokens=maybe,
-        cached_tokens=maybe,
+        verify_steps=maybe, cached_tokens=maybe,
     )  # fmt: skip
     snapshot = st.none() | st.builds(
         Snapshot,
@@ -53,20 +60,43 @@ def phases(draw: st.DrawFn, name: str) -> PhaseData:
     )  # fmt: skip
     status = st.builds(
         PhaseStatus,
-        phase=st.just(name), measured=st.booleans(), concurrency=count, start_ns=clock,
-        end_ns=clock, requests=count, failed=count, loop_lag_p99_ns=count, loop_lag_max_ns=count,
-        client_cpu_share=number,
+        phase=st.just(name), measured=st.booleans(), start_ns=clock, end_ns=clock,
+        requests=count, failed=count, loop_lag_p99_ns=count, loop_lag_max_ns=count,
+        send_lag_p99_ns=count, send_lag_max_ns=count, client_cpu_share=number,
+        client_memory_bytes=count, client_processes=st.integers(1, 64),
+    )  # fmt: skip
+    load = st.builds(
+        Load,
+        mode=st.sampled_from(["closed", "open", "burst", "ramp"]), concurrency=maybe, rate=limit,
+        arrival=st.sampled_from([None, "poisson", "constant"]), duration_s=limit,
     )  # fmt: skip
     return draw(
         st.builds(
             PhaseData,
-            concurrency=count,
+            load=load,
+            input=st.sampled_from(["dataset", "random"]),
+            setting=st.dictionaries(text, text | count | number | st.booleans(), max_size=2),
+            max_tokens=count,
+            temperature=number,
+            ignore_eos=st.booleans(),
+            history_not_rewritten=st.booleans(),
+            bos_doubled=st.booleans(),
             status=status,
             records=st.lists(record, max_size=3).map(tuple),
             before=snapshot,
             after=snapshot,
         )
     )
+
+
+samples = st.fixed_dictionaries(
+    {"time_ns": clock},
+    optional={
+        "cpu_percent": number,
+        "engine_memory_bytes": count,
+        "accelerator0_throttle": st.sampled_from(["", "power", "power,thermal"]),
+    },
+)
 
 
 @st.composite
@@ -83,24 +113,39 @@ def runs(draw: st.DrawFn) -> RunData:
                 session=draw(text),
                 cut_at_limit=draw(st.booleans()),
                 one_chunk_a_step=draw(st.booleans()),
+                prefix_cache=draw(st.booleans()),
+                devices=draw(count),
+                accelerator=draw(text),
+                accelerators_found=draw(st.lists(text, max_size=2).map(tuple)),
+                engine_version=draw(text),
+                engine_version_found=draw(st.none() | text),
+                telemetry=draw(st.lists(samples, max_size=3).map(tuple)),
+                failure=draw(text),
                 phases=tuple(draw(phases(name)) for name in names),
             )
         )
     return RunData(
         jobs=tuple(jobs),
-        max_tokens=draw(count),
-        temperature=draw(number),
-        devices=draw(count),
+        objectives=Objectives(ttft_s=draw(limit), tpot_s=draw(limit)),
+        draftable=draw(st.none() | st.binary(min_size=1, max_size=8).map(bytes.hex)),
         seed=draw(count),
     )
+
+
+def encode_run(run: RunData) -> dict[str, bytes]:
+    return {
+        COUNTS: encode_counts(run),
+        RECORDS: encode_records(run),
+        TELEMETRY: encode_telemetry(run),
+    }
 
 
 @given(runs())
 @settings(max_examples=50, deadline=None)
 def test_any_run_is_read_back_exactly_and_written_the_same_again(run: RunData) -> None:
-    counts, records = encode_counts(run), encode_records(run)
-    assert decode_records(records, decode_counts(counts)) == run
-    assert (encode_counts(run), encode_records(run)) == (counts, records)
+    files = encode_run(run)
+    assert decode_run(files) == run
+    assert encode_run(decode_run(files)) == files
 
 
 def test_run_written_to_a_folder_is_read_back(tmp_path: Path) -> None:
@@ -115,12 +160,25 @@ def test_columns_are_the_fields_of_a_record() -> None:
 
 @pytest.mark.parametrize(
     ("place", "kind"),
-    [("job", JobData), ("phase", PhaseData), ("status", PhaseStatus), ("snapshot", Snapshot)],
+    [
+        ("job", JobData),
+        ("phase", PhaseData),
+        ("load", Load),
+        ("status", PhaseStatus),
+        ("snapshot", Snapshot),
+    ],
 )
 def test_schema_of_the_counts_has_the_fields_of_the_values(place: str, kind: type) -> None:
     properties = _validator("counts").schema["$defs"][place]["properties"]
-    names = {field.name for field in fields(kind)} - {"records"}
+    names = {field.name for field in fields(kind)} - {"records", "telemetry"}
     assert set(properties) == names
+
+
+def test_schema_of_the_counts_has_the_fields_of_a_run() -> None:
+    properties = _validator("counts").schema["properties"]["run"]["properties"]
+    assert set(properties) == {field.name for field in fields(RunData)} - {"jobs"}
+    limits = properties["objectives"]["properties"]
+    assert set(limits) == {field.name for field in fields(Objectives)}
 
 
 def table_of(data: bytes) -> pa.Table:
@@ -150,7 +208,11 @@ def test_records_with_other_columns_are_refused() -> None:
 def test_records_of_a_job_that_is_described_otherwise_are_refused() -> None:
     records = encode_records(RUN)
     table = table_of(records)
-    for name, value in (("job", "another"), ("phase", "c9"), ("draft_length", 9), ("repeat", 9)):
+    for name, value in (
+        ("job", "another"), ("phase", "c9"), ("draft_length", 9), ("repeat", 9),
+        ("load_mode", "burst"), ("concurrency", 9), ("rate", 0.5), ("input", "random"),
+        ("setting", '{"drafter.args.num":3}'),
+    ):  # fmt: skip
         column = pa.array([value] * table.num_rows, table.schema.field(name).type)
         index = table.schema.get_field_index(name)
         other = table.set_column(index, table.schema.field(name), column)
@@ -166,6 +228,17 @@ def test_file_that_claims_to_unpack_to_too_much_is_refused(
         decode_records(encode_records(RUN), RUN)
 
 
+def test_file_of_few_bytes_and_very_many_empty_cells_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(tables, "MAX_VALUES", 2**16)
+    nothing = pa.nulls(2**12, pa.int64())
+    data = parquet_of(pa.table({f"column{number}": nothing for number in range(17)}))
+    assert len(data) < 2**14
+    with pytest.raises(BundleBroken, match="unpacks to more"):
+        decode_telemetry(data, RUN)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "reason"),
     [
@@ -175,7 +248,11 @@ def test_file_that_claims_to_unpack_to_too_much_is_refused(
         (b'"drafts":0', b'"drafts":"0"', "is not of type"),
         (b'"cut_at_limit":false', b'"cut_at_limit":0', "not of type 'boolean'"),
         (b'"devices":1,', b"", "'devices' is a required property"),
-        (b"specseal/counts/1", b"specseal/counts/2", "was expected"),
+        (b'"setting":{}', b'"setting":{"a":[1]}', "is not of type"),
+        (b'"mode":"closed"', b'"mode":"other"', "is not one of"),
+        (b'"client_processes":1', b'"client_processes":0', "less than the minimum"),
+        (b'"draftable":null', b'"draftable":"0"', "does not match"),
+        (b"specseal/counts/2", b"specseal/counts/1", "was expected"),
     ],
 )
 def test_counts_of_another_shape_are_refused(old: bytes, new: bytes, reason: str) -> None:
@@ -186,20 +263,35 @@ def test_counts_of_another_shape_are_refused(old: bytes, new: bytes, reason: str
     assert reason in caught.value.message
 
 
-def test_telemetry_has_the_union_of_its_rows_columns() -> None:
-    rows = [
-        {"time_ns": 1, "job": "a", "cpu_percent": 1.5},
-        {"time_ns": 2, "job": "a", "memory_bytes": 2**40, "cpu_percent": 2},
+def test_telemetry_has_the_union_of_its_samples_fields() -> None:
+    samples = (
+        {"time_ns": 1, "cpu_percent": 1.5},
+        {"time_ns": 2, "engine_memory_bytes": 2**40, "cpu_percent": 2.0},
+    )
+    job = replace(RUN.jobs[0], telemetry=samples)
+    data = encode_telemetry(replace(RUN, jobs=(job,)))
+    assert table_of(data).to_pylist() == [
+        {"time_ns": 1, "job": job.key, "cpu_percent": 1.5, "engine_memory_bytes": None},
+        {"time_ns": 2, "job": job.key, "cpu_percent": 2.0, "engine_memory_bytes": 2**40},
     ]
-    again = decode_telemetry(encode_telemetry(rows))
-    assert again == [
-        {"time_ns": 1, "job": "a", "cpu_percent": 1.5, "memory_bytes": None},
-        {"time_ns": 2, "job": "a", "cpu_percent": 2.0, "memory_bytes": 2**40},
-    ]
-    assert decode_telemetry(encode_telemetry([])) == []
 
 
-def test_telemetry_without_times_is_refused() -> None:
-    data = parquet_of(pa.table({"job": ["a"]}))
-    with pytest.raises(BundleBroken, match="lacks the columns"):
-        decode_telemetry(data)
+@pytest.mark.parametrize(
+    ("columns", "reason"),
+    [
+        ({"job": ["key-r1-none"]}, "the columns are not"),
+        ({"job": ["key-r1-none"], "time_ns": [1]}, "the columns are not"),
+        ({"time_ns": [1], "job": ["key-r1-none"], "load": [[1.0]]}, "the columns are not"),
+        ({"time_ns": [1], "job": ["another"]}, "has no job 'another'"),
+    ],
+)
+def test_telemetry_of_another_form_is_refused(columns: dict[str, list[Any]], reason: str) -> None:
+    arrays = [pa.array(values) for values in columns.values()]
+    schema = pa.schema(
+        [
+            pa.field(name, array.type, nullable=name not in ("time_ns", "job"))
+            for name, array in zip(columns, arrays, strict=True)
+        ]
+    )
+    with pytest.raises(BundleBroken, match=reason):
+        decode_telemetry(parquet_of(pa.Table.from_arrays(arrays, schema=schema)), RUN)

@@ -25,7 +25,10 @@ def test_contents_are_those_that_were_sealed(good: GoodBundle) -> None:
     assert contents.run == good.inputs.run
     assert contents.lock == good.inputs.lock
     document = contents.to_document()
-    assert set(document) == {"bundle", "recipe", "metrics"}
+    assert set(document) == {
+        "bundle", "recipe", "runtime", "isolation", "pinned",
+        "metrics", "choices", "crossovers", "failures",
+    }  # fmt: skip
     assert document["recipe"] == good.inputs.lock.recipe
     assert len(document["metrics"]) == len(contents.result.metrics)
 

@@ -11,7 +11,15 @@ from specseal.cli import progress as display
 from specseal.plan import Job
 from specseal.runtimes import Progress
 
-JOB = Job(method="ngram", draft_length=4, repeat=0, max_concurrency=1, phases=())
+JOB = Job(
+    name="r1-ngram",
+    variant=0,
+    method="ngram",
+    draft_length=4,
+    repeat=0,
+    max_sequences=1,
+    phases=(),
+)
 
 
 def at(phase: str, done: int, *, accepted: int = 0) -> Progress:

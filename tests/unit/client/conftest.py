@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
+from specseal.client.address import on_loopback
 from specseal.client.job import read_job
+from specseal.client.offer import STREAMS_A_PROCESS
 from specseal.client.output import Output
 from specseal.client.run import run_job
 from specseal.records import JobStatus
@@ -28,14 +30,30 @@ def out(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def run(tmp_path: Path, out: Path) -> RunJob:
-    """Return `run(fake, job_json, prompts=[…])`: its output lies in the fixture `out`."""
+    """Return `run(fake, job_json, prompts=[…])`: its output lies in the fixture `out`.
 
-    def run(fake: FakeLlamaCpp, job_json: dict[str, Any], **rows: Any) -> JobStatus:
-        job = read_job(write_folder(tmp_path / "in", job_json, **rows))
+    `streams_a_process` spreads the load over further, real processes.
+    """
+
+    def run(
+        fake: FakeLlamaCpp,
+        job_json: dict[str, Any],
+        *,
+        streams_a_process: int = STREAMS_A_PROCESS,
+        **rows: Any,
+    ) -> JobStatus:
+        folder = write_folder(tmp_path / "in", job_json, **rows)
+        job = read_job(folder)
 
         async def serve_and_run() -> JobStatus:
             async with fake.running():
-                return await run_job(job, Output(out), port=fake.port)
+                return await run_job(
+                    job,
+                    Output(out),
+                    on_loopback(fake.port),
+                    arguments=["--in", str(folder), "--out", str(out), "--port", str(fake.port)],
+                    streams_a_process=streams_a_process,
+                )
 
         return asyncio.run(serve_and_run())
 

@@ -37,13 +37,34 @@ def metrics(*, drafts: int = 0, draft_tokens: int = 0, accepted: int = 0, reques
     )
 
 
+PROMPTS = "prompts-0123456789ab"
+SAMPLING = {
+    "temperature": 0,
+    "top_p": 1,
+    "top_k": 0,
+    "seed": 0,
+    "stop": [],
+    "ignore_eos": False,
+    "max_tokens": 8,
+}
+
+
+def load(mode: str, **changes: Any) -> dict[str, Any]:
+    """Return a phase's load; what is not named is null."""
+    names = ("concurrency", "rate", "arrival", "duration_s")
+    return {"mode": mode, **dict.fromkeys(names), **changes}
+
+
 def phase(*conversations: str, concurrency: int = 1, **changes: Any) -> dict[str, Any]:
-    """Return a measured phase of job.json."""
+    """Return a measured phase of job.json, closed where nothing else is said."""
     return {
         "name": f"c{concurrency}",
         "measured": True,
-        "concurrency": concurrency,
+        "load": load("closed", concurrency=concurrency),
+        "prompts": f"{PROMPTS}.jsonl",
+        "sampling": SAMPLING,
         "conversations": list(conversations),
+        "offsets_ns": [],
         **changes,
     }
 
@@ -57,15 +78,6 @@ def job(*phases: dict[str, Any], **changes: Any) -> dict[str, Any]:
         "dialect": "llamacpp",
         "counts": {"source": "none"},
         "readback": {"props": "/props"},
-        "sampling": {
-            "temperature": 0,
-            "top_p": 1,
-            "top_k": 0,
-            "seed": 0,
-            "stop": [],
-            "ignore_eos": False,
-            "max_tokens": 8,
-        },
         "stop_ids": [2],
         "silence_timeout_s": 30,
         "phases": list(phases),
@@ -78,9 +90,7 @@ def encode_job(**changes: Any) -> dict[str, Any]:
     """Return a whole job.json of task `encode`, with no field of the other task."""
     whole = job(task="encode", **changes)
     return {
-        key: value
-        for key, value in whole.items()
-        if key not in ("counts", "sampling", "stop_ids", "phases")
+        key: value for key, value in whole.items() if key not in ("counts", "stop_ids", "phases")
     }
 
 
@@ -90,9 +100,14 @@ def prompt(id_: str, *first: int, between: list[list[int]] | None = None) -> dic
 
 
 def write_folder(folder: Path, job_json: dict[str, Any], **rows: list[dict[str, Any]]) -> Path:
-    """Write an input folder (`prompts=[…]`, `conversations=[…]`) and return it."""
+    """Write an input folder (`prompts=[…]`, `conversations=[…]`) and return it.
+
+    `prompts` go into the file that `phase` names; others by their own names, through `**{…}`.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "job.json").write_text(json.dumps(job_json))
     for name, items in rows.items():
-        (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in items))
+        (folder / f"{PROMPTS if name == 'prompts' else name}.jsonl").write_text(
+            "".join(json.dumps(row) + "\n" for row in items)
+        )
     return folder

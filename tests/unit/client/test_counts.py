@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from specseal.client.counts import parse_prometheus, snapshot
+from specseal.client.address import on_loopback
+from specseal.client.counts import check_source, find_source, parse_prometheus, snapshot
 from specseal.client.errors import InputRefused, JobFailed
 from specseal.client.job import CountSource, Measure, read_job
-from specseal.client.server import connect
+from specseal.client.server import Server
 from specseal.records import Snapshot
 from unit.client.fake_llamacpp import FakeLlamaCpp
 from unit.client.jobs import COUNTS, job, metrics, phase, prompt, write_folder
@@ -29,10 +32,8 @@ def take(
     source: CountSource, show: Callable[[int], str], *, deadline_s: float = 30
 ) -> Snapshot | None:
     async def ask() -> Snapshot | None:
-        async with (
-            FakeLlamaCpp(metrics=show).running() as fake,
-            connect(fake.port, silence_timeout_s=30) as server,
-        ):
+        async with FakeLlamaCpp(metrics=show).running() as fake:
+            server = Server(on_loopback(fake.port), silence_timeout_s=30)
             return await snapshot(server, source, phase="c1", moment="after", deadline_s=deadline_s)
 
     return asyncio.run(ask())
@@ -101,5 +102,65 @@ def test_no_source_gives_no_snapshot() -> None:
 
 
 def test_unknown_source_is_refused() -> None:
-    with pytest.raises(InputRefused, match="'guess' is none of prometheus, none"):
-        take(CountSource(source="guess", names={}), lambda read: "")
+    with pytest.raises(InputRefused, match="'guess' is none of prometheus, none, detect"):
+        check_source(CountSource(source="guess", names={}))
+
+
+ONE = CountSource(source="prometheus", path="/metrics", names={"drafts": "one_drafts_total"})
+TWO = CountSource(
+    source="prometheus",
+    path="/metrics",
+    names={"drafts": "two_drafts_total", "output_tokens": "tokens_total"},
+)
+EITHER = CountSource(
+    source="detect", path="/metrics", names={}, candidates={"one": ONE, "two": TWO}
+)
+
+
+def find(source: CountSource, show: Callable[[int], str]) -> tuple[CountSource, Any]:
+    async def ask() -> tuple[CountSource, Any]:
+        async with FakeLlamaCpp(metrics=show).running() as fake:
+            return await find_source(Server(on_loopback(fake.port), silence_timeout_s=30), source)
+
+    return asyncio.run(ask())
+
+
+@pytest.mark.parametrize(
+    ("page", "name"),
+    [
+        ("one_drafts_total 3\n", "one"),
+        ("two_drafts_total 3\ntokens_total 9\n", "two"),
+        ("tokens_total 9\n", "two"),
+        ("one_drafts_total 3\ntwo_drafts_total 3\ntokens_total 9\n", "two"),
+    ],
+    ids=["one", "two", "without speculation", "both, and two has more"],
+)
+def test_page_is_read_as_the_candidates_whose_counters_it_shows(page: str, name: str) -> None:
+    found, said = find(EITHER, lambda read: page)
+    assert found == EITHER.candidates[name]
+    assert said == {"source": name}
+
+
+@pytest.mark.parametrize(
+    ("page", "reason"),
+    [
+        ("other_total 3\n", "/metrics has no counter of one, two"),
+        ("<html>\n", "no page of metrics: "),
+    ],
+    ids=["another engine's", "no metrics"],
+)
+def test_page_of_no_candidate_means_no_counts_and_says_why(page: str, reason: str) -> None:
+    found, said = find(EITHER, lambda read: page)
+    assert found.source == "none"
+    assert said["source"] == "none"
+    assert reason in said["reason"]
+
+
+def test_server_without_a_page_of_metrics_has_no_counts_and_says_why() -> None:
+    found, said = find(replace(EITHER, path="/no-such-page"), lambda read: "")
+    assert found.source == "none"
+    assert "HTTP 404" in said["reason"]
+
+
+def test_source_that_the_job_names_is_taken_as_it_is_without_a_look() -> None:
+    assert find(ONE, lambda read: "two_drafts_total 3\n") == (ONE, None)

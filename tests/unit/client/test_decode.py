@@ -8,16 +8,21 @@ from typing import Any
 
 import pytest
 
-from specseal.client.decode import Decoded, decode, next_input
+from specseal.client.decode import Decoded, decode
 from specseal.client.errors import ServerError
-from specseal.client.job import TokenIds
 from specseal.client.llamacpp import LLAMACPP
+from specseal.client.openai import COMPLETIONS
+from specseal.client.prompts import TokenIds
 from specseal.client.wire import Exchange
 from unit.client.fake_llamacpp import final, sse, token
 
+OK = b"HTTP/1.1 200 OK\r\n\r\n"
 
-def exchange(*reads: bytes, error: str | None = None) -> Exchange:
-    return Exchange(submit_ns=0, end_ns=99, reads=tuple(enumerate(reads, 1)), error=error)
+
+def exchange(*reads: bytes, error: str | None = None, head: bytes = OK) -> Exchange:
+    """Return a response whose body comes in these reads, and ends with the connection."""
+    stamped = [(0, head), *enumerate(reads, 1)]
+    return Exchange(submit_ns=0, end_ns=99, reads=stamped, error=error)
 
 
 def decoded(raw: Exchange, *, encoded: dict[str, TokenIds] | None = None) -> Decoded:
@@ -30,7 +35,8 @@ def decoded(raw: Exchange, *, encoded: dict[str, TokenIds] | None = None) -> Dec
 
 
 def counts(result: Decoded) -> list[tuple[int, int]]:
-    return [(piece.time_ns, piece.tokens) for piece in result.pieces]
+    assert result.chunk_tokens is not None
+    return list(zip(result.chunk_ns, result.chunk_tokens, strict=True))
 
 
 def test_each_token_event_is_a_chunk_and_the_empty_final_event_is_none() -> None:
@@ -56,7 +62,7 @@ def test_character_cut_between_reads_is_whole_again() -> None:
     wire = sse(token(5, 1, "你"), final(1, 2))
     at = wire.index("你".encode()) + 1
     result = decoded(exchange(wire[:at], wire[at:]))
-    assert [piece.text for piece in result.pieces] == ["你"]
+    assert result.text == "你"
     assert counts(result) == [(2, 1)]
 
 
@@ -116,7 +122,8 @@ def test_a_long_answer_lets_other_tasks_run_while_it_is_decoded() -> None:
         (sse(token(5, 1)) + b"data: {broken\n\n", "event 2 of the stream can't be read"),
         (sse(token(5, 1), final(1, 2, stop_type="bored")), "event 2 .*bored"),
         (sse({"error": {"message": "no memory"}}), "the engine reported: no memory"),
-        (sse(token(5, 1), final(1, 3)), "took 3 input tokens where 2 were sent"),
+        (sse(token(5, 1), final(1, 4)), "took 4 input tokens where 2 were sent"),
+        (sse(token(5, 1), final(1, 1)), "took 1 input tokens where 2 were sent"),
         (sse(token(5, 2), token(6, 1), final(1, 2)), "counts 1 output tokens, its stream 2"),
         (sse(token(5, 1), final(1, 2, truncated=True)), "truncated"),
     ],
@@ -126,30 +133,86 @@ def test_a_flawed_stream_has_its_reason_and_keeps_what_came(wire: bytes, message
     assert re.search(message, result.error or "")
 
 
+def test_one_input_token_more_than_was_sent_is_kept_for_the_analysis_to_judge() -> None:
+    result = decoded(exchange(sse(token(5, 1), final(1, 3))))
+    assert result.error is None
+    assert result.final is not None
+    assert result.final.input_tokens == 3
+
+
 def test_error_of_the_connection_wins_over_the_incomplete_stream() -> None:
     assert decoded(exchange(sse(token(5, 1)), error="connection cut")).error == "connection cut"
 
 
-def following(output: TokenIds, between: TokenIds, **changes: Any) -> TokenIds:
-    options = {"stop_ids": frozenset({2}), "finish": "stop", **changes}
-    return next_input((1,), output, between, **options)
+@pytest.mark.parametrize(
+    ("head", "message"),
+    [
+        (b"HTTP/1.1 404 Not Found\r\n\r\n", "HTTP 404: no such model"),
+        (b"SSH-2.0-OpenSSH\r\n", "begins with .*SSH.*, which is not HTTP/1.1"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n", "cut before 976 bytes of its body"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "a chunk's size is"),
+        (b"HTTP/1.1 200 O", "connection cut before its head"),
+    ],
+)
+def test_what_is_no_good_response_has_its_own_error(head: bytes, message: str) -> None:
+    whole = b"" if head.endswith(b"O") else b"no such model\r\n\r\n......"
+    assert re.search(message, decoded(exchange(whole, head=head)).error or "")
 
 
-def test_next_input_is_what_was_sent_generated_and_comes_between() -> None:
-    assert following((5, 6), (7, 8), finish="length") == (1, 5, 6, 7, 8)
+def test_connection_closed_without_a_word_is_cut() -> None:
+    raw = Exchange(submit_ns=0, end_ns=99, reads=())
+    assert decoded(raw).error == "connection cut before the answer began"
 
 
-def test_trailing_stop_id_is_stripped_once() -> None:
-    assert following((5, 2, 2), (2, 8)) == (1, 5, 2, 2, 8)
+def openai(*chunks: dict[str, Any]) -> Decoded:
+    wire = sse(*chunks) + b"data: [DONE]\n\n"
+    return asyncio.run(decode(exchange(wire), COMPLETIONS, None, input_tokens=2))
 
 
-def test_end_of_turn_that_is_no_stop_id_is_not_given_twice() -> None:
-    assert following((5, 9), (9, 8)) == (1, 5, 9, 8)
+def chunk(text: str, **more: Any) -> dict[str, Any]:
+    choice = {"index": 0, "text": text, "finish_reason": more.pop("finish", None)}
+    if "ids" in more:
+        choice["token_ids"] = more.pop("ids")
+    return {"choices": [choice], **more}
 
 
-def test_output_cut_at_the_limit_keeps_its_last_id_whatever_follows() -> None:
-    assert following((5, 9), (9, 8), finish="length") == (1, 5, 9, 9, 8)
+def usage(output_tokens: int) -> dict[str, Any]:
+    return {"prompt_tokens": 2, "completion_tokens": output_tokens, "total_tokens": 0}
 
 
-def test_empty_output_goes_on() -> None:
-    assert following((), (7,)) == (1, 7)
+def test_chunks_that_nobody_counts_are_stamped_and_counted_only_together() -> None:
+    end = {"choices": [], "usage": usage(5)}
+    result = openai(chunk("a"), chunk(""), chunk("b c"), chunk("", finish="length"), end)
+    assert result.error is None
+    assert len(result.chunk_ns) == 2
+    assert result.chunk_tokens is None
+    assert result.output_tokens == 5
+    assert (result.ids, result.ids_are_certain) == (None, False)
+
+
+def test_ids_count_the_chunks_where_they_are_as_many_as_were_generated() -> None:
+    end = {"choices": [], "usage": usage(3)}
+    result = openai(chunk("a", ids=[5]), chunk("b c", ids=[6, 7], finish="stop"), end)
+    assert result.chunk_tokens == (1, 2)
+    assert (result.ids, result.ids_are_certain) == ((5, 6, 7), True)
+
+
+def test_ids_that_are_fewer_than_was_generated_count_nothing() -> None:
+    end = {"choices": [], "usage": usage(4)}
+    result = openai(chunk("a", ids=[5]), chunk("b c", ids=[6, 7], finish="stop"), end)
+    assert result.chunk_tokens is None
+    assert result.ids is None
+    assert result.output_tokens == 4
+
+
+def test_chunk_that_is_not_counted_leaves_all_of_them_uncounted() -> None:
+    end = {"choices": [], "usage": usage(3)}
+    result = openai(chunk("a", usage=usage(1)), chunk("b c", finish="stop"), end)
+    assert result.chunk_tokens is None
+    assert result.output_tokens == 3
+
+
+def test_tokens_without_text_are_one_chunk_with_the_end_of_the_answer() -> None:
+    result = openai(chunk("", finish="stop"), {"choices": [], "usage": usage(1)})
+    assert counts(result) == [(1, 1)]
+    assert result.error is None

@@ -16,7 +16,11 @@ from specseal.errors import InputError
 from specseal.records import JobStatus, Snapshot
 
 NGRAM = LaunchRequest(
-    method="ngram", draft_length=4, drafter_args={}, max_concurrency=4, context_length=4096
+    method="ngram",
+    draft_length=4,
+    drafter_args={},
+    max_sequences=4,
+    engine={"context_length": 4096},
 )
 BASELINE = replace(NGRAM, method="none", draft_length=0)
 COMMON = (
@@ -99,7 +103,7 @@ def test_a_baseline_that_did_not_speculate_is_proven() -> None:
         (NGRAM, status(speculative=False), (), "speculative is False"),
         (BASELINE, status(speculative=True), (), "speculative is True"),
         (NGRAM, status(n_ctx=2048), (), "n_ctx is 2048"),
-        (replace(NGRAM, max_concurrency=8), status(), (), "4 slots"),
+        (replace(NGRAM, max_sequences=8), status(), (), "4 slots"),
         (NGRAM, status(), (snapshot(5, 4, 3, 2, 1),), "a draft had 5 tokens"),
         (NGRAM, JobStatus(outcome="done", reason="", phases=(), engine={}), (), "0 slots"),
     ],
@@ -109,6 +113,10 @@ def test_an_engine_that_did_something_else_is_found_out(
 ) -> None:
     against = engine("llamacpp").proof(request_, found, snapshots)
     assert any(said in line for line in against), against
+
+
+def test_what_the_server_calls_its_build_is_no_version() -> None:
+    assert engine("llamacpp").version_found({"props": {"build_info": "b0-unknown"}}) is None
 
 
 def _load_serve(monkeypatch: pytest.MonkeyPatch) -> ModuleType:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from specseal.engines import Launch
-from specseal.errors import RunFailed
+from specseal.errors import EngineFailed, RunFailed
 from specseal.records import JobStatus, write_json_atomically
 from specseal.runtimes import Progress
 from specseal.runtimes import base as runtime
@@ -53,13 +54,18 @@ def job(tmp_path: Path) -> JobRun:
     return JobRun(launch=launch, model=tmp_path, model_file="m", folder=tmp_path, name="r1-none")
 
 
+def telemetry(job: JobRun) -> list[dict[str, Any]]:
+    rows = (job.folder / "out" / "telemetry.jsonl").read_text().splitlines()
+    return [json.loads(row) for row in rows]
+
+
 def ignore(progress: Progress) -> None:
     pass
 
 
 def test_an_engine_that_dies_first_is_blamed_with_the_end_of_its_log(job: JobRun) -> None:
     engine = FakePart(None, 137, log="loading\nout of memory")
-    with pytest.raises(RunFailed) as caught:
+    with pytest.raises(EngineFailed) as caught:
         supervise(job, engine, FakePart(None), ignore)
     assert caught.value.message == (
         "r1-none: the engine died with exit code 137; the end of its log:\n"
@@ -69,21 +75,23 @@ def test_an_engine_that_dies_first_is_blamed_with_the_end_of_its_log(job: JobRun
 
 def test_a_client_that_fails_while_its_engine_is_dying_is_not_blamed(job: JobRun) -> None:
     engine = FakePart(None, None, None, -9)
-    with pytest.raises(RunFailed, match="the engine died with exit code -9"):
+    with pytest.raises(EngineFailed, match="the engine died with exit code -9"):
         supervise(job, engine, FakePart(None, 4), ignore)
 
 
 def test_a_client_that_fails_beside_a_living_engine_is_left_to_its_own_words(job: JobRun) -> None:
     supervise(job, FakePart(None), FakePart(None, 4), ignore)
-    with pytest.raises(RunFailed, match="exit code 4 and no status; its last words:\n    oops"):
+    with pytest.raises(
+        RunFailed, match="exit code 4 and no status; its last words:\n    oops"
+    ) as e:
         conclude(job, engine_log="", client_log="oops", client_code=4)
+    assert not isinstance(e.value, EngineFailed)
 
 
 def test_telemetry_is_kept_even_of_a_job_that_failed(job: JobRun) -> None:
     with pytest.raises(RunFailed):
         supervise(job, FakePart(None, 1), FakePart(None), ignore)
-    rows = (job.folder / "out" / "telemetry.jsonl").read_text().splitlines()
-    assert [json.loads(row)["cpu_percent"] >= 0 for row in rows] == [True]
+    assert [row["cpu_percent"] >= 0 for row in telemetry(job)] == [True]
 
 
 def test_progress_is_passed_on_once_and_rubbish_never(job: JobRun) -> None:
@@ -104,8 +112,21 @@ def test_progress_is_passed_on_once_and_rubbish_never(job: JobRun) -> None:
 def test_a_status_that_says_failed_is_the_reason(job: JobRun) -> None:
     status = JobStatus(outcome="failed", reason="phase c1: no answer", phases=(), engine={})
     write_json_atomically(job.folder / "out" / "status.json", status.to_dict())
-    with pytest.raises(RunFailed, match="r1-none: phase c1: no answer; the end of the engine's"):
+    with pytest.raises(EngineFailed, match="r1-none: phase c1: no answer; the end of the engine's"):
         conclude(job, engine_log="busy", client_log="", client_code=4)
+
+
+def test_a_running_server_that_fails_is_told_of_without_a_log(job: JobRun) -> None:
+    status = JobStatus(outcome="failed", reason="phase c1: no answer", phases=(), engine={})
+    write_json_atomically(job.folder / "out" / "status.json", status.to_dict())
+    with pytest.raises(EngineFailed) as caught:
+        conclude(job, engine_log=None, client_log="", client_code=4)
+    assert caught.value.message == "r1-none: phase c1: no answer"
+
+
+def test_a_running_server_is_not_watched_but_its_client_is(job: JobRun) -> None:
+    supervise(job, None, FakePart(None, None, 4), ignore)
+    assert len(telemetry(job)) == 1
 
 
 def test_a_status_that_is_damaged_is_said_to_be(job: JobRun) -> None:

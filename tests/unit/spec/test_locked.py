@@ -3,12 +3,16 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from locks import make_lock
 from specseal.errors import LockError
-from specseal.spec.locked import SCHEMA, Lock, lock_path, parse_lock
+from specseal.spec.locked import SCHEMA, Lock, Variant, joined, lock_path, parse_lock
+
+CLOSED = make_lock().points["load"]
+OPEN = {**CLOSED, "mode": "open", "concurrency": [], "rate": [0.5, 2], "arrival": "poisson"}
 
 
 @pytest.fixture
@@ -64,3 +68,178 @@ def test_bad_locks_are_refused_with_the_reason(lock: Lock) -> None:
 
 def test_a_lock_lies_beside_its_spec() -> None:
     assert lock_path(Path("specs/a.b.yaml")) == Path("specs/a.b.lock.json")
+
+
+def _draft_lengths(*lengths: int) -> Lock:
+    return joined(
+        [
+            Variant(
+                setting={"drafter.draft_length": length},
+                lock=make_lock(points={"draft_length": length}),
+            )
+            for length in lengths
+        ]
+    )
+
+
+def _temperatures(*temperatures: float) -> Lock:
+    return joined(
+        [
+            Variant(
+                setting={"workload.sampling.temperature": temperature},
+                lock=make_lock(sampling={"temperature": temperature}),
+            )
+            for temperature in temperatures
+        ]
+    )
+
+
+def test_variants_come_back_as_they_were_joined() -> None:
+    variants = (
+        Variant(setting={"engine.version": "1", "drafter": "{}"}, lock=make_lock()),
+        Variant(
+            setting={"engine.version": "2", "drafter": "{}"},
+            lock=make_lock(engine={"version": "2"}),
+        ),
+        Variant(
+            setting={"engine.version": "2", "drafter": "[]"},
+            lock=make_lock(drafter={"args": {"kind": "x"}}),
+        ),
+    )
+    lock = joined(variants)
+    assert lock.variants_in_full() == variants
+    assert joined(lock.variants_in_full()) == lock
+    assert parse_lock(lock.to_bytes(), path="x") == lock
+
+
+def test_variants_hold_only_the_sections_in_which_they_differ() -> None:
+    assert [list(row["sections"]) for row in _draft_lengths(2, 4).variants] == [[], ["points"]]
+
+
+def test_a_lock_without_a_sweep_is_its_own_only_variant(lock: Lock) -> None:
+    assert lock.variants_in_full() == (Variant(setting={}, lock=lock),)
+    assert joined(lock.variants_in_full()) == lock
+
+
+def test_a_sweep_of_one_value_still_says_what_it_sets() -> None:
+    (row,) = _draft_lengths(2).variants
+    assert row == {"setting": {"drafter.draft_length": 2}, "sections": {}}
+
+
+def test_the_recipe_of_a_sweep_over_points_is_that_of_the_spec_without_it(lock: Lock) -> None:
+    assert _draft_lengths(1, 2, 4).recipe == lock.recipe
+
+
+def test_the_recipe_of_a_sweep_leaves_out_what_it_varies() -> None:
+    assert _temperatures(0, 0.5).recipe == _temperatures(0.25, 1).recipe
+    assert _temperatures(0, 0.5).recipe != make_lock().recipe
+
+
+def test_the_recipe_of_a_sweep_depends_on_what_it_does_not_vary() -> None:
+    variants = _temperatures(0, 0.5).variants_in_full()
+    others = [
+        replace(one, lock=replace(one.lock, sampling={**one.lock.sampling, "max_tokens": 9}))
+        for one in variants
+    ]
+    assert joined(others).recipe != joined(variants).recipe
+
+
+@pytest.fixture
+def running() -> Lock:
+    """A lock for a running server, of which no file is known."""
+    lock = make_lock(
+        spec={"url": "http://127.0.0.1:8000"},
+        model={"files": [], "load": "", "chat_template_sha256": None, "stop_ids": []},
+        points={"baseline": "none"},
+    )
+    engine = {
+        "name": "endpoint",
+        "version": "",
+        "family": "any",
+        "context_length": None,
+        "prefix_cache": False,
+        "max_sequences": None,
+        "image": None,
+        "api": "chat",
+        "model": "tiny",
+        "metrics": None,
+    }
+    unknown = [{**row, "input_tokens": None} for row in lock.prompts["conversations"]]
+    return replace(lock, engine=engine, prompts={**lock.prompts, "conversations": unknown})
+
+
+def test_a_lock_for_a_running_server_reads_back_as_it_was_written(running: Lock) -> None:
+    assert parse_lock(running.to_bytes(), path="x") == running
+
+
+@pytest.mark.parametrize(
+    "load",
+    [
+        CLOSED,
+        {**CLOSED, "duration_s": 60, "requests": 4},
+        {**CLOSED, "mode": "burst"},
+        {**CLOSED, "mode": "ramp", "duration_s": 1.5},
+        OPEN,
+        {**OPEN, "arrival": "constant", "duration_s": 60},
+    ],
+)
+def test_every_mode_of_load_can_be_locked(load: dict[str, Any]) -> None:
+    lock = make_lock(points={"load": load})
+    assert parse_lock(lock.to_bytes(), path="x") == lock
+
+
+def _refused(lock: Lock) -> str:
+    with pytest.raises(LockError) as caught:
+        parse_lock(lock.to_bytes(), path="x")
+    return caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("load", "where"),
+    [
+        ({**CLOSED, "concurrency": []}, "points.load.concurrency"),
+        ({**CLOSED, "rate": [1]}, "points.load.rate"),
+        ({**CLOSED, "arrival": "poisson"}, "points.load.arrival"),
+        ({**CLOSED, "mode": "ramp"}, "points.load.duration_s"),
+        ({**CLOSED, "mode": "wave"}, "points.load.mode"),
+        ({**OPEN, "rate": []}, "points.load.rate"),
+        ({**OPEN, "rate": [0]}, "points.load.rate[0]"),
+        ({**OPEN, "concurrency": [1]}, "points.load.concurrency"),
+        ({**OPEN, "arrival": None}, "points.load.arrival"),
+        ({**OPEN, "duration_s": -1}, "points.load.duration_s"),
+    ],
+)
+def test_a_load_that_contradicts_its_mode_is_refused(load: dict[str, Any], where: str) -> None:
+    assert where in _refused(make_lock(points={"load": load}))
+
+
+def test_an_engine_that_is_started_has_an_image_and_a_model(lock: Lock) -> None:
+    assert "model.files" in _refused(make_lock(model={"files": []}))
+    assert "model.chat_template_sha256" in _refused(make_lock(model={"chat_template_sha256": None}))
+    assert "engine.image" in _refused(make_lock(engine={"image": None}))
+    assert "engine.context_length" in _refused(make_lock(engine={"context_length": None}))
+    assert "spec.url" in _refused(make_lock(spec={"url": "http://127.0.0.1:8000"}))
+    assert "'api' was unexpected" in _refused(make_lock(engine={"api": "chat"}))
+
+
+def test_a_running_server_has_a_url_and_no_files(running: Lock, lock: Lock) -> None:
+    assert "spec.url" in _refused(replace(running, spec=lock.spec))
+    assert "model.files" in _refused(replace(running, model=lock.model))
+    assert "engine" in _refused(replace(running, engine={**lock.engine, "name": "endpoint"}))
+
+
+@pytest.mark.parametrize(
+    ("variant", "said"),
+    [
+        ({"setting": {}, "sections": {}}, "variants[0].setting"),
+        ({"setting": {"a": [1]}, "sections": {}}, "variants[0].setting.a"),
+        ({"setting": {"a": None}, "sections": {}}, "variants[0].setting.a"),
+        ({"setting": {"a": 1}, "sections": {"schema": SCHEMA}}, "variants[0].sections"),
+        ({"setting": {"a": 1}, "sections": {"variants": []}}, "variants[0].sections"),
+        ({"setting": {"a": 1}, "sections": {"sampling": {}}}, "variants[0].sections.sampling"),
+        ({"setting": {"a": 1}, "sections": {}, "more": 1}, "variants[0]"),
+        ({"setting": {"a": 1}}, "variants[0]"),
+    ],
+)
+def test_variant_that_is_none_is_refused(lock: Lock, variant: dict[str, Any], said: str) -> None:
+    assert said in _refused(replace(lock, variants=[variant]))

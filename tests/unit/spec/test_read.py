@@ -105,6 +105,42 @@ def test_all_sampling_parameters_reach_the_value(good):
     )
 
 
+def test_inputs_and_objectives_reach_the_value(good):
+    text = good.replace(
+        "  seed: 0", "  inputs: [dataset, random]\n  slo: {ttft_s: 1, tpot_s: 0.05}"
+    )
+    workload = parse(text).workload
+    assert workload.inputs == ("dataset", "random")
+    assert workload.slo == {"ttft_s": 1.0, "tpot_s": 0.05}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("{}", Load(mode="closed", concurrency=(1,))),
+        ("{duration_s: 30}", Load(duration_s=30.0)),
+        (
+            "{mode: ramp, concurrency: [8], duration_s: 60}",
+            Load(mode="ramp", concurrency=(8,), duration_s=60.0),
+        ),
+        (
+            "{mode: open, rate: [1, 0.5]}",
+            Load(mode="open", concurrency=(), rate=(1.0, 0.5), arrival="poisson"),
+        ),
+        (
+            "{mode: open, rate: [2], arrival: constant}",
+            Load(mode="open", concurrency=(), rate=(2.0,), arrival="constant"),
+        ),
+    ],
+)
+def test_load_of_each_mode_becomes_its_value(good, text, expected):
+    several = good.replace("context_length: 4096", "context_length: 4096, max_sequences: 16")
+    load = "{mode: closed, concurrency: [1, 4], requests: 11}"
+    spec = parse(several.replace(load, text))
+    assert spec.workload.load == expected
+    assert spec.engine.max_sequences == 16
+
+
 def test_all_problems_of_a_file_are_told_at_once_by_position(broken):
     found = broken(
         ("name: llamacpp", "name: vllm"),
@@ -189,6 +225,7 @@ def test_digest_does_not_depend_on_comments(good, comments):
         ("sweep: {}\nclaims: []\n", ""),
         ("mode: closed, ", ""),
         ("temperature: 0,", "temperature: 0.0, top_p: 1, stop: [],"),
+        ("  seed: 0", "  seed: 0\n  inputs: [dataset]"),
         ("context_length: 4096", "context_length: 4096, image: {build: true}, prefix_cache: false"),
     ],
 )

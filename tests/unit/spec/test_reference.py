@@ -26,4 +26,5 @@ def test_reference_tells_type_default_and_what_works_so_far():
     cells = [cell.strip() for cell in row.strip("|").split("|")]
     assert cells[1:3] + cells[4:] == ["`true`, `false`", "`false`", "only `false`"]
     assert any(row.startswith("| `dtype`") and "not supported yet" in row for row in rows)
-    assert any(row.startswith("| **`method`**") and "only `none`, `ngram`" in row for row in rows)
+    drafters = "only `none`, `ngram`; with `endpoint` all"
+    assert any(row.startswith("| **`method`**") and drafters in row for row in rows)

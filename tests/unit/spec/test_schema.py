@@ -19,10 +19,9 @@ from specseal.spec import (
 from specseal.spec.check import NOT_BUILT
 from specseal.spec.schema import branches, spec_paths, spec_schema, suggestion
 
-FREE_FORM = {"engine.args", "model.template_args", "drafter.model.template_args"} | {
-    "workload.slo",
-    "sweep",
-}
+FREE_FORM = {"engine.args", "model.template_args", "drafter.model.template_args", "sweep"}
+EMPTY_WHERE_LEFT_OUT = {("workload", "slo"), ("workload.load", "rate")}
+"""Keys whose value may not be empty, so that the schema has no default for them."""
 MODELS = {
     "engine": (Engine, {"image": "image_ref"}),
     "hardware": (Hardware, {}),
@@ -69,7 +68,6 @@ def test_every_key_has_a_title_a_description_and_an_example_that_fits():
 
 @pytest.mark.parametrize("path", MODELS)
 def test_defaults_in_the_schema_are_those_of_the_model(path):
-    # `workload.inputs` is not built yet, so the model has no field for it.
     model, renamed = MODELS[path]
     in_model = {}
     for field in dataclasses.fields(model):
@@ -80,8 +78,10 @@ def test_defaults_in_the_schema_are_those_of_the_model(path):
     in_schema = {}
     for where, node in objects():
         for key, child in node["properties"].items() if where == path else ():
-            if "default" in child and (path, key) != ("workload", "inputs"):
+            if "default" in child:
                 in_schema[renamed.get(key, key)] = child["default"]
+            elif (path, key) in EMPTY_WHERE_LEFT_OUT:
+                assert not in_model.pop(key)
     assert in_schema == json.loads(json.dumps(in_model))
 
 
@@ -149,7 +149,11 @@ METHOD = "{method: ngram, draft_length: 4}"
             "packages: tiny-model",
             "model.packages: unknown key; did you mean",
         ),
-        ("source: pypi", "source: pypy", "model.source: 'pypy' is not one of pypi, hf, path; did"),
+        (
+            "source: pypi",
+            "source: pypy",
+            "model.source: 'pypy' is not one of pypi, hf, path, none;",
+        ),
         ("name: llamacpp", "name: llama", "engine.name: 'llama' is not one of llamacpp, vllm,"),
         ("specseal/v1", "specseal/v2", "apiVersion: 'specseal/v2' is not 'specseal/v1'"),
         ("name: good", "name: Good", "name: 'Good' does not match ^[a-z0-9]"),
@@ -176,6 +180,14 @@ METHOD = "{method: ngram, draft_length: 4}"
         (ENGINE, ENGINE[:-1] + ", image: {}}", "engine.image: give exactly one of ref, build"),
         (ENGINE, ENGINE[:-1] + ", image: {ref: a, build: true}}", "engine.image: give exactly one"),
         (ENGINE, ENGINE[:-1] + ", image: {build: false}}", "engine.image.build: false is not true"),
+        ("seed: 0", "slo: {}", "workload.slo: give at least one of ttft_s, tpot_s"),
+        ("seed: 0", "slo: {ttft_s: 0}", "workload.slo.ttft_s: 0 is not greater than 0"),
+        ("seed: 0", "slo: {ttft: 1}", "workload.slo.ttft: unknown key; did you mean 'ttft_s'?"),
+        ("seed: 0", "inputs: [random, noise]", "workload.inputs[1]: 'noise' is not one of"),
+        ("mode: closed", "mode: opened", "workload.load.mode: 'opened' is not one of closed, open"),
+        ("mode: closed", "duration_s: 0", "workload.load.duration_s: 0 is not greater than 0"),
+        (ENGINE, ENGINE[:-1] + ", max_sequences: 0}", "engine.max_sequences: 0 is less than 1"),
+        ('version: "2026.10.11549", ', "", "engine.version: is missing"),
         (METHOD, "ngram", "drafter: 'ngram' is not a mapping"),
         (METHOD, "[]", "drafter: [] is not a mapping"),
     ],

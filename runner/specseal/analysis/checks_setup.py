@@ -1,0 +1,176 @@
+"""Checks of what the phase ran on and with: machine, client, engine, prompts, baseline.
+
+Each looks at one measured phase and says whether something is wrong with it.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from specseal.analysis.facts import BASELINE, EVERYTHING, Check, Needs, PhaseFacts
+from specseal.analysis.telemetry import others_cpu_share, throttled_samples
+
+MOST_CLIENT_CPU_SHARE = 0.9
+"""Of one core: a process above it queues its own work behind itself."""
+MOST_LOOP_LAG_NS = 10_000_000
+"""A stamp is late by at most this lag. Seen with engine and client on the same two busy cores: p99
+of 3.5 to 5 ms; 10 ms is what a machine with cores for both does not come near."""
+MOST_SEND_LAG_NS = 10_000_000
+"""Lateness that a client's event loop alone may cause, as above."""
+MOST_SEND_LAG_SHARE = 0.01
+"""Lateness ÷ latency is the share of the load that a late send takes away: below this it can't
+move throughput by more than 1%, however late that is."""
+LEAST_REQUESTS = 3
+"""Two requests say nothing of how much requests differ."""
+MOST_RELATIVE_ERROR = 1 / 3
+"""Relative standard error of the mean latency: above it, even its 95% interval (about twice that
+to both sides) leaves open by which factor, up to 5, the phase would come out with other prompts.
+Seen in the quickstart's phases of 8 requests with prompts of 30 to 1,200 tokens: 0.10 to 0.28."""
+MOST_THROTTLED_SHARE = 0.05
+"""Of a phase's samples: throttled for less, its mean pace has hardly moved."""
+MOST_OTHERS_CPU_SHARE = 0.1
+"""Of all CPUs of the machine. Seen on a quiet machine of two cores: 0.025 to 0.04, most of it the
+kernel's and the container engine's work for the benchmark itself."""
+_ANY_ACCELERATOR = ("cpu", "any")
+
+
+def _client_bottleneck(facts: PhaseFacts) -> bool:
+    status = facts.phase.status
+    return (
+        status.client_cpu_share > MOST_CLIENT_CPU_SHARE
+        or status.loop_lag_p99_ns > MOST_LOOP_LAG_NS
+        or status.send_lag_p99_ns > max(MOST_SEND_LAG_NS, MOST_SEND_LAG_SHARE * _latency_ns(facts))
+    )
+
+
+def _latency_ns(facts: PhaseFacts) -> float:
+    latencies = facts.requests.latency_ns[facts.requests.completed]
+    return float(latencies.mean()) if len(latencies) else 0.0
+
+
+def _phase_too_short(facts: PhaseFacts) -> bool:
+    latencies = facts.requests.latency_ns[facts.requests.completed]
+    if len(latencies) < LEAST_REQUESTS:
+        return True
+    error = float(np.std(latencies, ddof=1)) / math.sqrt(len(latencies))
+    return error > MOST_RELATIVE_ERROR * float(latencies.mean())
+
+
+def _machine_busy(facts: PhaseFacts) -> bool:
+    share = others_cpu_share(facts.window)
+    return share is not None and share > MOST_OTHERS_CPU_SHARE
+
+
+def _clocks_throttled(facts: PhaseFacts) -> bool:
+    counted = throttled_samples(facts.window)
+    return counted is not None and counted[0] > MOST_THROTTLED_SHARE * counted[1]
+
+
+def _engine_not_as_locked(facts: PhaseFacts) -> bool:
+    asked, found = facts.job.engine_version, facts.job.engine_version_found
+    if not asked or found is None:
+        return False  # nothing was asked for, or the engine does not say
+    # A build of a release may add a local part to its version (PEP 440): 0.9.1+cu126.
+    return found != asked and not found.startswith(f"{asked}+")
+
+
+def _accelerator_not_as_locked(facts: PhaseFacts) -> bool:
+    job = facts.job
+    if job.accelerator in _ANY_ACCELERATOR:
+        return False
+    return job.accelerators_found.count(job.accelerator) < job.devices
+
+
+def _cached_prompts(facts: PhaseFacts) -> bool:
+    cached = any((record.cached_tokens or 0) > 0 for record in facts.phase.records)
+    return cached and not facts.job.prefix_cache
+
+
+def _bos_added(facts: PhaseFacts) -> bool:
+    return facts.phase.bos_doubled or any(
+        record.engine_input_tokens == record.input_tokens + 1 for record in facts.phase.records
+    )
+
+
+def _history_not_rewritten(facts: PhaseFacts) -> bool:
+    goes_on = any(record.turn > 0 for record in facts.phase.records)
+    return facts.phase.history_not_rewritten and goes_on
+
+
+def _baseline_other_session(facts: PhaseFacts) -> bool:
+    return any(
+        job.speculation == BASELINE
+        and job.repeat == facts.job.repeat
+        and job.session != facts.job.session
+        for job in facts.run.jobs
+    )
+
+
+CHECKS = (
+    Check(
+        code="client_bottleneck",
+        sentence="The load generator used over 90% of a core, or was over 10 ms late (p99) in "
+        "stamping, or in sending if that is over 1% of the mean latency.",
+        spoils=Needs.CLOCK,
+        fires=_client_bottleneck,
+    ),
+    Check(
+        code="machine_busy",
+        sentence="Over 10% of the machine's CPU time went to neither the engine nor the client.",
+        spoils=Needs.CLOCK,
+        fires=_machine_busy,
+    ),
+    Check(
+        code="clocks_throttled",
+        sentence="An accelerator throttled its clocks in over 5% of the samples.",
+        spoils=Needs.CLOCK,
+        fires=_clocks_throttled,
+    ),
+    Check(
+        code="phase_too_short",
+        sentence="Fewer than 3 requests completed, or their mean latency has a relative standard "
+        "error over one third.",
+        spoils=Needs.THROUGHPUT,
+        fires=_phase_too_short,
+    ),
+    Check(
+        code="engine_not_as_locked",
+        sentence="The engine says that it is another version than the one locked.",
+        spoils=EVERYTHING,
+        fires=_engine_not_as_locked,
+    ),
+    Check(
+        code="accelerator_not_as_locked",
+        sentence="The job found fewer of the accelerators that the lock names than it asks for.",
+        spoils=EVERYTHING,
+        fires=_accelerator_not_as_locked,
+    ),
+    Check(
+        code="cached_prompts",
+        sentence="Prompt tokens came from a cache that was to be off: their prefill was not "
+        "measured.",
+        spoils=Needs.PREFILL,
+        fires=_cached_prompts,
+    ),
+    Check(
+        code="bos_added",
+        sentence="A prompt had a begin-of-sequence token more than its template gives it.",
+        spoils=EVERYTHING,
+        fires=_bos_added,
+    ),
+    Check(
+        code="history_not_rewritten",
+        sentence="The chat template would rewrite earlier turns; the conversations went on "
+        "without that.",
+        spoils=EVERYTHING,
+        fires=_history_not_rewritten,
+    ),
+    Check(
+        code="baseline_other_session",
+        sentence="The baseline of the same repeat was measured in another session.",
+        spoils=Needs.BASELINE,
+        fires=_baseline_other_session,
+    ),
+)

@@ -1,0 +1,232 @@
+"""A run held against its lock: the jobs, phases and requests are those that the lock's plan has.
+
+A request that was left out is as telling as one that was altered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from specseal.analysis import JobData, PhaseData, RunData
+from specseal.bundle.counts import COUNTS
+from specseal.bundle.findings import Finding, broken
+from specseal.bundle.tables import MAX_ROWS, RECORDS
+from specseal.digests import Digest
+from specseal.plan import Job, Phase, loads, make_plan
+from specseal.records import Record
+from specseal.spec.locked import Lock
+
+MAX_JOBS = 10_000
+
+
+def run_against_plan(run: RunData, lock: Lock, environment: Mapping[str, Any]) -> Iterator[Finding]:
+    """Yield a finding for each way in which a run is not its lock's.
+
+    Raises:
+        BundleBroken: the plan is larger than any bundle: it would take for ever to make.
+    """
+    _refuse_endless(lock)
+    yield from _run_facts(run, lock)
+    yield from _jobs_of_the_environment(run, environment)
+    planned = make_plan(lock).jobs
+    found, expected = list(map(_launch_of, run.jobs)), list(map(_launch_of, planned))
+    if found != expected:
+        yield Finding(
+            "recompute.plan",
+            f"{COUNTS}: jobs (method, draft length, repeat) are {found}, the lock's plan has "
+            f"{expected}",
+        )
+        return
+    locks = [variant.lock for variant in lock.variants_in_full()]
+    prompts = _prompts_by_digest(locks)
+    for job, plan in zip(run.jobs, planned, strict=True):
+        yield from _job_facts(job, locks[plan.variant])
+        yield from _phases(job, plan, prompts)
+
+
+def _refuse_endless(lock: Lock) -> None:
+    """Refuse a lock whose plan has more than a bundle may hold, before the plan is made."""
+    jobs = conversations = 0.0
+    for variant in lock.variants_in_full():
+        points = variant.lock.points
+        a_phase = [
+            load.rate * load.duration_s
+            if load.rate and load.duration_s
+            else len(points["conversations"])
+            for load in loads(points["load"])
+        ]
+        jobs += 2 * points["repeats"]
+        conversations += points["repeats"] * len(points["inputs"]) * sum(a_phase)
+    if jobs > MAX_JOBS or conversations > MAX_ROWS:
+        raise broken("recompute.plan", "lock.json: its plan has more than a bundle may hold")
+
+
+def _launch_of(job: Job | JobData) -> tuple[str, int, int]:
+    method = job.method if isinstance(job, Job) else job.speculation
+    return method, job.draft_length, job.repeat
+
+
+def _run_facts(run: RunData, lock: Lock) -> Iterator[Finding]:
+    yield from _differences(
+        f"{COUNTS}: run",
+        "recompute.lock",
+        (
+            ("seed", run.seed, lock.points["seed"]),
+            ("objectives", asdict(run.objectives), lock.points["objectives"]),
+            ("draftable", run.draftable, lock.drafter["draftable"]),
+        ),
+    )
+
+
+def _jobs_of_the_environment(run: RunData, environment: Mapping[str, Any]) -> Iterator[Finding]:
+    described = [(job["key"], job["session"]) for job in environment["jobs"]]
+    if described != [(job.key, job.session) for job in run.jobs]:
+        yield Finding("recompute.jobs", f"environment.json: jobs are not those of {COUNTS}")
+
+
+def _job_facts(job: JobData, lock: Lock) -> Iterator[Finding]:
+    yield from _differences(
+        f"{COUNTS}: job {job.key}",
+        "recompute.lock",
+        (
+            ("prefix_cache", job.prefix_cache, lock.engine["prefix_cache"]),
+            ("devices", job.devices, lock.hardware["count"]),
+            ("accelerator", job.accelerator, lock.hardware["accelerator"]),
+            ("engine_version", job.engine_version, lock.engine["version"]),
+        ),
+    )
+
+
+def _phases(job: JobData, plan: Job, prompts: Mapping[Digest, _Prompts]) -> Iterator[Finding]:
+    measured = [phase for phase in plan.phases if phase.measured]
+    names = [phase.status.phase for phase in job.phases]
+    expected = [] if job.failure else [phase.name for phase in measured]
+    if names != expected:
+        yield Finding(
+            "recompute.plan",
+            f"{COUNTS}: job {job.key}: its phases are {names}, the lock's plan has {expected}",
+        )
+        return
+    for phase, planned in zip(job.phases, measured, strict=False):
+        where = f"job {job.key}, phase {planned.name}"
+        yield from _phase_facts(f"{COUNTS}: {where}", phase, planned)
+        yield from _records(f"{RECORDS}: {where}", phase, planned, prompts[planned.prompts])
+
+
+def _phase_facts(where: str, phase: PhaseData, plan: Phase) -> Iterator[Finding]:
+    yield from _differences(
+        where,
+        "recompute.plan",
+        (
+            ("load", phase.load, plan.load),
+            ("input", phase.input, plan.input),
+            ("setting", phase.setting, plan.setting),
+        ),
+    )
+    yield from _differences(
+        where,
+        "recompute.lock",
+        (
+            ("measured", phase.status.measured, True),
+            ("max_tokens", phase.max_tokens, plan.sampling["max_tokens"]),
+            ("temperature", phase.temperature, plan.sampling["temperature"]),
+            ("ignore_eos", phase.ignore_eos, plan.sampling["ignore_eos"]),
+            ("history_not_rewritten", phase.history_not_rewritten, plan.history_not_rewritten),
+            ("bos_doubled", phase.bos_doubled, plan.bos_doubled),
+        ),
+    )
+
+
+def _differences(
+    where: str, code: str, triples: Iterable[tuple[str, Any, Any]]
+) -> Iterator[Finding]:
+    """Yield a finding for each (name, found, planned) whose values differ."""
+    for name, found, planned in triples:
+        if found != planned:
+            yield Finding(code, f"{where}: {name} is {found}, the lock says {planned}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Prompts:
+    """The prompts of one data set under one tokenizer, and those of random tokens like them."""
+
+    rows: dict[str, dict[str, Any]]
+    """The lock's row of each conversation."""
+    first_turns: dict[str, int]
+    """Input tokens of each conversation's first turn, as the records seen so far have them."""
+
+
+def _prompts_by_digest(locks: Sequence[Lock]) -> dict[Digest, _Prompts]:
+    found: dict[Digest, _Prompts] = {}
+    for lock in locks:
+        rows = {row["id"]: row for row in lock.prompts["conversations"]}
+        prompts = found.setdefault(lock.prompts["sha256"], _Prompts(rows=rows, first_turns={}))
+        if lock.prompts["random"] is not None:
+            found[lock.prompts["random"]["sha256"]] = prompts
+    return found
+
+
+def _records(where: str, phase: PhaseData, plan: Phase, prompts: _Prompts) -> Iterator[Finding]:
+    """Hold each record against itself, and each conversation against plan and lock."""
+    sent: dict[tuple[str, int], list[Record]] = {}
+    for record in phase.records:
+        sent.setdefault((record.conversation, record.cycle), []).append(record)
+        if flaw := record.flaw():
+            message = f"{where}, {record.conversation} turn {record.turn}: {flaw}"
+            yield Finding("recompute.records", message)
+    if not _is_as_planned(sent.keys(), phase.status.client_processes, plan):
+        yield Finding(
+            "recompute.plan", f"{where}: its conversations are not those that the lock's plan has"
+        )
+    for (name, _), records in sent.items():
+        if wrong := _conversation_problem(records, prompts):
+            yield Finding("recompute.records", f"{where}: {name} {wrong}")
+
+
+def _is_as_planned(sent: Iterable[tuple[str, int]], processes: int, plan: Phase) -> bool:
+    """Say whether the conversations that were sent, as (id, cycle), are those of the plan.
+
+    They are numbered through all cycles. A phase that is limited by time may end after any of them,
+    but leaves none out: each process of the client takes every n-th, in order.
+    """
+    places = {name: place for place, name in enumerate(plan.conversations)}
+    numbers = {cycle * len(places) + places[name] if name in places else -1 for name, cycle in sent}
+    if plan.load.mode == "open":
+        return numbers == set(range(len(plan.offsets_ns)))
+    if plan.load.duration_s is None:
+        return numbers == set(range(len(plan.conversations)))
+    # No process without a stream: one that claims more could leave out whatever it likes.
+    if min(numbers, default=-1) < 0 or processes > (plan.load.concurrency or 1):
+        return False
+    return all(number < processes or number - processes in numbers for number in numbers)
+
+
+def _conversation_problem(records: list[Record], prompts: _Prompts) -> str | None:
+    locked = prompts.rows.get(records[0].conversation)
+    if locked is None:
+        return "is not among the lock's conversations"
+    if {record.category for record in records} != {locked["category"]}:
+        return f"is of another category than the lock's {locked['category']!r}"
+    numbers = sorted(record.turn for record in records)
+    # A conversation ends with its last turn, or with the turn that failed.
+    whole = len(numbers) == locked["turns"] or any(record.error for record in records)
+    if numbers != list(range(len(numbers))) or not whole:
+        return f"has turns {numbers}, the lock's has {locked['turns']}"
+    return _length_problem(min(records, key=lambda record: record.turn), locked, prompts)
+
+
+def _length_problem(first: Record, locked: dict[str, Any], prompts: _Prompts) -> str | None:
+    """Hold the first turn's length against the lock's, and against all that was sent before.
+
+    Random tokens take the place of the data set's one for one, so theirs is the same.
+    """
+    if locked["input_tokens"] is None:
+        return None  # sent as text, which the server alone can count
+    if locked["turns"] == 1 and first.input_tokens != locked["input_tokens"]:
+        return f"has {first.input_tokens} input tokens, the lock's has {locked['input_tokens']}"
+    seen = prompts.first_turns.setdefault(first.conversation, first.input_tokens)
+    if seen != first.input_tokens:
+        return f"has {first.input_tokens} input tokens in its first turn, and elsewhere {seen}"
+    return None

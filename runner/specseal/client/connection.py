@@ -1,0 +1,174 @@
+"""Connections to the server: the hot path, which stamps each read and keeps its bytes, no more.
+
+A connection is used again for the next request when its response has ended, by whichever request
+comes first: so there are never more of them than requests in flight (some servers give a thread to
+each), and where all answers end at one time the clock does not stand still over new ones. It is
+closed after a second without use, before any server would close it in the middle of a request;
+nothing is ever sent twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from time import monotonic_ns
+from typing import cast
+
+from specseal.client.address import Address
+from specseal.client.http1 import ResponseEnd
+from specseal.client.wire import Exchange
+
+_IDLE_S = 1.0
+"""Servers wait 5 s and more for the next request (uvicorn 5, llama.cpp 5, nginx 75)."""
+
+
+class Connections:
+    """The open connections to one server."""
+
+    def __init__(self, address: Address) -> None:
+        self._address = address
+        self._host = address.host
+        self._idle: list[_Connection] = []
+
+    async def exchange(self, request: bytes, *, silence_timeout_s: float) -> Exchange:
+        """Send a request and keep what comes back, with the arrival of each read.
+
+        Failures end up in the Exchange, never as an exception.
+        """
+        asked_ns = monotonic_ns()
+        try:
+            connection = self._idle.pop() if self._idle else await self._open(silence_timeout_s)
+        except TimeoutError:
+            error = f"no connection within {silence_timeout_s:g} s"
+            return _unsent(asked_ns, error, timed_out=True)
+        except OSError as failure:
+            return _unsent(asked_ns, f"no connection: {failure}", refused=True)
+        return await connection.exchange(request, int(silence_timeout_s * 1e9))
+
+    def close_idle(self) -> None:
+        """Close all that are not in use."""
+        while self._idle:
+            self._idle.pop().close()
+
+    async def _open(self, timeout_s: float) -> _Connection:
+        address, loop = self._address, asyncio.get_running_loop()
+        async with asyncio.timeout(timeout_s):
+            transport, connection = await loop.create_connection(
+                lambda: _Connection(loop, self._idle),
+                self._host,
+                address.port,
+                ssl=address.tls,
+                server_hostname=address.host if address.tls else None,
+            )
+        # Looked up once: another look-up a connection would come out as a request's lateness.
+        self._host = transport.get_extra_info("peername", (self._host,))[0]
+        return connection
+
+
+class _Connection(asyncio.BufferedProtocol):
+    """One connection, and the request that is on it.
+
+    All connections read into one buffer, out of which each read is copied at once: to have asyncio
+    make a bytes object of its largest size for each read costs more time and five times the memory.
+    """
+
+    _buffer = memoryview(bytearray(1 << 18))
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, idle: list[_Connection]) -> None:
+        self._loop = loop
+        self._idle = idle
+        self._over: asyncio.Future[Exchange] | None = None
+        """What the request on this connection waits for; None while there is none."""
+        self._timer: asyncio.TimerHandle | None = None
+        self._reads: list[tuple[int, bytes]] = []
+        self._end = ResponseEnd(self._reads)
+        self._submit_ns = self._silence_ns = 0
+
+    async def exchange(self, request: bytes, silence_ns: int) -> Exchange:
+        """Send a request; return when its response is complete or has failed."""
+        self._stop_timer()
+        over: asyncio.Future[Exchange] = self._loop.create_future()
+        self._over = over
+        self._reads = []
+        self._end = ResponseEnd(self._reads)
+        self._silence_ns = silence_ns
+        self._submit_ns = monotonic_ns()
+        if self._transport.is_closing():
+            self._finish(self._submit_ns)
+        else:
+            self._transport.write(request)
+            self._watch_silence()
+        try:
+            return await over
+        except asyncio.CancelledError:
+            if self._over is over:  # else the connection may be another request's already
+                self.close()
+            raise
+
+    def close(self) -> None:
+        """Let go of the connection at once; what comes later is not looked at."""
+        self._over = None
+        self._stop_timer()
+        if self in self._idle:
+            self._idle.remove(self)
+        self._transport.abort()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        now_ns = monotonic_ns()
+        if self._over is None:
+            self.close()  # Nobody has asked for these bytes: what comes next can't be trusted.
+            return
+        read = bytes(self._buffer[:nbytes])
+        self._reads.append((now_ns, read))
+        if self._end.reached(read):
+            self._finish(now_ns)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        # Closing is how a server may end a response; where that cut it off, its framing tells.
+        self._end.reusable = False
+        if self._over is not None:
+            error = f"connection cut: {exc}" if exc else None
+            self._finish(monotonic_ns(), error=error)
+        self.close()
+
+    def _watch_silence(self) -> None:
+        """Look once a timeout, not once a read, whether something has come."""
+        last_ns = self._reads[-1][0] if self._reads else self._submit_ns
+        left_ns = last_ns + self._silence_ns - monotonic_ns()
+        if left_ns > 0:
+            self._timer = self._loop.call_later(left_ns / 1e9, self._watch_silence)
+            return
+        error = f"nothing received for {self._silence_ns / 1e9:g} s"
+        self._finish(monotonic_ns(), error=error, timed_out=True)
+
+    def _finish(self, now_ns: int, *, error: str | None = None, timed_out: bool = False) -> None:
+        over, self._over = self._over, None
+        if over is not None and not over.done():
+            over.set_result(
+                Exchange(
+                    submit_ns=self._submit_ns,
+                    end_ns=now_ns,
+                    reads=self._reads,
+                    error=error,
+                    timed_out=timed_out,
+                )
+            )
+        if error is not None or not self._end.reusable:
+            self.close()
+            return
+        self._stop_timer()
+        self._idle.append(self)
+        self._timer = self._loop.call_later(_IDLE_S, self.close)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+
+def _unsent(now_ns: int, error: str, **how: bool) -> Exchange:
+    return Exchange(submit_ns=now_ns, end_ns=monotonic_ns(), reads=(), error=error, **how)

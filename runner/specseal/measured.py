@@ -1,0 +1,130 @@
+"""What jobs left, read back: the engine's proof, the data for the analysis, the environment."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from specseal.analysis import JobData, PhaseData
+from specseal.engines import engine
+from specseal.errors import EngineFailed, RunFailed
+from specseal.jobs import MACHINE, JobFolder
+from specseal.plan import Phase
+from specseal.records import (
+    JobStatus,
+    PhaseStatus,
+    Record,
+    RecordsDamaged,
+    Snapshot,
+    read_records,
+    read_snapshots,
+)
+
+
+def prove(folder: JobFolder) -> None:
+    """Hold what the engine of a finished job said of itself against what it was asked.
+
+    Raises:
+        EngineFailed: it did something else.
+        RunFailed: the job's files are damaged.
+    """
+    status, _, snapshots = _read_out(folder)
+    against = engine(folder.lock.engine["name"]).proof(folder.request, status, snapshots)
+    if against:
+        raise EngineFailed(
+            f"{folder.job.name}: the engine did not do as asked: {'; '.join(against)}",
+            mend="this engine version does not honour the spec's flags: name another",
+        )
+
+
+def _read_out(
+    folder: JobFolder,
+) -> tuple[JobStatus, tuple[Record, ...], tuple[Snapshot, ...]]:
+    out = folder.path / "out"
+    status = folder.status()
+    if status is None:
+        raise RunFailed(f"{folder.path}: this job has not finished")
+    try:
+        records = read_records(out / "records.jsonl")
+        counts = out / "counts.jsonl"  # not there where nothing tells counts
+        return status, records, read_snapshots(counts) if counts.exists() else ()
+    except (RecordsDamaged, OSError) as error:
+        raise folder.refuse(str(error)) from error
+
+
+def read_job(folder: JobFolder) -> JobData:
+    """Return what a job measured, or why it failed. Raises: RunFailed where files are damaged."""
+    meta = folder.meta()
+    failure = meta.get("reason", "")
+    phases, said = ((), {}) if failure else _phases(folder)
+    adapter = engine(folder.lock.engine["name"])
+    accelerators = _machine(folder).get("accelerators", [])
+    return JobData(
+        key=folder.key,
+        speculation=folder.job.method,
+        draft_length=folder.job.draft_length,
+        repeat=folder.job.repeat,
+        session=meta["session"],
+        cut_at_limit=folder.launch.cut_at_limit,
+        one_chunk_a_step=folder.launch.one_chunk_a_step,
+        prefix_cache=folder.lock.engine["prefix_cache"],
+        devices=folder.lock.hardware["count"],
+        accelerator=folder.lock.hardware["accelerator"],
+        accelerators_found=tuple(one["name"] for one in accelerators),
+        engine_version=folder.lock.engine["version"],
+        engine_version_found=adapter.version_found(said),
+        telemetry=() if failure else tuple(_read_telemetry(folder)),
+        failure=failure,
+        phases=phases,
+    )
+
+
+def _phases(folder: JobFolder) -> tuple[tuple[PhaseData, ...], dict[str, Any]]:
+    status, records, snapshots = _read_out(folder)
+    moments = {(one.phase, one.moment): one for one in snapshots}
+    planned = {phase.name: phase for phase in folder.job.phases}
+
+    def data(phase: PhaseStatus, plan: Phase) -> PhaseData:
+        return PhaseData(
+            load=plan.load,
+            input=plan.input,
+            setting=plan.setting,
+            max_tokens=plan.sampling["max_tokens"],
+            temperature=float(plan.sampling["temperature"]),
+            ignore_eos=plan.sampling["ignore_eos"],
+            history_not_rewritten=plan.history_not_rewritten,
+            bos_doubled=plan.bos_doubled,
+            status=phase,
+            records=tuple(record for record in records if record.phase == phase.phase),
+            before=moments.get((phase.phase, "before")),
+            after=moments.get((phase.phase, "after")),
+        )
+
+    measured = [phase for phase in status.phases if phase.measured]
+    return tuple(data(phase, planned[phase.phase]) for phase in measured), status.engine
+
+
+def _read_telemetry(folder: JobFolder) -> list[dict[str, Any]]:
+    """Return the samples that the runtime took during a job; none where it took none."""
+    path = folder.path / "out" / "telemetry.jsonl"
+    return [json.loads(line) for line in path.read_bytes().splitlines()] if path.is_file() else []
+
+
+def job_environment(folder: JobFolder) -> dict[str, Any]:
+    """Return what was found when a job ran: machine, programs' settings, the engine's words."""
+    meta = folder.meta()
+    status = None if "reason" in meta else folder.status()
+    found = folder.path / "out" / "environment.json"
+    return {
+        "key": folder.key,
+        "name": folder.job.name,
+        "session": meta["session"],
+        "engine": status.engine if status else {},
+        "machine": _machine(folder),
+        **(json.loads(found.read_bytes()) if found.is_file() else {}),
+    }
+
+
+def _machine(folder: JobFolder) -> dict[str, Any]:
+    machine: dict[str, Any] = json.loads((folder.path / MACHINE).read_bytes())
+    return machine

@@ -1,0 +1,281 @@
+"""A bundle of a sweep, in which a job failed: variants, random tokens, cycles and failures."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import locks
+from attacks.builder import NOW, SPEC, GoodBundle, codes, inputs_of, make_job
+from specseal.analysis import JobData, PhaseData, RunData
+from specseal.bundle import SealInputs, seal
+from specseal.plan import make_plan
+from specseal.spec import Spec, parse_spec
+from specseal.spec.locked import Lock, Variant, joined
+
+SWEEP = (
+    SPEC.replace(b"concurrency: [1, 2]", b"concurrency: [1]").replace(
+        b"  repeats: 1", b"  inputs: [dataset, random]\n  repeats: 1"
+    )
+    + b"sweep: {drafter.draft_length: [2, 3], workload.sampling.temperature: [0, 0.5]}\n"
+)
+
+
+def lock_of(text: bytes) -> Lock:
+    """The lock of a spec whose variants differ in points, sampling and load alone."""
+    spec = parse_spec(text, path="spec.yaml")
+    asked = [(one.setting, one.spec) for one in spec.variants] or [({}, spec)]
+    return joined(
+        [
+            Variant(setting=setting, lock=variant_of(one, spec_sha256=spec.digest))
+            for setting, one in asked
+        ]
+    )
+
+
+def variant_of(spec: Spec, *, spec_sha256: str) -> Lock:
+    load, base = spec.workload.load, locks.make_lock()
+    return locks.make_lock(
+        spec={"name": spec.name, "sha256": spec_sha256},
+        prompts={"random": {"sha256": "a" * 64, "seed": 0}}
+        if "random" in spec.workload.inputs
+        else {},
+        engine={"max_sequences": spec.engine.max_sequences},
+        sampling={"temperature": spec.workload.sampling.temperature},
+        points={
+            "load": {
+                **base.points["load"],
+                "mode": load.mode,
+                "concurrency": list(load.concurrency),
+                "rate": list(load.rate),
+                "arrival": load.arrival,
+                "duration_s": load.duration_s,
+            },
+            "inputs": list(spec.workload.inputs),
+            "draft_length": spec.drafter.draft_length,
+        },
+    )
+
+
+def run_of(lock: Lock, failed: str = "") -> RunData:
+    """A run of a lock's plan, in which the job of that name failed."""
+    jobs = [
+        replace(make_job(job), phases=(), telemetry=(), failure="the engine died with exit code 9")
+        if job.name == failed
+        else make_job(job)
+        for job in make_plan(lock).jobs
+    ]
+    return RunData(jobs=tuple(jobs), seed=0)
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory: pytest.TempPathFactory) -> SealInputs:
+    lock = lock_of(SWEEP)
+    return inputs_of(SWEEP, lock, run_of(lock, "r1-ngram-3"), tmp_path_factory.mktemp("sweep"))
+
+
+Found = Callable[..., set[str]]
+
+
+@pytest.fixture
+def found(good: GoodBundle, inputs: SealInputs, tmp_path: Path) -> Found:
+    """Seal the sweep with something changed; return the codes of what `verify` finds."""
+
+    def call(**changes: Any) -> set[str]:
+        bundle = seal(replace(inputs, **changes), tmp_path / "bundle", signer=good.signer, now=NOW)
+        return codes(good.verify(bundle))
+
+    return call
+
+
+def test_sweep_with_a_failed_job_is_a_good_bundle(inputs: SealInputs, found: Found) -> None:
+    names = [job.name for job in make_plan(inputs.lock).jobs]
+    assert names == ["r1-none", "r1-ngram-2", "r1-ngram-3"]
+    settings = [phase.setting for phase in inputs.run.jobs[1].phases]
+    assert settings == [
+        {"workload.sampling.temperature": temperature} for temperature in (0, 0, 0.5, 0.5)
+    ]
+    assert found() == set()
+
+
+def changed(inputs: SealInputs, number: int, **changes: Any) -> RunData:
+    """The run with one job changed."""
+    jobs = list(inputs.run.jobs)
+    jobs[number] = replace(jobs[number], **changes)
+    return replace(inputs.run, jobs=tuple(jobs))
+
+
+def test_failed_job_that_still_has_figures_is_found(inputs: SealInputs, found: Found) -> None:
+    run = changed(inputs, 1, failure="it was too slow")
+    assert found(run=run) == {"recompute.plan"}
+
+
+def test_failure_left_out_is_found(inputs: SealInputs, found: Found) -> None:
+    assert found(run=changed(inputs, 2, failure="")) == {"recompute.plan"}
+
+
+def test_reason_of_a_failure_altered_is_found(
+    good: GoodBundle, inputs: SealInputs, tmp_path: Path
+) -> None:
+    bundle = seal(inputs, tmp_path / "bundle", signer=good.signer, now=NOW)
+    counts = bundle / "counts.json"
+    counts.write_bytes(counts.read_bytes().replace(b"exit code 9", b"exit code 0"))
+    good.sign_again(bundle, inputs=inputs)
+    report = good.verify(bundle)
+    assert codes(report) == {"recompute.failures"}
+    (message,) = [check.message for check in report.checks if check.code == "recompute.failures"]
+    assert "exit code 9" in message
+    assert "exit code 0" in message
+
+
+def test_jobs_in_another_order_than_the_plans_are_found(inputs: SealInputs, found: Found) -> None:
+    run = replace(inputs.run, jobs=inputs.run.jobs[::-1])
+    environment = {**inputs.environment, "jobs": inputs.environment["jobs"][::-1]}
+    assert found(run=run, environment=environment) == {"recompute.plan"}
+
+
+def test_figures_of_one_setting_under_the_name_of_another_are_found(
+    inputs: SealInputs, found: Found
+) -> None:
+    first, second, third, fourth = inputs.run.jobs[1].phases
+    swapped = (
+        replace(first, setting=third.setting),
+        second,
+        replace(third, setting=first.setting),
+        fourth,
+    )
+    assert found(run=changed(inputs, 1, phases=swapped)) == {"recompute.plan"}
+
+
+def test_random_prompts_of_other_lengths_than_the_data_sets_are_found(
+    inputs: SealInputs, found: Found
+) -> None:
+    def shorter(phase: PhaseData) -> PhaseData:
+        if phase.input != "random":
+            return phase
+        return replace(phase, records=tuple(replace(one, input_tokens=6) for one in phase.records))
+
+    phases = tuple(map(shorter, inputs.run.jobs[1].phases))
+    assert found(run=changed(inputs, 1, phases=phases)) == {"recompute.records"}
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("fewer", lambda variants: variants[:-1]),
+        (
+            "other setting",
+            lambda variants: [
+                *variants[:-1],
+                {**variants[-1], "setting": {"drafter.draft_length": 9}},
+            ],
+        ),
+        (
+            "other section",
+            lambda variants: [
+                *variants[:-1],
+                {**variants[-1], "sections": {}},
+            ],
+        ),
+    ],
+    ids=lambda item: item if isinstance(item, str) else "",
+)
+def test_lock_with_other_variants_than_the_specs_sweep_is_found(
+    inputs: SealInputs,
+    found: Found,
+    name: str,
+    changes: Callable[[list[dict[str, Any]]], list[dict[str, Any]]],
+) -> None:
+    lock = replace(inputs.lock, variants=changes(inputs.lock.variants))
+    environment = {**inputs.environment, "lock_sha256": lock.digest, "recipe": lock.recipe}
+    assert found(lock=lock, environment=environment) == {"schemas.disagree"}
+
+
+def timed(load: bytes) -> tuple[bytes, Lock]:
+    text = SPEC.replace(b"load: {mode: closed, concurrency: [1, 2]}", b"load: " + load)
+    assert text != SPEC
+    if b"open" in load:
+        text = text.replace(b"context_length: 4096", b"context_length: 4096, max_sequences: 8")
+    return text, lock_of(text)
+
+
+def sent(job: JobData, numbers: list[int]) -> JobData:
+    """A job whose one phase sent these of its conversations, numbered through all cycles."""
+    (phase,) = job.phases
+    count = len(locks.CONVERSATIONS)
+    records = tuple(
+        replace(phase.records[number % count], cycle=number // count) for number in numbers
+    )
+    return replace(job, phases=(replace(phase, records=records),))
+
+
+def codes_of_timed(
+    good: GoodBundle, folder: Path, load: bytes, numbers: list[int], processes: int = 1
+) -> set[str]:
+    text, lock = timed(load)
+    run = run_of(lock)
+    jobs = [sent(job, numbers) for job in run.jobs]
+    for index, job in enumerate(jobs):
+        status = replace(job.phases[0].status, client_processes=processes)
+        jobs[index] = replace(job, phases=(replace(job.phases[0], status=status),))
+    run = replace(run, jobs=tuple(jobs))
+    inputs = inputs_of(text, lock, run, folder)
+    return codes(good.verify(seal(inputs, folder / "bundle", signer=good.signer, now=NOW)))
+
+
+CLOSED = b"{mode: closed, concurrency: [2], duration_s: 60}"
+
+
+@pytest.mark.parametrize(
+    ("numbers", "processes"),
+    [
+        ([0, 1], 1),
+        ([*range(6), 6, 7, 8], 1),
+        ([8, 7, 6, *range(6)], 1),
+        ([0, 1, 2, 4, 6, 8], 2),
+    ],
+    ids=["part of a cycle", "over a cycle", "in another order", "one process was slower"],
+)
+def test_phase_limited_by_time_may_end_after_any_conversation(
+    good: GoodBundle, tmp_path: Path, numbers: list[int], processes: int
+) -> None:
+    assert codes_of_timed(good, tmp_path, CLOSED, numbers, processes) == set()
+
+
+@pytest.mark.parametrize(
+    ("numbers", "processes"),
+    [([0, 2], 1), ([1, 2], 1), ([], 1), ([0, 1, 4], 2), ([0, 5, 7], 10**9)],
+    ids=["a gap", "without the first", "none", "a gap of one process", "too many processes"],
+)
+def test_phase_limited_by_time_that_leaves_one_out_is_found(
+    good: GoodBundle, tmp_path: Path, numbers: list[int], processes: int
+) -> None:
+    assert codes_of_timed(good, tmp_path, CLOSED, numbers, processes) == {"recompute.plan"}
+
+
+OPEN = b"{mode: open, rate: [2.5], arrival: constant, duration_s: 4}"
+
+
+def test_open_load_sends_as_many_as_its_schedule_has(good: GoodBundle, tmp_path: Path) -> None:
+    assert codes_of_timed(good, tmp_path, OPEN, [*range(10)]) == set()
+
+
+def test_open_load_whose_last_conversation_is_left_out_is_found(
+    good: GoodBundle, tmp_path: Path
+) -> None:
+    assert codes_of_timed(good, tmp_path, OPEN, [*range(9)]) == {"recompute.plan"}
+
+
+def test_plan_without_end_is_refused_before_it_is_made(good: GoodBundle, tmp_path: Path) -> None:
+    text = SPEC.replace(b"repeats: 1", b"repeats: 1000000000")
+    spec = parse_spec(text, path="spec.yaml")
+    lock = locks.make_lock(
+        spec={"name": spec.name, "sha256": spec.digest}, points={"repeats": 10**9}
+    )
+    inputs = inputs_of(text, lock, good.inputs.run, tmp_path)
+    bundle = seal(inputs, tmp_path / "bundle", signer=good.signer, now=NOW)
+    report = good.verify(bundle)
+    assert codes(report) == {"recompute.plan"}
+    assert "more than a bundle may hold" in report.to_text()
