@@ -14,7 +14,7 @@ import subprocess
 from pathlib import Path
 
 TARGET = Path(__file__).with_name("debian-bookworm-amd64.json")
-# Python with what pip, aiohttp and ctypes need of it, and the C++ and OpenMP run-time libraries
+# Python with what pip, ssl and ctypes need of it, and the C++ and OpenMP run-time libraries
 # that engines link to. Documentation-only packages (gcc-12-base) are left out.
 NAMES = (
     "libbz2-1.0", "libc6", "libcrypt1", "libexpat1", "libffi8", "libgcc-s1", "libgomp1",

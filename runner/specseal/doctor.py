@@ -36,7 +36,8 @@ class Finding:
 def examine(settings: Settings) -> tuple[Finding, ...]:
     """Look at everything a run may need; nothing is changed and nothing is downloaded."""
     checks: tuple[Callable[[Settings], Finding], ...] = (
-        _python, _machine, _accelerators, _disk, _pip, _container_engine, _debian_mirror, _openmp, _key,
+        _python, _machine, _accelerators, _disk, _pip,
+        _container_engine, _debian_mirror, _openmp, _key,
     )  # fmt: skip
     return tuple(check(settings) for check in checks)
 

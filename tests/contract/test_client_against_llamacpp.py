@@ -23,6 +23,7 @@ StartServer = Callable[[int], AbstractContextManager[int]]
 
 DRAFT_LENGTH = 4
 MAX_TOKENS = 48
+PROMPTS = "prompts-0123456789ab"
 SPECULATION = "llamacpp:spec_decode_num"
 COUNTS = {
     "source": "prometheus",
@@ -75,7 +76,7 @@ def run_client(folder: Path, port: int, job: dict[str, Any], **rows: list[dict[s
     (folder / "in" / "job.json").write_text(json.dumps(whole))
     for name, items in rows.items():
         text = "".join(json.dumps(row) + "\n" for row in items)
-        (folder / "in" / f"{name}.jsonl").write_text(text)
+        (folder / "in" / f"{PROMPTS if name == 'prompts' else name}.jsonl").write_text(text)
     arguments = ["--in", f"{folder}/in", "--out", f"{folder}/out", "--port", str(port)]
     assert main(arguments) == 0
     return folder / "out"
@@ -90,11 +91,18 @@ def encode(folder: Path, port: int) -> tuple[list[dict[str, Any]], dict[str, Any
 def measure(
     folder: Path, port: int, prompts: list[dict[str, Any]], *, concurrency: int
 ) -> tuple[tuple[Record, ...], Snapshot, Snapshot]:
-    phase = {"name": "c", "measured": True, "concurrency": concurrency, "conversations": NAMES}
+    phase = {
+        "name": "c",
+        "measured": True,
+        "load": {"mode": "closed", "concurrency": concurrency},
+        "prompts": f"{PROMPTS}.jsonl",
+        "sampling": SAMPLING,
+        "conversations": NAMES,
+        "offsets_ns": [],
+    }
     job = {
         "task": "measure",
         "counts": COUNTS,
-        "sampling": SAMPLING,
         "stop_ids": [2],
         "phases": [{**phase, "name": "warmup", "measured": False}, phase],
     }

@@ -12,6 +12,7 @@ import specseal
 from specseal.bundle.findings import BundleBroken
 from specseal.errors import (
     AnswerIsNo,
+    EngineFailed,
     InputError,
     LockError,
     MachineLacks,
@@ -32,6 +33,7 @@ EXIT_CODES = {
     LockError: 2,
     MachineLacks: 3,
     RunFailed: 4,
+    EngineFailed: 4,
 }
 
 

@@ -14,6 +14,8 @@ from specseal.analysis.definition import PAPER, Definition, one, speculates
 from specseal.analysis.intervals import Estimate, OverConversations, absent
 from specseal.analysis.selection import Selection
 from specseal.analysis.steps import (
+    ALWAYS_DRAFTING,
+    Steps,
     StepTotals,
     step_totals,
     steps_of,
@@ -34,9 +36,17 @@ def _cut_effect(at_least_cut: float, at_most_cut: float) -> tuple[str, ...]:
     return ("cut_unknown",) if at_least_cut / at_most_cut - 1 > MOST_CUT_EFFECT else ()
 
 
+def _steps(selection: Selection) -> Steps:
+    return steps_of(
+        selection.requests,
+        selection.draft_length,
+        always_drafts=selection.phases[0].job.speculation in ALWAYS_DRAFTING,
+    )
+
+
 def _totals(selection: Selection) -> StepTotals | None:
     return step_totals(
-        steps_of(selection.requests, selection.draft_length),
+        _steps(selection),
         accepted=counter_rise(selection, lambda change: change.accepted_tokens),
     )
 
@@ -52,7 +62,7 @@ def _acceptance_length(selection: Selection) -> Estimate:
         return absent("no_decode_steps")
     if totals.least <= 0:
         return absent("impossible_counts")
-    steps = steps_of(requests, selection.draft_length)
+    steps = _steps(selection)
     spread: OverConversations | str = "no_per_request_counts"
     if steps.least is not None:
         cluster = selection.clusters.of_request[requests.completed]
@@ -122,7 +132,7 @@ def _acceptance_length_harness(selection: Selection) -> Estimate:
     done = requests.completed
     if not done.any():
         return absent("no_requests")
-    steps = steps_of(requests, selection.draft_length)
+    steps = _steps(selection)
     reasons: tuple[str, ...] = ()
     if steps.least is not None and steps.most is not None:
         least_steps, most_steps, spares = 1 + steps.least, 1 + steps.most, Needs.STREAM
@@ -188,8 +198,8 @@ DEFINITIONS = (
         names=("acceptance_length",),
         unit="tokens/step",
         formula="D ÷ S over all decode steps, drafted or not; S as the engine tells it of each "
-        "request, else D + cut − A by its counters, else (and by category) by request, else by "
-        "category what the stream shows",
+        "request where each step has a draft, else D + cut − A by its counters, else (and by "
+        "category) by request, else by category what the stream shows",
         source=f"AL of {PAPER}",
         needs=_WHOLE | Needs.COMPLETE | Needs.STREAM,
         estimate=one(_acceptance_length),

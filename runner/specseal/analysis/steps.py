@@ -6,10 +6,12 @@
          (the bonus) among them
     S    verify steps = D + cut − A, because each step verifies its accepted tokens and one more
 
-An engine that tells S of a request needs no formula. Where it tells only A, `cut` is bounded. A
-request whose last step was trimmed lost at most min(draft length, A). It lost at least what makes
-its S large enough to have accepted A: with draft length L, S ≥ A ÷ L, so cut ≥ A ÷ L + A − D; that
-is above 0 only for very short outputs.
+Engines tell of a request the steps that verified a draft. Where the drafter always has one, these
+are S, and no formula is needed. Others (n-grams, suffixes) may find none in a step, which hides
+behind what was cut in the last one; then, and where only A is told, `cut` is bounded. A request
+whose last step was trimmed lost at most min(draft length, A). It lost at least what makes its S as
+large as the steps told, or large enough to have accepted A: with draft length L, S ≥ A ÷ L, so
+cut ≥ A ÷ L + A − D.
 
 The stream shows a step as a chunk, but for the first, where the engine sends one chunk a step and
 nothing merged them on the way.
@@ -23,6 +25,9 @@ import numpy as np
 
 from specseal.analysis.columns import UNKNOWN, IntArray, Requests
 
+ALWAYS_DRAFTING = frozenset({"draft_model", "eagle", "eagle3", "medusa", "mtp", "dflash"})
+"""Methods whose every decode step verifies a draft, which a model makes. Others may have none."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Steps:
@@ -35,7 +40,7 @@ class Steps:
     """Least steps by the request's own counts; None where the engine tells none of some request."""
     most: IntArray | None
     exact: bool
-    """Whether the engine tells the steps themselves, of every request."""
+    """Whether the steps told are all there were, and are told of every request."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,16 +54,24 @@ class StepTotals:
     """Whether the requests' own counts say so, not the engine's counters."""
 
 
-def steps_of(requests: Requests, draft_length: int) -> Steps:
-    """Return the steps of each completed request, or bounds of them, by its own counts."""
+def steps_of(requests: Requests, draft_length: int, *, always_drafts: bool) -> Steps:
+    """Return the steps of each completed request, or bounds of them, by its own counts.
+
+    Args:
+        requests: of one method and draft length.
+        draft_length: the longest draft.
+        always_drafts: whether the method is one of `ALWAYS_DRAFTING`.
+    """
     completed = requests.completed
     decode = np.maximum(requests.output_tokens[completed] - 1, 0)
     accepted, steps = requests.accepted_tokens[completed], requests.verify_steps[completed]
     trimmed = requests.may_be_cut[completed] & (decode > 0)
-    exact, counted = not (steps == UNKNOWN).any(), not (accepted == UNKNOWN).any()
+    exact = always_drafts and not (steps == UNKNOWN).any()
+    counted = not (accepted == UNKNOWN).any()
     if counted:
         most_cut = np.where(trimmed, np.minimum(draft_length, accepted), 0)
-        least_cut = np.clip(-(-accepted // draft_length) + accepted - decode, 0, most_cut)
+        steps_at_least = np.maximum(-(-accepted // draft_length), steps)  # UNKNOWN is below 0
+        least_cut = np.clip(steps_at_least + accepted - decode, 0, most_cut)
     else:
         most_cut, least_cut = np.where(trimmed, draft_length, 0), np.zeros_like(decode)
     least = most = None

@@ -1,10 +1,8 @@
-"""Connections to the server: the hot path, which stamps each read and keeps its bytes, no more.
+"""A connection a request: the hot path, which stamps each read and keeps its bytes, no more.
 
-A connection is used again for the next request when its response has ended, by whichever request
-comes first: so there are never more of them than requests in flight (some servers give a thread to
-each), and where all answers end at one time the clock does not stand still over new ones. It is
-closed after a second without use, before any server would close it in the middle of a request;
-nothing is ever sent twice.
+Connections are not used again. A server may close one in the moment of its next use; llama.cpp
+does after every streamed answer, and announces the contrary. It would look like a failed request,
+and nothing is ever sent twice. The request's clock starts when its connection stands.
 """
 
 from __future__ import annotations
@@ -17,17 +15,13 @@ from specseal.client.address import Address
 from specseal.client.http1 import ResponseEnd
 from specseal.client.wire import Exchange
 
-_IDLE_S = 1.0
-"""Servers wait 5 s and more for the next request (uvicorn 5, llama.cpp 5, nginx 75)."""
 
-
-class Connections:
-    """The open connections to one server."""
+class Connector:
+    """The way to one server."""
 
     def __init__(self, address: Address) -> None:
         self._address = address
         self._host = address.host
-        self._idle: list[_Connection] = []
 
     async def exchange(self, request: bytes, *, silence_timeout_s: float) -> Exchange:
         """Send a request and keep what comes back, with the arrival of each read.
@@ -36,7 +30,7 @@ class Connections:
         """
         asked_ns = monotonic_ns()
         try:
-            connection = self._idle.pop() if self._idle else await self._open(silence_timeout_s)
+            connection = await self._open(silence_timeout_s)
         except TimeoutError:
             error = f"no connection within {silence_timeout_s:g} s"
             return _unsent(asked_ns, error, timed_out=True)
@@ -44,16 +38,11 @@ class Connections:
             return _unsent(asked_ns, f"no connection: {failure}", refused=True)
         return await connection.exchange(request, int(silence_timeout_s * 1e9))
 
-    def close_idle(self) -> None:
-        """Close all that are not in use."""
-        while self._idle:
-            self._idle.pop().close()
-
     async def _open(self, timeout_s: float) -> _Connection:
         address, loop = self._address, asyncio.get_running_loop()
         async with asyncio.timeout(timeout_s):
             transport, connection = await loop.create_connection(
-                lambda: _Connection(loop, self._idle),
+                lambda: _Connection(loop),
                 self._host,
                 address.port,
                 ssl=address.tls,
@@ -65,7 +54,7 @@ class Connections:
 
 
 class _Connection(asyncio.BufferedProtocol):
-    """One connection, and the request that is on it.
+    """One connection, and the one request that is on it.
 
     All connections read into one buffer, out of which each read is copied at once: to have asyncio
     make a bytes object of its largest size for each read costs more time and five times the memory.
@@ -73,23 +62,16 @@ class _Connection(asyncio.BufferedProtocol):
 
     _buffer = memoryview(bytearray(1 << 18))
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, idle: list[_Connection]) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._idle = idle
-        self._over: asyncio.Future[Exchange] | None = None
-        """What the request on this connection waits for; None while there is none."""
+        self._over: asyncio.Future[Exchange] = loop.create_future()
         self._timer: asyncio.TimerHandle | None = None
         self._reads: list[tuple[int, bytes]] = []
         self._end = ResponseEnd(self._reads)
         self._submit_ns = self._silence_ns = 0
 
     async def exchange(self, request: bytes, silence_ns: int) -> Exchange:
-        """Send a request; return when its response is complete or has failed."""
-        self._stop_timer()
-        over: asyncio.Future[Exchange] = self._loop.create_future()
-        self._over = over
-        self._reads = []
-        self._end = ResponseEnd(self._reads)
+        """Send the request; return when its response is complete or has failed."""
         self._silence_ns = silence_ns
         self._submit_ns = monotonic_ns()
         if self._transport.is_closing():
@@ -98,19 +80,12 @@ class _Connection(asyncio.BufferedProtocol):
             self._transport.write(request)
             self._watch_silence()
         try:
-            return await over
-        except asyncio.CancelledError:
-            if self._over is over:  # else the connection may be another request's already
-                self.close()
-            raise
-
-    def close(self) -> None:
-        """Let go of the connection at once; what comes later is not looked at."""
-        self._over = None
-        self._stop_timer()
-        if self in self._idle:
-            self._idle.remove(self)
-        self._transport.abort()
+            return await self._over
+        finally:
+            if self._timer is not None:
+                self._timer.cancel()
+            # At once: to say goodbye would keep the loop from other requests' reads.
+            self._transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
@@ -120,9 +95,8 @@ class _Connection(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         now_ns = monotonic_ns()
-        if self._over is None:
-            self.close()  # Nobody has asked for these bytes: what comes next can't be trusted.
-            return
+        if self._over.done():
+            return  # More than the response that was announced: nobody's.
         read = bytes(self._buffer[:nbytes])
         self._reads.append((now_ns, read))
         if self._end.reached(read):
@@ -130,11 +104,7 @@ class _Connection(asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         # Closing is how a server may end a response; where that cut it off, its framing tells.
-        self._end.reusable = False
-        if self._over is not None:
-            error = f"connection cut: {exc}" if exc else None
-            self._finish(monotonic_ns(), error=error)
-        self.close()
+        self._finish(monotonic_ns(), error=f"connection cut: {exc}" if exc else None)
 
     def _watch_silence(self) -> None:
         """Look once a timeout, not once a read, whether something has come."""
@@ -147,27 +117,17 @@ class _Connection(asyncio.BufferedProtocol):
         self._finish(monotonic_ns(), error=error, timed_out=True)
 
     def _finish(self, now_ns: int, *, error: str | None = None, timed_out: bool = False) -> None:
-        over, self._over = self._over, None
-        if over is not None and not over.done():
-            over.set_result(
-                Exchange(
-                    submit_ns=self._submit_ns,
-                    end_ns=now_ns,
-                    reads=self._reads,
-                    error=error,
-                    timed_out=timed_out,
-                )
-            )
-        if error is not None or not self._end.reusable:
-            self.close()
+        if self._over.done():
             return
-        self._stop_timer()
-        self._idle.append(self)
-        self._timer = self._loop.call_later(_IDLE_S, self.close)
-
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
+        self._over.set_result(
+            Exchange(
+                submit_ns=self._submit_ns,
+                end_ns=now_ns,
+                reads=self._reads,
+                error=error,
+                timed_out=timed_out,
+            )
+        )
 
 
 def _unsent(now_ns: int, error: str, **how: bool) -> Exchange:

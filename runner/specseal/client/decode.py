@@ -158,8 +158,9 @@ def _counted(pieces: Sequence[Piece], final: Final | None) -> Sequence[Piece]:
     """
     if all(piece.tokens is not None for piece in pieces):
         return pieces
-    if final is not None and sum(len(piece.ids) for piece in pieces) == final.output_tokens:
-        return [piece._replace(tokens=len(piece.ids)) for piece in pieces]
+    named = sum(len(piece.ids) for piece in pieces)
+    if final is not None and named and named == final.output_tokens:
+        return [piece._replace(tokens=len(piece.ids)) for piece in pieces if piece.ids]
     return [piece._replace(tokens=None) for piece in pieces]
 
 

@@ -76,8 +76,6 @@ class OwnHand:
         """Offer the share; return why it was given up, or ''."""
         async with watch() as self._health:
             await self._prepared.run(start_ns)
-        # Not one idle connection more than the load needs: some servers give a thread to each.
-        self.counterpart.server.rest()
         return self._prepared.stopped
 
     async def give_up(self, reason: str) -> None:

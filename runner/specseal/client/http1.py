@@ -25,7 +25,7 @@ chunk of length 0, no trailer."""
 _LINES_OF_AN_EVENT = b"\r\n\r\n\r\n"
 """The end of a chunk with a whole event, where a server ends an event's lines with CRLF."""
 _LONGEST_HEAD = 1 << 16
-_STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9]\d\d)(?: .*)?")
+_STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([1-9]\d\d)(?: .*)?")
 _FIELD_NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;.*)?")
 _BODILESS = (204, 304)
@@ -67,8 +67,6 @@ class _Head:
     """Bytes of the body; content-length only."""
     end: int
     """Bytes of the head, its empty line included."""
-    stays_open: bool
-    """The server takes another request on the same connection."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +91,7 @@ class ResponseEnd:
     metrics never have. A response that has neither length nor chunks ends with its connection.
     """
 
-    __slots__ = ("_chunked", "_head", "_last", "_left", "_reads", "reusable")
+    __slots__ = ("_chunked", "_head", "_last", "_left", "_reads")
 
     def __init__(self, reads: Reads) -> None:
         """Take the list that each read is put into before `reached` is told of it."""
@@ -102,8 +100,6 @@ class ResponseEnd:
         self._head: bytes | None = b""
         self._last = b""
         self._left = -1
-        self.reusable = False
-        """Whether the server takes another request on this connection, once this one has ended."""
 
     def reached(self, read: bytes) -> bool:
         """Take the next read."""
@@ -131,7 +127,6 @@ class ResponseEnd:
 
     def _count(self, received: int) -> bool:
         self._left -= received
-        self.reusable &= self._left == 0  # more than was announced: no telling what comes next
         return self._left <= 0
 
     def _look_at_head(self, seen: bytes) -> bool:
@@ -142,7 +137,6 @@ class ResponseEnd:
         self._head = seen if head is None else None
         if head is None:
             return False
-        self.reusable = head.stays_open and head.framing is not _Framing.CLOSE
         if head.framing is _Framing.CHUNKED:
             self._chunked = True
             self._last = seen
@@ -205,13 +199,11 @@ def _read_head(seen: bytes) -> _Head | None:
         if end < 0:
             _check_beginning(seen[start:])
             return None
-        status, stays_open, fields = _parse_head(seen[start:end])
+        status, fields = _parse_head(seen[start:end])
         start = end + len(_HEAD_END)
         if status >= 200:  # 1xx are interim: the real one follows
             framing, length = _framing(status, fields)
-            return _Head(
-                status=status, framing=framing, length=length, end=start, stays_open=stays_open
-            )
+            return _Head(status=status, framing=framing, length=length, end=start)
 
 
 def _check_beginning(seen: bytes) -> None:
@@ -223,8 +215,8 @@ def _check_beginning(seen: bytes) -> None:
         raise NotHttp(f"the answer's head is longer than {_LONGEST_HEAD} bytes")
 
 
-def _parse_head(head: bytes) -> tuple[int, bool, dict[bytes, list[bytes]]]:
-    """Return status, whether the connection stays open, and fields by lower-case name."""
+def _parse_head(head: bytes) -> tuple[int, dict[bytes, list[bytes]]]:
+    """Return status, and fields by lower-case name."""
     status_line, *lines = head.split(b"\r\n")
     match = _STATUS_LINE.fullmatch(status_line)
     if match is None:
@@ -235,9 +227,7 @@ def _parse_head(head: bytes) -> tuple[int, bool, dict[bytes, list[bytes]]]:
         if not (colon and _FIELD_NAME.fullmatch(name)):
             raise NotHttp(f"the answer's head has the line {line[:40]!r}")
         fields.setdefault(name.lower(), []).append(value.strip())
-    options = b",".join(fields.get(b"connection", ())).lower().split(b",")
-    stays_open = match[1] == b"1" and b"close" not in (option.strip() for option in options)
-    return int(match[2]), stays_open, fields
+    return int(match[1]), fields
 
 
 def _framing(status: int, fields: dict[bytes, list[bytes]]) -> tuple[_Framing, int]:

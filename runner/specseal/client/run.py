@@ -71,8 +71,6 @@ async def run_job(
                     phases.append(phase)
     except JobFailed as failure:
         reason = str(failure)
-    finally:
-        server.rest()
     status = JobStatus(
         outcome="failed" if reason else "done", reason=reason, phases=tuple(phases), engine=engine
     )

@@ -8,7 +8,7 @@ import resource
 from typing import Any
 
 from specseal.client.address import Address
-from specseal.client.connection import Connections
+from specseal.client.connection import Connector
 from specseal.client.errors import JobFailed, ServerError
 from specseal.client.http1 import NotHttp, read_response, refusal, request_bytes
 from specseal.client.wire import Call, Exchange
@@ -29,7 +29,7 @@ class Server:
     def __init__(self, address: Address, *, silence_timeout_s: float) -> None:
         self.address = address
         self._silence_timeout_s = silence_timeout_s
-        self._connections = Connections(address)
+        self._connector = Connector(address)
         self._fields = dict(_FIELDS)
         if address.key:
             self._fields["Authorization"] = f"Bearer {address.key}"
@@ -43,11 +43,7 @@ class Server:
 
         Failures end up in the Exchange, never as an exception.
         """
-        return await self._connections.exchange(request, silence_timeout_s=self._silence_timeout_s)
-
-    def rest(self) -> None:
-        """Close the connections that wait for another request."""
-        self._connections.close_idle()
+        return await self._connector.exchange(request, silence_timeout_s=self._silence_timeout_s)
 
     async def ask(self, call: Call) -> Any:
         """Return what a call's JSON answer has under its `answer_key`. Raises: ServerError."""
@@ -93,7 +89,7 @@ class Server:
         return None
 
     async def _fetch(self, method: str, path: str, body: bytes) -> str:
-        exchange = await self._connections.exchange(
+        exchange = await self._connector.exchange(
             self._request(method, path, body), silence_timeout_s=_PROBE_TIMEOUT_S
         )
         if exchange.timed_out:

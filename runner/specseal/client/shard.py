@@ -41,7 +41,6 @@ async def _serve(arguments: Arguments) -> None:
         raise InputRefused("only a measuring job is spread over processes")
     server = Server(arguments.address, silence_timeout_s=job.silence_timeout_s)
     await server.wait_until_healthy(job.health_path, deadline_s=job.deadline_s)
-    server.rest()
     hand = OwnHand(task=job.task, counterpart=counterpart_of(job, server))
     await _Shard(task=job.task, hand=hand).serve()
 
@@ -102,6 +101,9 @@ class _Shard:
 
     async def _next(self, expected: str) -> dict[str, Any]:
         order = await self._orders.get()
+        if order["order"] == "together" != expected:
+            # The phase was given up while this was on its way.
+            order = await self._orders.get()
         if order["order"] != expected:
             raise RuntimeError(f"the order is {order['order']!r} where {expected!r} was expected")
         return order

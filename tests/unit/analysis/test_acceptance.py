@@ -256,14 +256,26 @@ def decoded(draw: st.DrawFn, draft_length: int = 4):
 @given(decoded())
 def test_length_is_exact_with_a_cut_where_the_engine_tells_the_steps(case):
     made, steps, _ = case
-    result = only(replace(made, verify_steps=steps))
+    result = analyse(run(job(phase([replace(made, verify_steps=steps)]), speculation="eagle3")))
 
     for where in ({}, {"category": "coding"}):
+        where = {"speculation": "eagle3", **where}
         length = metric(result, "acceptance_length", **where)
         assert length.value == (made.output_tokens - 1) / steps
         assert "cut_unknown" not in length.reasons
         harness = metric(result, "acceptance_length_harness", **where)
         assert harness.value == made.output_tokens / (1 + steps)
+
+
+@settings(deadline=None)
+@given(decoded(), st.data())
+def test_steps_told_of_a_drafter_that_may_find_no_draft_are_only_the_least_there_were(case, data):
+    made, steps, _ = case
+    told = data.draw(st.integers(1, steps), label="steps that had a draft")
+    length = metric(only(replace(made, verify_steps=told)), "acceptance_length")
+
+    if length.valid:
+        assert length.value == pytest.approx((made.output_tokens - 1) / steps, rel=0.0101)
 
 
 @settings(deadline=None)

@@ -111,6 +111,10 @@ class FakeLlamaCpp:
     tokenize_calls: int = 0
     prompts: list[list[int]] = field(default_factory=list)
     """Input ids of each request, in the order of arrival."""
+    bodies: list[dict[str, Any]] = field(default_factory=list)
+    """The whole of each request."""
+    keys: set[str] = field(default_factory=set)
+    """What came as Authorization with the prompts."""
     most_in_flight: int = 0
     port: int = 0
     _in_flight: int = 0
@@ -181,7 +185,10 @@ class FakeLlamaCpp:
         return web.json_response({"prompt": text + "<bot>"})
 
     async def _completion(self, request: web.Request) -> web.StreamResponse:
-        prompt = (await request.json())["prompt"]
+        body = await request.json()
+        prompt = body["prompt"]
+        self.bodies.append(body)
+        self.keys |= {*request.headers.getall("Authorization", [])}
         self.prompts.append(prompt)
         self._in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self._in_flight)

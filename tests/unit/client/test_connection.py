@@ -1,4 +1,4 @@
-"""Connections: used again where that is safe, and every way in which one can fail."""
+"""Connections: one a request, and every way in which one can fail."""
 
 from __future__ import annotations
 
@@ -16,16 +16,14 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from specseal.client import connection
 from specseal.client.address import Address, on_loopback
-from specseal.client.connection import Connections
+from specseal.client.connection import Connector
 from specseal.client.errors import ServerError
 from specseal.client.server import Server
 from specseal.client.wire import Exchange
 
 REQUEST = b"POST / HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}"
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
-CLOSING = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}"
 
 Reply = Callable[["Seen", asyncio.StreamWriter], Awaitable[None]]
 
@@ -86,20 +84,19 @@ def exchanges(reply: Reply, count: int, *, timeout_s: float = 30) -> tuple[Seen,
 
     async def run() -> tuple[Seen, list[Exchange]]:
         async with serving(reply) as seen:
-            connections = Connections(on_loopback(seen.port))
+            connections = Connector(on_loopback(seen.port))
             came = [
                 await connections.exchange(REQUEST, silence_timeout_s=timeout_s)
                 for _ in range(count)
             ]
-            connections.close_idle()
         return seen, came
 
     return asyncio.run(run())
 
 
-def test_connection_is_used_again_after_a_whole_response() -> None:
+def test_each_request_has_a_connection_of_its_own() -> None:
     seen, came = exchanges(says(ANSWER[:20], ANSWER[20:]), 3)
-    assert (seen.connections, len(seen.requests)) == (1, 3)
+    assert (seen.connections, len(seen.requests)) == (3, 3)
     for exchange in came:
         assert b"".join(read for _, read in exchange.reads) == ANSWER
         assert exchange.error is None
@@ -108,90 +105,13 @@ def test_connection_is_used_again_after_a_whole_response() -> None:
         assert exchange.end_ns == exchange.reads[-1][0]
 
 
-def test_connection_that_the_server_announces_to_close_is_not_used_again() -> None:
-    seen, came = exchanges(says(CLOSING), 2)
-    assert seen.connections == 2
-    assert [exchange.error for exchange in came] == [None, None]
-
-
-def test_there_are_no_more_connections_than_requests_in_flight() -> None:
-    async def run() -> int:
-        async with serving(says(ANSWER)) as seen:
-            connections = Connections(on_loopback(seen.port))
-
-            async def three() -> None:
-                for _ in range(3):
-                    await connections.exchange(REQUEST, silence_timeout_s=30)
-
-            await asyncio.gather(*(three() for _ in range(4)))
-            connections.close_idle()
-        return seen.connections
-
-    assert asyncio.run(run()) <= 4
-
-
-@pytest.mark.parametrize("how", ["after a while", "when told"])
-def test_idle_connection_is_closed(monkeypatch: pytest.MonkeyPatch, how: str) -> None:
-    monkeypatch.setattr(connection, "_IDLE_S", 0.01 if how == "after a while" else 1000)
-
-    async def run() -> Exchange:
-        async with serving(says(ANSWER)) as seen:
-            connections = Connections(on_loopback(seen.port))
-            await connections.exchange(REQUEST, silence_timeout_s=30)
-            if how == "when told":
-                connections.close_idle()
-            await seen.all_closed.wait()
-            last = await connections.exchange(REQUEST, silence_timeout_s=30)
-            assert seen.connections == 2
-            connections.close_idle()
-            return last
-
-    assert asyncio.run(run()).error is None
-
-
-def test_connection_in_use_outlives_the_time_that_an_idle_one_has(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(connection, "_IDLE_S", 0.02)
-
-    async def slowly(seen: Seen, writer: asyncio.StreamWriter) -> None:
-        await asyncio.sleep(0.1 if len(seen.requests) == 2 else 0)
-        writer.write(ANSWER)
-
-    seen, came = exchanges(slowly, 2)
-    assert seen.connections == 1
-    assert came[1].error is None
-
-
-def test_server_that_closes_an_idle_connection_costs_a_new_one_and_no_request() -> None:
-    async def then_close(seen: Seen, writer: asyncio.StreamWriter) -> None:
-        writer.write(ANSWER)
-        await writer.drain()
+def test_request_whose_connection_closes_under_it_is_not_sent_twice() -> None:
+    async def never(seen: Seen, writer: asyncio.StreamWriter) -> None:
         writer.close()
 
-    async def run() -> tuple[int, Exchange]:
-        async with serving(then_close) as seen:
-            connections = Connections(on_loopback(seen.port))
-            await connections.exchange(REQUEST, silence_timeout_s=30)
-            while connections._idle:  # until the end of the connection has arrived
-                await asyncio.sleep(0.001)
-            return seen.connections, await connections.exchange(REQUEST, silence_timeout_s=30)
-
-    before, exchange = asyncio.run(run())
-    assert before == 1
-    assert exchange.error is None
-
-
-def test_request_whose_connection_closes_under_it_is_not_sent_twice() -> None:
-    async def only_once(seen: Seen, writer: asyncio.StreamWriter) -> None:
-        if len(seen.requests) == 1:
-            writer.write(ANSWER)
-        else:
-            writer.close()
-
-    seen, came = exchanges(only_once, 2)
-    assert (seen.connections, len(seen.requests)) == (1, 2)
-    assert came[1].reads == []
+    seen, (exchange,) = exchanges(never, 1)
+    assert (seen.connections, len(seen.requests)) == (1, 1)
+    assert exchange.reads == []
 
 
 def test_bytes_that_nobody_asked_for_close_the_connection() -> None:
@@ -203,7 +123,7 @@ def test_bytes_that_nobody_asked_for_close_the_connection() -> None:
 
     async def run() -> None:
         async with serving(more_later) as seen:
-            connections = Connections(on_loopback(seen.port))
+            connections = Connector(on_loopback(seen.port))
             exchange = await connections.exchange(REQUEST, silence_timeout_s=30)
             await seen.all_closed.wait()
             assert b"more" not in exchange.reads[-1][1]
@@ -239,7 +159,7 @@ def test_nobody_listening_is_refused() -> None:
     async def run() -> Exchange:
         async with serving(says()) as seen:
             pass
-        return await Connections(on_loopback(seen.port)).exchange(REQUEST, silence_timeout_s=30)
+        return await Connector(on_loopback(seen.port)).exchange(REQUEST, silence_timeout_s=30)
 
     exchange = asyncio.run(run())
     assert exchange.refused
@@ -283,16 +203,13 @@ def over_tls(certificate: Path, trusted: ssl.SSLContext) -> tuple[Seen, str]:
                 return seen, str([await server.get_json("/health") for _ in range(2)])
             except ServerError as error:
                 return seen, str(error)
-            finally:
-                server.rest()
 
     return asyncio.run(run())
 
 
-def test_tls_carries_key_and_prefix_on_one_connection(certificate: Path) -> None:
+def test_tls_carries_key_and_prefix(certificate: Path) -> None:
     seen, answer = over_tls(certificate, ssl.create_default_context(cafile=certificate))
     assert answer == "[{}, {}]"
-    assert seen.connections == 1
     assert seen.requests[0].startswith(b"GET /api/health HTTP/1.1\r\n")
     assert b"\r\nAuthorization: Bearer sk-1\r\n" in seen.requests[0]
 
@@ -314,6 +231,5 @@ def test_key_that_the_server_repeats_is_not_passed_on() -> None:
             server = Server(address, silence_timeout_s=30)
             with pytest.raises(ServerError, match=r"/health: HTTP 401: wrong key \*\*\*"):
                 await server.get_text("/health")
-            server.rest()
 
     asyncio.run(run())

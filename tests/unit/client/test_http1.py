@@ -93,28 +93,6 @@ def test_response_with_neither_length_nor_chunks_ends_with_its_connection() -> N
     assert (response.content, response.missing) == (b"data\r\n0\r\n\r\n", None)
 
 
-@pytest.mark.parametrize(
-    ("wire", "reusable"),
-    [
-        (WHOLE["chunked"], True),
-        (WHOLE["length"], True),
-        (OK + b"Content-Length: 0\r\n\r\n", True),
-        (b"HTTP/1.1 204 No Content\r\n\r\n", True),
-        (OK + b"Connection: Close\r\nContent-Length: 0\r\n\r\n", False),
-        (OK + b"Connection: x, close\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", False),
-        (b"HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n", False),
-        (OK + b"Content-Length: 1\r\n\r\nab", False),
-        (b"SSH-2.0\r\n", False),
-    ],
-)
-def test_connection_is_used_again_only_where_the_server_and_the_framing_allow(
-    wire: bytes, reusable: bool
-) -> None:
-    end = ResponseEnd([(1, wire)])
-    assert end.reached(wire)
-    assert end.reusable is reusable
-
-
 LENGTH_OF_2 = OK + b"Content-Length: 2\r\n\r\n"
 
 

@@ -23,7 +23,7 @@ from unit.client.fake_llamacpp import (
     sse,
     token,
 )
-from unit.client.jobs import COUNTS, job, metrics, phase, prompt
+from unit.client.jobs import COUNTS, SAMPLING, job, load, metrics, phase, prompt
 
 RunJob = Callable[..., JobStatus]
 NAMES = [f"p{number}" for number in range(8)]
@@ -76,6 +76,9 @@ def test_records_are_complete(run: RunJob, out: Path) -> None:
     assert record.input_sha256 == hashlib.sha256(b"[7,8]").hexdigest()
     assert (record.finish, record.error) == ("length", None)
     assert (record.draft_tokens, record.accepted_tokens, record.cached_tokens) == (4, 1, 0)
+    assert (record.cycle, record.engine_input_tokens, record.verify_steps) == (0, 2, None)
+    assert record.due_ns is not None
+    assert record.due_ns <= record.submit_ns
 
 
 def test_status_tells_phases_and_the_engine_without_its_template(run: RunJob, out: Path) -> None:
@@ -98,6 +101,61 @@ def test_status_tells_phases_and_the_engine_without_its_template(run: RunJob, ou
         "chat_template_sha256": hashlib.sha256(b"the template").hexdigest(),
     }
     assert status.engine == {"props": said}
+
+
+def test_bos_that_the_engine_added_is_in_the_record(run: RunJob, out: Path) -> None:
+    fake = FakeLlamaCpp(script=lambda ids: answer([1, *ids], [50]))
+    run(fake, job(phase("a")), prompts=[prompt("a", 7, 8)])
+    (record,) = records_of(out)
+    assert (record.error, record.input_tokens, record.engine_input_tokens) == (None, 2, 3)
+
+
+def test_each_request_is_due_when_what_it_waited_for_had_ended(run: RunJob, out: Path) -> None:
+    prompts = [prompt("a", 7, between=[[8]]), prompt("b", 9)]
+    status = run(FakeLlamaCpp(), job(phase("a", "b")), prompts=prompts)
+    first, second, third = records_of(out)
+    assert (second.due_ns, third.due_ns) == (first.end_ns, second.end_ns)
+    late = [each.submit_ns - (each.due_ns or 0) for each in (first, second, third)]
+    (seen,) = status.phases
+    assert (seen.send_lag_max_ns, seen.send_lag_p99_ns) == (max(late), max(late))
+    assert min(late) >= 0
+    assert seen.client_processes == 1
+    assert seen.client_memory_bytes > 5_000_000, "no Python is smaller than that"
+
+
+def test_phase_limited_by_time_sends_in_turn_until_then(run: RunJob, out: Path) -> None:
+    timed = phase("p0", "p1", load=load("closed", concurrency=1, duration_s=0.2))
+    status = run(FakeLlamaCpp(), job(timed), prompts=PROMPTS)
+    records = records_of(out)
+    start_ns = records[0].due_ns or 0
+    assert [(each.conversation, each.cycle) for each in records] == [
+        (f"p{number % 2}", number // 2) for number in range(len(records))
+    ]
+    assert all((each.due_ns or 0) - start_ns <= 200_000_000 for each in records)
+    progress = json.loads((out / "progress.json").read_text())
+    assert progress["total"] == progress["done"] == status.phases[0].requests
+
+
+def test_open_load_keeps_its_instants_while_nothing_is_answered(run: RunJob, out: Path) -> None:
+    instants = [0, 1_000_000, 1_500_000, 9_000_000]
+    timed = phase(*NAMES[:4], load=load("open", rate=400, arrival="poisson"), offsets_ns=instants)
+    fake = FakeLlamaCpp(hold_until=4)
+    run(fake, job(timed), prompts=PROMPTS)
+    records = records_of(out)
+    due = [each.due_ns or 0 for each in records]
+    assert [each - due[0] for each in due] == instants
+    assert all(each.submit_ns >= (each.due_ns or 0) for each in records)
+    assert fake.most_in_flight == 4
+
+
+def test_phases_have_their_own_sampling_and_prompts(run: RunJob, out: Path) -> None:
+    other = "prompts-ba9876543210"
+    short = {**SAMPLING, "max_tokens": 1}
+    phases = [phase("a"), phase("a", name="x", prompts=f"{other}.jsonl", sampling=short)]
+    fake = FakeLlamaCpp()
+    run(fake, job(*phases), prompts=[prompt("a", 7)], **{other: [prompt("a", 9)]})
+    assert fake.prompts == [[7], [9]]
+    assert [body["n_predict"] for body in fake.bodies] == [8, 1]
 
 
 def test_counters_are_read_before_and_after_measured_phases_only(run: RunJob, out: Path) -> None:
