@@ -1,7 +1,7 @@
-"""The least a client can do: an asyncio.Protocol that stamps each read and keeps its bytes.
+"""A plain client: an asyncio.Protocol that stamps each read and keeps its bytes.
 
-It decodes nothing while it runs, so that what it costs and how late it is are the floor of this
-interpreter, this event loop and this machine. Its numbers are taken from the reads afterwards.
+It decodes nothing while it runs, so that what it costs and how late it is are what interpreter,
+event loop and machine ask of a plain client. Its numbers are taken from the reads afterwards.
 
     python -m benchmarks.client.bare --port N --concurrency C --requests R --tokens T --out FILE
 """

@@ -29,6 +29,7 @@ from specseal.spec.locked import Lock
 
 FINISHED = "finished.json"
 FAILED = "failed.json"
+REFUSED = "refused.json"
 MACHINE = "machine.json"
 
 
@@ -62,7 +63,7 @@ class JobFolder:
 
     def refuse(self, why: str, mend: str = "run again: it is measured anew") -> RunFailed:
         """Make the job an unfinished one, and return the error that says why."""
-        (self.path / FINISHED).rename(self.path / "refused.json")
+        (self.path / FINISHED).rename(self.path / REFUSED)
         return RunFailed(f"{self.job.name}: {why}", mend=mend)
 
     def fail(self, reason: str, *, session: str) -> None:
@@ -129,10 +130,14 @@ def job_folder(job: Job, number: int, lock: Lock, programs: Programs, parent: Pa
 def adopt(folder: JobFolder, runs: Iterable[Path]) -> bool:
     """Take a finished job of the same key over from an earlier run; return whether there was one.
 
+    Not in place of one that was refused: an earlier run may have the same damaged bytes.
+
     Args:
         folder: where the job is to lie.
         runs: folders of earlier runs, those to be preferred first.
     """
+    if (folder.path / REFUSED).exists():
+        return False
     for run in runs:
         for marker in sorted(run.glob(f"jobs/*-{folder.key[:8]}/{FINISHED}")):
             if json.loads(marker.read_bytes())["key"] != folder.key:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from ipaddress import ip_address
 from typing import Any
+from urllib.parse import urlsplit
 
 from specseal.analysis import JobData, PhaseData
 from specseal.engines import engine
@@ -19,6 +21,9 @@ from specseal.records import (
     read_records,
     read_snapshots,
 )
+
+_OF_THE_SERVER = ("accelerator", "package_energy_j")
+"""Fields of telemetry that are about the machine that the engine runs on."""
 
 
 def prove(folder: JobFolder) -> None:
@@ -58,6 +63,7 @@ def read_job(folder: JobFolder) -> JobData:
     failure = meta.get("reason", "")
     phases, said = ((), {}) if failure else _phases(folder)
     adapter = engine(folder.lock.engine["name"])
+    is_here = _is_here(folder.launch.url)
     accelerators = _machine(folder).get("accelerators", [])
     return JobData(
         key=folder.key,
@@ -70,10 +76,10 @@ def read_job(folder: JobFolder) -> JobData:
         prefix_cache=folder.lock.engine["prefix_cache"],
         devices=folder.lock.hardware["count"],
         accelerator=folder.lock.hardware["accelerator"],
-        accelerators_found=tuple(one["name"] for one in accelerators),
+        accelerators_found=tuple(one["name"] for one in accelerators) if is_here else None,
         engine_version=folder.lock.engine["version"],
         engine_version_found=adapter.version_found(said),
-        telemetry=() if failure else tuple(_read_telemetry(folder)),
+        telemetry=() if failure else tuple(_read_telemetry(folder, is_here=is_here)),
         failure=failure,
         phases=phases,
     )
@@ -104,10 +110,28 @@ def _phases(folder: JobFolder) -> tuple[tuple[PhaseData, ...], dict[str, Any]]:
     return tuple(data(phase, planned[phase.phase]) for phase in measured), status.engine
 
 
-def _read_telemetry(folder: JobFolder) -> list[dict[str, Any]]:
-    """Return the samples that the runtime took during a job; none where it took none."""
+def _read_telemetry(folder: JobFolder, *, is_here: bool) -> list[dict[str, Any]]:
+    """Return the samples that the runtime took during a job; none where it took none.
+
+    Of a server on another machine, what this one's accelerators and package used says nothing.
+    """
     path = folder.path / "out" / "telemetry.jsonl"
-    return [json.loads(line) for line in path.read_bytes().splitlines()] if path.is_file() else []
+    rows = [json.loads(line) for line in path.read_bytes().splitlines()] if path.is_file() else []
+    if is_here:
+        return rows
+    return [
+        {key: value for key, value in row.items() if not key.startswith(_OF_THE_SERVER)}
+        for row in rows
+    ]
+
+
+def _is_here(url: str | None) -> bool:
+    """Say whether a server runs on this machine: it was started here, or is on the loopback."""
+    host = urlsplit(url).hostname if url else "localhost"
+    try:
+        return host == "localhost" or ip_address(host or "").is_loopback
+    except ValueError:
+        return False
 
 
 def job_environment(folder: JobFolder) -> dict[str, Any]:

@@ -27,6 +27,8 @@ that is cheap to warm."""
 
 Setting = dict[str, str | int | float | bool]
 _SHOWN_OTHERWISE = ("drafter.draft_length", "workload.load", "workload.inputs", "workload.repeats")
+_REQUESTS = "workload.load.requests"
+"""Not shown otherwise: phases that differ in it alone are of one load, and are not to be pooled."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,7 +206,12 @@ def _job(launch: _Launch, name: str, repeat: int) -> Job:
             for phase in _phases(variant, repeat, is_baseline=launch.method == BASELINE):
                 phases.setdefault(sha256_value(_without_name(phase)), phase)
     first = launch.variants[0].lock
-    at_once = max(phase.load.concurrency or 1 for phase in phases.values())
+    # Of all variants, those of fewer repeats too: every repeat is launched with the same flags.
+    at_once = max(
+        load.concurrency or 1
+        for variant in launch.variants
+        for load in loads(variant.lock.points["load"])
+    )
     most = int(first.engine["max_sequences"] or at_once)
     return Job(
         name=f"r{repeat + 1}-{name}",
@@ -213,8 +220,14 @@ def _job(launch: _Launch, name: str, repeat: int) -> Job:
         draft_length=launch.draft_length,
         repeat=repeat,
         max_sequences=most,
-        phases=(_warmup(first, most), *_named(list(phases.values()))),
+        phases=(_warmup(_warmest(launch), most), *_named(list(phases.values()))),
     )
+
+
+def _warmest(launch: _Launch) -> Lock:
+    """Return the lock of the variant that warms up with the most conversations at once."""
+    locks = (variant.lock for variant in launch.variants)
+    return max(locks, key=lambda lock: len(lock.points["warmup"]))
 
 
 def _warmup(lock: Lock, max_sequences: int) -> Phase:
@@ -239,6 +252,8 @@ def _phases(variant: Variant, repeat: int, *, is_baseline: bool) -> Iterator[Pha
         if not path.startswith(_SHOWN_OTHERWISE)
         and not (is_baseline and path.split(".")[0] == "drafter")
     }
+    if points["load"]["requests"] and {"workload.load", _REQUESTS} & variant.setting.keys():
+        setting[_REQUESTS] = points["load"]["requests"]
     inputs = points["inputs"] if repeat % 2 == 0 else points["inputs"][::-1]
     for load in loads(points["load"]):
         for given in inputs:

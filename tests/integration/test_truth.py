@@ -262,15 +262,6 @@ def test_counters_that_come_after_the_answer_are_waited_for(measure: Measure) ->
     assert_counted(outcome, truths)
 
 
-def test_connection_that_is_used_again_is_never_closed_as_an_idle_one(measure: Measure) -> None:
-    # Each request is shorter than an idle connection is kept, all together are longer.
-    usual = swift(draft_length=0, ttft_s=0.2, step_s=0.05)
-    outcome, truths = measure(usual=usual, conversations=4, concurrency=1, max_tokens=10)
-    assert outcome.exit_code == 0, outcome.stderr
-    assert {truth["outcome"] for truth in truths.values()} == {"length"}
-    assert len(outcome.records) == 4
-
-
 FAULTS = {
     "21": {"fault": "status"},
     "22": {"fault": "event", "fault_after": 3},

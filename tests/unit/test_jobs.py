@@ -240,3 +240,16 @@ def test_a_job_whose_key_only_begins_the_same_is_not_taken_over(
     marker.write_text(json.dumps({"session": "s1", "key": old.key[:8] + "0" * 56}))
     later = replace(bench, folder=tmp_path / "later" / "jobs")
     assert not adopt(later.job(), [bench.folder.parent])
+
+
+def test_a_damaged_job_that_was_taken_over_is_measured_anew_and_not_taken_over_again(
+    bench: Bench, tmp_path: Path
+) -> None:
+    bench.run(bench.job())
+    (bench.job().path / "out" / "records.jsonl").write_text("{")
+    later = replace(bench, folder=tmp_path / "later" / "jobs")
+    later.folder.mkdir(parents=True)
+    assert adopt(later.job(), [bench.folder.parent])
+    with pytest.raises(RunFailed, match="run again: it is measured anew"):
+        prove(later.job())
+    assert not adopt(later.job(), [bench.folder.parent])

@@ -247,3 +247,34 @@ def test_the_choice_repeats_with_its_seed_and_has_no_conversation_twice(
     chosen = choose_conversations(PROMPTS, count=count, seed=seed)
     assert chosen == choose_conversations(list(reversed(PROMPTS)), count=count, seed=seed)
     assert len(set(chosen)) == len(chosen) == min(count, len(PROMPTS))
+
+
+def test_phases_that_differ_in_their_number_of_requests_only_are_told_apart() -> None:
+    few, many = (lock(load={"concurrency": [1], "requests": count}) for count in (2, 4))
+    path = "workload.load.requests"
+    for job in make_plan(sweep(path, few, many, values=[2, 4])).jobs:
+        assert [phase.setting for phase in job.phases[1:]] == [{path: 2}, {path: 4}]
+
+
+def test_a_whole_load_that_is_swept_tells_its_number_of_requests() -> None:
+    few, many = (lock(load={"concurrency": [1], "requests": count}) for count in (2, 4))
+    jobs = make_plan(sweep("workload.load", few, many, values=["few", "many"])).jobs
+    assert [phase.setting for phase in jobs[0].phases[1:]] == [
+        {"workload.load.requests": 2},
+        {"workload.load.requests": 4},
+    ]
+
+
+def test_a_shared_launch_warms_up_for_the_largest_load() -> None:
+    few = lock(load={"concurrency": [1]}, warmup=["math-0"])
+    many = lock(load={"concurrency": [4]}, warmup=["math-0", "math-1", "math-2"])
+    job = make_plan(sweep("workload.load.concurrency", few, many, values=["[1]", "[4]"])).jobs[0]
+    assert job.phases[0].conversations == ("math-0", "math-1", "math-2")
+    assert job.phases[0].load.concurrency == 3
+
+
+def test_every_repeat_of_a_launch_has_the_same_flags() -> None:
+    few = lock(repeats=2, load={"concurrency": [1]})
+    many = lock(repeats=1, load={"concurrency": [4]})
+    jobs = make_plan(sweep("workload", few, many, values=["few", "many"])).jobs
+    assert {job.max_sequences for job in jobs} == {4}

@@ -15,6 +15,7 @@ from specseal.analysis.intervals import Estimate, OverConversations, absent
 from specseal.analysis.selection import Selection
 from specseal.analysis.steps import (
     ALWAYS_DRAFTING,
+    MOST_CUT_EFFECT,
     Steps,
     StepTotals,
     step_totals,
@@ -23,9 +24,6 @@ from specseal.analysis.steps import (
     stream_steps,
 )
 from specseal.analysis.validity import Needs
-
-MOST_CUT_EFFECT = 0.01
-"""Least and largest possible `cut` may move an acceptance length by this share of it."""
 
 _COUNTS = Needs.SPECULATION | Needs.ACCEPTED
 _WHOLE = _COUNTS | Needs.COUNTERS
@@ -101,8 +99,10 @@ def _acceptance_length_stream(selection: Selection) -> Estimate:
 
 
 def _not_checked(selection: Selection) -> tuple[str, ...]:
-    unknown = any(phase.stream_agreement is None for phase in selection.phases)
-    return ("stream_not_checked",) if unknown else ()
+    if any(phase.stream_agreement is None for phase in selection.phases):
+        return ("stream_not_checked",)
+    # Chunks that were merged may hide in what an unknown cut allows.
+    return () if all(phase.steps_are_told for phase in selection.phases) else ("cut_unknown",)
 
 
 def _stream_step_agreement(selection: Selection) -> Estimate:

@@ -8,10 +8,14 @@ from __future__ import annotations
 import numpy as np
 
 from specseal.analysis.columns import UNKNOWN, IntArray, is_completed
+from specseal.analysis.counters import CounterChange
 from specseal.analysis.facts import Check, Needs, PhaseFacts
+from specseal.analysis.steps import ALWAYS_DRAFTING
 
 MOST_STREAM_DISAGREEMENT = 0.01
 """Steps that the stream shows may differ from those counted by this share of them."""
+LEAST_DRAFTS = 20
+"""Fewer drafts may all be of one length by chance."""
 
 
 def _speculation_not_active(facts: PhaseFacts) -> bool:
@@ -23,7 +27,11 @@ def _speculation_not_active(facts: PhaseFacts) -> bool:
 
 
 def _draft_length_not_as_asked(facts: PhaseFacts) -> bool:
-    """A token is accepted only if drafted, and a step drafts at most the draft length."""
+    """A token is accepted only if drafted, and a step drafts at most the draft length.
+
+    A drafter that is a model drafts as much in every step but the last of an answer. Where all
+    its steps have one length below the one asked for, that is the length it was set to.
+    """
     length, change, requests = facts.job.draft_length, facts.change, facts.requests
     told = (change.accepted_tokens, change.draft_tokens, change.drafts)
     accepted, drafted, steps = (np.array([_told(count)]) for count in told)
@@ -31,7 +39,16 @@ def _draft_length_not_as_asked(facts: PhaseFacts) -> bool:
         _are_over(accepted, drafted, steps, length)
         or _are_over(requests.accepted_tokens, requests.draft_tokens, requests.verify_steps, length)
         or any((change.accepted_per_position or ())[length:])
+        or (facts.job.speculation in ALWAYS_DRAFTING and _is_always_shorter(change, length))
     )
+
+
+def _is_always_shorter(change: CounterChange, length: int) -> bool:
+    drafts, drafted = change.drafts, change.draft_tokens
+    if not drafts or drafted is None or drafts < LEAST_DRAFTS:
+        return False
+    each, over = divmod(drafted, drafts)
+    return over == 0 and each < length
 
 
 def _told(count: int | None) -> int:

@@ -9,7 +9,8 @@ import math
 
 import numpy as np
 
-from specseal.analysis.facts import BASELINE, EVERYTHING, Check, Needs, PhaseFacts
+from specseal.analysis.data import PhaseData
+from specseal.analysis.facts import BASELINE, DRAFTER, EVERYTHING, Check, Needs, PhaseFacts
 from specseal.analysis.telemetry import others_cpu_share, throttled_samples
 
 MOST_CLIENT_CPU_SHARE = 0.9
@@ -78,8 +79,8 @@ def _engine_not_as_locked(facts: PhaseFacts) -> bool:
 
 def _accelerator_not_as_locked(facts: PhaseFacts) -> bool:
     job = facts.job
-    if job.accelerator in _ANY_ACCELERATOR:
-        return False
+    if job.accelerator in _ANY_ACCELERATOR or job.accelerators_found is None:
+        return False  # nothing was asked for, or nobody could look
     return job.accelerators_found.count(job.accelerator) < job.devices
 
 
@@ -104,8 +105,15 @@ def _baseline_other_session(facts: PhaseFacts) -> bool:
         job.speculation == BASELINE
         and job.repeat == facts.job.repeat
         and job.session != facts.job.session
+        and any(_is_same_but_for_drafter(phase, facts.phase) for phase in job.phases)
         for job in facts.run.jobs
     )
+
+
+def _is_same_but_for_drafter(baseline: PhaseData, phase: PhaseData) -> bool:
+    """Tell whether a baseline's phase is of the same input, load and setting."""
+    setting = {k: v for k, v in phase.setting.items() if k.split(".")[0] != DRAFTER}
+    return (baseline.input, baseline.load, baseline.setting) == (phase.input, phase.load, setting)
 
 
 CHECKS = (

@@ -42,17 +42,23 @@ def _crossover(group: Sequence[Choice]) -> Crossover:
         faster_up_to=max(faster, default=None),
         not_faster_from=min(not_faster, default=None),
         valid=all(choice.valid for choice in group),
-        reasons=(*reasons, *_why(group, faster, not_faster)),
+        reasons=(*reasons, *_why(group, faster, not_faster, told=None not in told.values())),
     )
 
 
 def _why(
-    group: Sequence[Choice], faster: Sequence[float], not_faster: Sequence[float]
+    group: Sequence[Choice],
+    faster: Sequence[float],
+    not_faster: Sequence[float],
+    *,
+    told: bool,
 ) -> tuple[str, ...]:
     if any(choice.candidates[0].draft_length != _BASELINE_LENGTH for choice in group):
         return ("no_baseline",)
     if faster and not_faster:
         return ("faster_again_at_higher_level",) if max(faster) > min(not_faster) else ()
+    if not told:
+        return ()  # the choice that can't tell says why
     if faster:
         return ("faster_at_every_level",)
     return ("faster_at_no_level",) if not_faster else ()

@@ -54,8 +54,9 @@ class JobData:
     """Devices the job held, for per-device figures."""
     accelerator: str
     """What the lock asks for: `cpu`, `any`, or a device as maker/model."""
-    accelerators_found: tuple[str, ...]
-    """The devices found when the job ran, spelled the same way; none for a CPU."""
+    accelerators_found: tuple[str, ...] | None
+    """The devices found when the job ran, spelled the same way; none for a CPU. None where nobody
+    could look: a running server on another machine."""
     engine_version: str
     """What the lock asks for; empty where it does not say."""
     engine_version_found: str | None

@@ -24,6 +24,7 @@ from specseal.analysis.selection import Selection
 from specseal.analysis.telemetry import (
     Window,
     accelerator_watts,
+    of_each_accelerator,
     throttled_samples,
     window_of,
 )
@@ -64,9 +65,7 @@ def _clocks(
 ) -> list[float] | None:
     """Return the clock of each accelerator; None where there is none, or one does not tell."""
     window = window_of(phase.job, phase.data)
-    told = [read(window, f"accelerator{i}_clock_mhz") for i in window.accelerators()]
-    known = [clock for clock in told if clock is not None]
-    return known if known and len(known) == len(told) else None
+    return of_each_accelerator(window, lambda device: read(window, f"{device}_clock_mhz"))
 
 
 def _accelerator_clock_mean(selection: Selection) -> Estimate:

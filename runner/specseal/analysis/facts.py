@@ -13,6 +13,8 @@ from specseal.analysis.telemetry import Window, window_of
 
 BASELINE = "none"
 """`JobData.speculation` of the job without speculation."""
+DRAFTER = "drafter"
+"""What a sweep varies under this path is nothing to a baseline."""
 
 
 class Needs(Flag):

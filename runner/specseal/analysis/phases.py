@@ -37,6 +37,8 @@ class MeasuredPhase:
     change: CounterChange
     stream_agreement: float | None
     """Verify steps that the stream shows ÷ those that the counts allow; None where unknown."""
+    steps_are_told: bool
+    """Whether the stream was held against counts that leave at most 1% of the steps open."""
     spoilt: dict[str, Needs]
 
     @property
@@ -120,11 +122,12 @@ def _measured(
         draftable=draftable,
     )
     change = counter_change(phase.before, phase.after)
-    agreement = None
+    agreement, totals = None, None
     if job.one_chunk_a_step and job.draft_length:
         always_drafts = job.speculation in ALWAYS_DRAFTING
         steps = steps_of(requests, job.draft_length, always_drafts=always_drafts)
-        agreement = stream_agreement(requests, step_totals(steps, accepted=change.accepted_tokens))
+        totals = step_totals(steps, accepted=change.accepted_tokens)
+        agreement = stream_agreement(requests, totals)
     offered = {f"workload.load.{name}": getattr(phase.load, name) for name in varying}
     return MeasuredPhase(
         job=job,
@@ -135,6 +138,7 @@ def _measured(
         requests=requests,
         change=change,
         stream_agreement=agreement,
+        steps_are_told=totals is not None and totals.are_close,
         spoilt=spoilt(
             PhaseFacts(
                 run=run,

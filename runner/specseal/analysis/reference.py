@@ -31,8 +31,9 @@ decoding without speculation at the same input, load and setting, but for settin
   are not valid (`cut_unknown`) if the most that they allow moves them by over 1%.
 - The stream shows S as chunks − 1 a turn, where the engine sends one chunk a verify step. Chunks
   that were merged on the way, or by a reader that lagged, make it too small. What rests on it is
-  not valid where it is over 1% away from the counted S (`counters_and_stream_disagree`), or where
-  nothing was counted (`stream_not_checked`).
+  not valid where it is over 1% away from the counted S (`counters_and_stream_disagree`), where the
+  counts leave S open by over 1% (`cut_unknown`), or where nothing was counted
+  (`stream_not_checked`).
 - `_p50`, `_p90`, `_p99`: the least value that 50, 90, 99% of all values do not exceed.
 - Failed requests are left out of every statistic; those of time, and the lengths that are over
   all requests, are then not valid. `goodput_share` counts them as not kept.
@@ -43,13 +44,15 @@ decoding without speculation at the same input, load and setting, but for settin
 - Intervals of what requests tell: bootstrap, 1,000 resamples of conversations (each with all its
   turns, load levels and repeats), percentile method, at least 5 conversations. A percentile's
   resamples are read off at the rank that the resampled share of values at or below it implies
-  (Bahadur, 1966); at least 5 conversations must have a value above it.
+  (Bahadur, 1966); at least 5 conversations must have a value above it. They say how sure a number
+  is for other prompts in the same launches, and nothing of how much launches differ.
 - Intervals of what only whole phases tell, over at least 3 launches: value ± t · s ÷ √n for
   lengths and rates over drafts, value ×÷ exp(t · s ÷ √n) with s of the logarithms for throughput,
   its speedup, and (of the ratio, before 1 is taken off) `random_overestimate`.
 - Power, energy, clocks, CPU and memory come from telemetry, interpolated to the ends of a phase;
   samples must cover 90% of it. They are of whole phases, so there are none of categories, and of
-  accelerators only where the machine has no more of them than the job held.
+  accelerators only where the machine has no more of them than the job held. Sums over accelerators
+  are absent where one that the job held tells nothing.
 - The best draft length at a load level (`choices` in the result) has the highest mean user TPS over
   the turns that every length, and the baseline as length 0, completed. All pairs of lengths are
   compared by one bootstrap over conversations, at 95% for all of them together (greatest

@@ -16,7 +16,12 @@ from specseal.analysis.launches import (
 )
 from specseal.analysis.phases import MeasuredPhase
 from specseal.analysis.selection import Selection
-from specseal.analysis.telemetry import Window, others_cpu_share, window_of
+from specseal.analysis.telemetry import (
+    Window,
+    accelerator_memory,
+    others_cpu_share,
+    window_of,
+)
 
 _NO_TELEMETRY = "no_telemetry"
 
@@ -51,11 +56,7 @@ def _client_memory(phase: MeasuredPhase) -> float:
 
 
 def _accelerator_memory(phase: MeasuredPhase) -> float | None:
-    """Return the sum of each accelerator's peak; None where one does not tell it."""
-    window = window_of(phase.job, phase.data)
-    told = [window.greatest(f"accelerator{i}_memory_used_bytes") for i in window.accelerators()]
-    known = [peak for peak in told if peak is not None]
-    return sum(known) if known and len(known) == len(told) else None
+    return accelerator_memory(window_of(phase.job, phase.data))
 
 
 def _cpu(name: str, read: Callable[[Window], float | None], *, unit: str, of: str) -> Definition:

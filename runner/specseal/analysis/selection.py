@@ -14,6 +14,7 @@ import numpy as np
 from specseal.analysis.clusters import Clusters, clusters_of
 from specseal.analysis.columns import Requests, joined
 from specseal.analysis.data import Objectives, RunData
+from specseal.analysis.facts import DRAFTER
 from specseal.analysis.partners import with_partners
 from specseal.analysis.phases import MeasuredPhase, Setting, measured_phases
 from specseal.analysis.validity import BASELINE, Needs
@@ -21,9 +22,6 @@ from specseal.digests import canonical
 from specseal.records import Load
 
 Where = dict[str, str | int | float | bool]
-
-_DRAFTER = "drafter"
-"""What a sweep varies under this path is nothing to a baseline."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -175,7 +173,7 @@ def _group(phase: MeasuredPhase, setting: Setting) -> _Group:
 
 
 def _baseline_group(phase: MeasuredPhase) -> _Group:
-    setting = {k: v for k, v in phase.setting.items() if k.split(".")[0] != _DRAFTER}
+    setting = {k: v for k, v in phase.setting.items() if k.split(".")[0] != DRAFTER}
     return replace(_group(phase, setting), speculation=BASELINE, draft_length=0)
 
 

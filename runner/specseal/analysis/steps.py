@@ -27,6 +27,8 @@ from specseal.analysis.columns import UNKNOWN, IntArray, Requests
 
 ALWAYS_DRAFTING = frozenset({"draft_model", "eagle", "eagle3", "medusa", "mtp", "dflash"})
 """Methods whose every decode step verifies a draft, which a model makes. Others may have none."""
+MOST_CUT_EFFECT = 0.01
+"""Least and largest possible `cut` may move an acceptance length by this share of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -52,6 +54,11 @@ class StepTotals:
     most: int
     by_request: bool
     """Whether the requests' own counts say so, not the engine's counters."""
+
+    @property
+    def are_close(self) -> bool:
+        """Whether least and most leave at most 1% open."""
+        return self.least > 0 and self.most / self.least - 1 <= MOST_CUT_EFFECT
 
 
 def steps_of(requests: Requests, draft_length: int, *, always_drafts: bool) -> Steps:

@@ -8,7 +8,7 @@ cover too little of the time asked for.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -132,12 +132,36 @@ def window_of(job: JobData, phase: PhaseData) -> Window:
     )
 
 
+def of_each_accelerator(window: Window, read: Callable[[str], float | None]) -> list[float] | None:
+    """Return what each accelerator that the job held tells; None where one of them does not.
+
+    Args:
+        window: of the job.
+        read: from the beginning of an accelerator's fields to what is asked of it.
+    """
+    told = [read(f"accelerator{i}") for i in window.accelerators()]
+    known = [value for value in told if value is not None]
+    return known if known and len(known) == window.held else None
+
+
 def accelerator_watts(window: Window) -> float | None:
     """Return the mean power of the job's accelerators together; None where one's is not told."""
-    devices = [f"accelerator{i}" for i in window.accelerators()]
-    told = [_watts(window, f"{device}_energy_j", f"{device}_power_w") for device in devices]
-    known = [watts for watts in told if watts is not None]
-    return sum(known) if known and len(known) == len(told) else None
+    told = of_each_accelerator(
+        window, lambda device: _watts(window, f"{device}_energy_j", f"{device}_power_w")
+    )
+    return None if told is None else sum(told)
+
+
+def accelerator_memory(window: Window) -> float | None:
+    """Return the most memory that a sample shows of the job's accelerators together.
+
+    None where no sample tells of every one of them.
+    """
+    fields = [f"accelerator{i}_memory_used_bytes" for i in window.accelerators()]
+    if not fields or len(fields) != window.held:
+        return None
+    whole = [sample for sample in window.within() if all(field in sample for field in fields)]
+    return max((float(sum(sample[field] for field in fields)) for sample in whole), default=None)
 
 
 def _watts(window: Window, energy: str, power: str) -> float | None:

@@ -61,16 +61,18 @@ def decode_counts(data: bytes) -> RunData:
 
 
 def _encode_job(job: JobData) -> dict[str, Any]:
+    found = job.accelerators_found
     return {
         **_pick(job, _JOB_FIELDS),
-        "accelerators_found": list(job.accelerators_found),
+        "accelerators_found": None if found is None else list(found),
         "phases": [_encode_phase(phase) for phase in job.phases],
     }
 
 
 def _decode_job(job: Mapping[str, Any]) -> JobData:
+    found = job["accelerators_found"]
     parts = {
-        "accelerators_found": tuple(job["accelerators_found"]),
+        "accelerators_found": None if found is None else tuple(found),
         "telemetry": (),
         "phases": tuple(_decode_phase(phase) for phase in job["phases"]),
     }

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import gc
 import math
-import resource
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from time import monotonic_ns, process_time_ns
 
 _SLEEP_NS = 20_000_000
@@ -40,9 +40,19 @@ class OwnHealth:
             lag_p99_ns=p99(self.lags_ns),
             lag_max_ns=max(self.lags_ns, default=0),
             cpu_share=self.cpu_share,
-            # Linux counts in KiB.
-            memory_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+            memory_bytes=_peak_memory_bytes(),
         )
+
+
+def _peak_memory_bytes() -> int:
+    """Return the most that this process ever had resident.
+
+    Not getrusage's figure: that is inherited through fork and exec from whoever started the client.
+    Source: proc(5), VmHWM in /proc/pid/status, in KiB.
+    """
+    status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+    peak = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
+    return int(peak.split()[1]) * 1024
 
 
 def p99(values: Collection[int]) -> int:

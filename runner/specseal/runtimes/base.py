@@ -52,7 +52,8 @@ class Progress:
 
     phase: str
     done: int
-    total: int
+    total: int | None
+    """Requests in all; None while only time limits the phase."""
     output_tokens: int
     draft_tokens: int
     accepted_tokens: int
@@ -131,6 +132,8 @@ def supervise(job: JobRun, engine: Part | None, client: Part, watch: Watch) -> N
                     next_sample += SAMPLE_S
                 seen = _pass_on(progress, seen, watch)
                 time.sleep(POLL_S)
+            # Once more: the last phase ended after the sample before, and would lack its end.
+            telemetry.append(host.sample({name: part.pid() for name, part in parts.items()}))
         _pass_on(progress, seen, watch)
         if client_code != 0:
             # A client may see its engine die, and fail of it, before the engine's process has ended

@@ -16,6 +16,7 @@ from typing import Any
 
 from specseal.digests import canonical
 from specseal.spec.document import Document, Finding, Place, Position, dotted
+from specseal.spec.endpoint import is_endpoint
 from specseal.spec.schema import shown, spec_paths, suggestion
 
 MOST_COMBINATIONS = 256
@@ -26,6 +27,10 @@ Scalar = str | int | float | bool
 _SWEEPABLE = ("engine", "hardware", "model", "drafter", "baseline", "workload")
 _WHOLE = ("apiVersion", "name", "title", "sweep", "claims")
 """Keys that are about the spec as a whole."""
+_LIMITS = "workload.slo"
+"""Judges what was measured, and is one for the run."""
+_OF_RUNNING_SERVER = ("drafter", "hardware")
+"""What a spec states of a running server, which nothing changes between two jobs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +50,7 @@ def sweep_problems(document: Document) -> Iterator[Finding]:
     if not isinstance(sweep, dict):
         return
     for path, choices in sweep.items():
-        if wrong := _wrong_path(path, sweep):
+        if wrong := _wrong_path(path, sweep) or _not_varied_by_sweep(path, document):
             yield document.at_key(("sweep", path), wrong)
         elif isinstance(choices, list):
             yield from _repeated(document, path, choices)
@@ -68,6 +73,15 @@ def _wrong_path(path: str, sweep: Iterable[str]) -> str | None:
         return f"no such path in a spec{hint}"
     outer = next((other for other in sweep if path.startswith(f"{other}.")), None)
     return f"lies inside {outer}, which is swept too: sweep one of them" if outer else None
+
+
+def _not_varied_by_sweep(path: str, document: Document) -> str | None:
+    """Say why a path would get other names for what stays the same."""
+    if path == _LIMITS or path.startswith(f"{_LIMITS}."):
+        return "limits judge what was measured, one set for the whole run: they can't be swept"
+    if is_endpoint(document) and path.partition(".")[0] in _OF_RUNNING_SERVER:
+        return "a running server is as it is: nothing varies this between two jobs"
+    return None
 
 
 def _repeated(document: Document, path: str, choices: list[Any]) -> Iterator[Finding]:

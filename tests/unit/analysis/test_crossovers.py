@@ -63,6 +63,14 @@ def test_level_that_cannot_tell_takes_no_part():
     assert found.reasons == ("fewer_than_5_conversations",)
 
 
+@pytest.mark.parametrize("low", [1.4, 0.9])
+def test_every_level_is_not_said_of_levels_that_cannot_tell(low):
+    untold = at(2, None, as_good=None, reasons=("no_common_turns",))
+    (found,) = crossovers([at(1, low), untold])
+
+    assert found.reasons == ("no_common_turns",)
+
+
 def test_without_a_baseline_nothing_is_faster():
     alone = (Candidate(draft_length=4, user_tps=12, speedup=None, low=None, high=None),) * 2
     (found,) = crossovers([at(1, None, candidates=alone), at(2, None, candidates=alone)])

@@ -58,6 +58,32 @@ def test_memory_of_accelerators_adds_up():
     assert metric(analyse(run(held)), "accelerator_memory_peak").value == 9 + 8
 
 
+def test_memory_of_accelerators_is_added_up_before_the_peak_is_taken():
+    held = job(
+        phase(three(record), seconds=4),
+        accelerator="any",
+        devices=2,
+        telemetry=telemetry(
+            4,
+            accelerator0_memory_used_bytes=lambda second: 10 + second,
+            accelerator1_memory_used_bytes=lambda second: 10 - second,
+        ),
+    )
+
+    assert metric(analyse(run(held)), "accelerator_memory_peak").value == 20  # not 14 + 10
+
+
+def test_memory_of_one_accelerator_is_not_that_of_two():
+    held = job(
+        phase(three(record), seconds=4),
+        accelerator="any",
+        devices=2,
+        telemetry=telemetry(4, accelerator0_memory_used_bytes=9),
+    )
+
+    assert metric(analyse(run(held)), "accelerator_memory_peak").reasons == ("no_telemetry",)
+
+
 def test_without_telemetry_only_what_the_client_says_of_itself_is_known():
     result = sampled()
 

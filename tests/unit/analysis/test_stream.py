@@ -85,6 +85,23 @@ def test_stream_that_the_cut_can_explain_agrees():
     assert metric(result, "acceptance_length_stream").value == 2.0
 
 
+def test_merged_chunks_do_not_hide_in_what_an_unknown_cut_allows():
+    # 4 steps of 5 tokens, 4 of the last cut, in 2 chunks: by the counters' A 0 to 4 steps.
+    counted = snapshot(drafts=4, draft_tokens=16, accepted_tokens=16)
+    cut = steps("q1", 5, 5, 5, 1, merged=2, finish="stop", **UNTOLD)
+    result = streamed(cut, after=counted)
+
+    assert metric(result, "stream_step_agreement").value == 1.0
+    for name, value in (
+        ("acceptance_length_stream", 16 / 2),
+        ("acceptance_length_harness", 17 / 3),
+    ):
+        shown = metric(result, name)
+        assert shown.value == pytest.approx(value)  # the truth is 16 ÷ 4 and 17 ÷ 5
+        assert "cut_unknown" in shown.reasons
+        assert not shown.valid
+
+
 def test_category_takes_the_stream_where_the_engine_counts_only_whole_phases():
     counted = snapshot(drafts=5, draft_tokens=20, accepted_tokens=9)
     result = streamed(

@@ -95,6 +95,7 @@ def test_power_of_some_accelerators_is_not_that_of_all():
     one = window(2, 8, accelerator0_power_w=300.0, accelerator1_clock_mhz=1980)
 
     assert accelerator_watts(one) is None
+    assert accelerator_watts(window(2, 8, accelerator0_power_w=300.0)) is None  # of 2 held
     assert accelerator_watts(window(2, 8, cpu_mhz=2400)) is None
 
 

@@ -43,6 +43,11 @@ def with_counters(**changes: Any) -> RunData:
     return with_speculation(phase(ours(), after=snapshot(**{**COUNTERS, **changes})))
 
 
+def with_drafts(method: str, **counts: int) -> RunData:
+    counters = snapshot(**{**COUNTERS, **counts})
+    return with_speculation(phase(ours(), after=counters), speculation=method)
+
+
 def with_status(*, latency_ms: int = 160, **changes: Any) -> RunData:
     return with_speculation(phase(ours(end_ns=latency_ms * MS), status=changes))
 
@@ -277,6 +282,7 @@ NEARLY = {
         on_accelerators(*["nvidia/h100-sxm5-80gb"] * 8),
         on_accelerators("nvidia/a100-sxm4-80gb", asked="any"),
         on_accelerators("nvidia/a100-sxm4-80gb", asked="cpu", devices=1),
+        with_speculation(phase(ours()), accelerator="nvidia/b200", accelerators_found=None),
     ],
     "cached_prompts": [with_speculation(phase(ours(cached_tokens=9)), prefix_cache=True)],
     "bos_added": [with_speculation(phase(ours(engine_input_tokens=None)))],
@@ -350,6 +356,32 @@ def test_fault_of_the_baseline_spoils_the_speedup_but_not_our_own_times():
     assert metric(result, "identical_output_share").valid
 
 
+def test_baseline_of_another_setting_may_be_of_another_session():
+    def pair(session: str, threads: int, *, baseline_session: str):
+        setting = {"engine.threads": threads}
+        return (
+            baseline(
+                phase(theirs(), setting=setting), session=baseline_session, key=f"ar-{threads}"
+            ),
+            job(
+                phase(ours(), setting={**setting, "drafter.args": "x"}),
+                session=session,
+                key=f"sd-{threads}",
+            ),
+        )
+
+    result = analyse(
+        run(*pair("s1", 1, baseline_session="s1"), *pair("s2", 2, baseline_session="s1"))
+    )
+
+    def speedup(threads: int):
+        setting = {"engine.threads": threads, "drafter.args": "x"}
+        return metric(result, "speedup_user_tps", **setting)
+
+    assert speedup(1).valid
+    assert speedup(2).reasons == ("baseline_other_session",)
+
+
 def test_fault_at_one_load_level_leaves_the_other_valid():
     good, bad = phase(ours()), phase(ours(), concurrency=4, status={"client_cpu_share": 1.5})
     result = analyse(run(job(good, bad)))
@@ -405,3 +437,21 @@ def test_sampled_outputs_are_not_expected_to_be_identical():
     assert metric(result, "identical_output_share").reasons == ("not_greedy",)
     assert metric(result, "first_difference_tokens_p50").reasons == ("not_greedy",)
     assert metric(result, "speedup_user_tps").valid
+
+
+@pytest.mark.parametrize(
+    ("method", "drafts", "draft_tokens", "fires"),
+    [
+        ("eagle3", 20, 60, True),
+        ("eagle3", 20, 61, False),  # shortened at the end of some answers
+        ("eagle3", 19, 57, False),
+        ("eagle3", 20, 80, False),
+        ("ngram", 20, 60, False),  # finds as many tokens as it finds
+    ],
+)
+def test_a_model_that_always_drafts_fewer_than_asked_was_set_to_another_length(
+    method: str, drafts: int, draft_tokens: int, fires: bool
+):
+    result = analyse(with_drafts(method, drafts=drafts, draft_tokens=draft_tokens))
+    marked = [m for m in result.metrics if "draft_length_not_as_asked" in m.reasons]
+    assert bool(marked) is fires

@@ -157,3 +157,11 @@ def test_engine_that_is_started_needs_a_model(broken):
     assert broken((model, "{source: none}")) == [
         "6:20: model.source: only the engine endpoint brings its own model: say where the files are"
     ]
+
+
+@pytest.mark.parametrize(
+    "sweep", ["drafter.draft_length: [2, 4]", "hardware.count: [1, 8]", "drafter: [{method: none}]"]
+)
+def test_what_a_running_server_is_can_not_be_swept(refused, sweep):
+    (found,) = refused(("baseline: none", f"baseline: none\nsweep: {{{sweep}}}"))
+    assert "a running server is as it is: nothing varies this" in found

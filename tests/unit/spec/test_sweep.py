@@ -233,3 +233,11 @@ def test_spec_and_sweep_are_checked_together(refused):
 def test_sweep_of_another_form_is_one_problem_of_the_sweep(refused, sweep):
     (found,) = refused(sweep)
     assert found.split(": ")[1].startswith("sweep")
+
+
+@pytest.mark.parametrize(
+    "sweep", ["{workload.slo.ttft_s: [1, 2]}", "{workload.slo: [{ttft_s: 1}]}"]
+)
+def test_limits_are_one_for_the_run(refused, sweep):
+    (found,) = refused(sweep)
+    assert "limits judge what was measured" in found
