@@ -158,7 +158,9 @@ class _Run:
         }
         lock, name = prepared.lock, programs[0].runtime.name
         # Found before the new run's folder is there, which would be the newest of them.
-        self._earlier = () if fresh else earlier(home, lock, name)
+        # What a running server was when it was measured before, nobody knows.
+        anew = fresh or lock.spec["url"] is not None
+        self._earlier = () if anew else earlier(home, lock, name)
         going_on = None if fresh else unfinished(home, lock, name)
         self._run = going_on or begin(home, lock, name)
         self._folder = self._run.path

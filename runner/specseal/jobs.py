@@ -114,6 +114,7 @@ def job_folder(job: Job, number: int, lock: Lock, programs: Programs, parent: Pa
                     "launch": [*launch.args, *sorted(launch.environment.items())],
                     "url": launch.url,
                     "engine": lock.engine,
+                    "hardware": lock.hardware,
                     "client": lock.client,
                     "model": lock.model,
                     "drafter": {} if job.method == BASELINE else lock.drafter,
@@ -140,7 +141,8 @@ def adopt(folder: JobFolder, runs: Iterable[Path]) -> bool:
         return False
     for run in runs:
         for marker in sorted(run.glob(f"jobs/*-{folder.key[:8]}/{FINISHED}")):
-            if json.loads(marker.read_bytes())["key"] != folder.key:
+            same_key = json.loads(marker.read_bytes())["key"] == folder.key
+            if not (same_key and _is_of_this_machine(marker.with_name(MACHINE))):
                 continue
             partial = folder.path.with_name(f".{folder.path.name}.partial")
             for leftover in (partial, folder.path):
@@ -150,6 +152,16 @@ def adopt(folder: JobFolder, runs: Iterable[Path]) -> bool:
             partial.rename(folder.path)
             return True
     return False
+
+
+def _is_of_this_machine(path: Path) -> bool:
+    """Say whether a job ran on a machine like this one: its folder may be shared, or have moved."""
+    return _identity(json.loads(path.read_bytes())) == _identity(describe_machine())
+
+
+def _identity(machine: dict[str, Any]) -> list[Any]:
+    accelerators = [one["name"] for one in machine["accelerators"]]
+    return [machine["cpu"], machine["cpus"], accelerators]
 
 
 def run_job(

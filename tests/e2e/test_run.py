@@ -35,11 +35,12 @@ def test_a_spec_becomes_a_verified_bundle(place: Place, runtime: str) -> None:
         return float(found["value"])
 
     for concurrency in (1, 2):
-        where = {"speculation": "ngram", "draft_length": 4, "concurrency": concurrency}
+        at = {"concurrency": concurrency, "input": "dataset"}
+        where = {"speculation": "ngram", "draft_length": 4, **at}
         drafts, accepted = value("drafts", **where), value("accepted_tokens", **where)
         assert drafts > 0
         assert value("acceptance_length_drafted", **where) == 1 + accepted / drafts
-        assert value("drafts", speculation="none", concurrency=concurrency) == 0
+        assert value("drafts", speculation="none", **at) == 0
         assert 0 <= value("identical_output_share", **where) <= 1
 
     # At temperature 0 and one request at a time a method repeats itself. Speculation may differ

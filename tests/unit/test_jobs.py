@@ -77,7 +77,7 @@ CHANGES: dict[str, dict[str, dict[str, object]]] = {
     "draft length": {"points": {"draft_length": 3}},
     "engine": {"engine": {"prefix_cache": True}},
     "model": {"model": {"stop_ids": [3]}},
-    "drafter": {"drafter": {"args": {"ngram_min": 7}}},
+    "drafter": {"drafter": {"args": {"ngram_min": 2}}},
 }
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from math import isfinite
 from time import monotonic_ns
 from typing import Any
 
@@ -59,6 +60,8 @@ def parse_prometheus(text: str, source: CountSource) -> Reading:
 
 
 def _count(value: float | None) -> int | None:
+    if value is not None and not isfinite(value):
+        raise ValueError(f"{value} is no count")
     return None if value is None else int(value)
 
 

@@ -129,7 +129,7 @@ async def _read_events(body: Reads, dialect: Dialect) -> _Said:
             await asyncio.sleep(0)
         try:
             event = read_event(data)
-        except (ValueError, KeyError, TypeError) as broken:
+        except (ValueError, KeyError, TypeError, RecursionError) as broken:
             return said(error=f"event {number} of the stream can't be read: {broken!r}")
         if event.error is not None:
             return said(error=f"the engine reported: {event.error}")

@@ -184,7 +184,7 @@ class Offering:
         The reads still have their framing, in which an event can't be read that is cut by it.
         """
         for _, data in reversed(list(events(exchange.reads[-_LAST:]))[-_LAST:]):
-            with suppress(ValueError, KeyError, TypeError):
+            with suppress(ValueError, KeyError, TypeError, RecursionError):
                 if final := self.counterpart.dialect.peek(data):
                     return final
         return None

@@ -77,7 +77,8 @@ def is_over(phase: Phase, elapsed_ns: int) -> bool:
 
 
 STREAMS_A_PROCESS = 256
-"""Above that, one Python process stamps reads late (see benchmarks/README.md)."""
+"""Above that, others' load generators in one Python process say of themselves that they skew: the
+README of NVIDIA's specdec_bench, and KNOWN_LIMITATION.md of InferenceX."""
 _OPEN_LATENCY_S = 30
 """For an open load, whose streams in flight nobody knows beforehand: how long a conversation is
 taken to last when processes are reckoned."""

@@ -142,11 +142,10 @@ def _said_in_completion(choice: Mapping[str, Any]) -> _Said:
 
 
 def _said_in_chat(choice: Mapping[str, Any]) -> _Said:
-    delta = choice["delta"]
+    delta = an_object_or_none(choice["delta"]) or {}
     # vLLM calls it reasoning, SGLang and llama.cpp reasoning_content.
-    return delta.get("content") or "", delta.get("reasoning_content") or delta.get(
-        "reasoning"
-    ) or ""
+    aside = text(delta.get("reasoning_content")) or text(delta.get("reasoning"))
+    return text(delta.get("content")), aside
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -66,6 +66,13 @@ class LlamaCpp:
         if request.method != "ngram":
             raise InputError(f"llama.cpp: no launch line for drafter.method {request.method!r}")
         size = request.drafter_args.get("ngram_min", DEFAULT_NGRAM)
+        if request.draft_length < size:
+            # Seen with 2026.10.11549: it drops every draft shorter than what it looks up.
+            raise InputError(
+                f"llama.cpp drafts nothing where drafter.draft_length ({request.draft_length}) is "
+                f"less than drafter.args.ngram_min ({size})",
+                mend="lower ngram_min, which is 3 where the spec leaves it out",
+            )
         return (
             "--spec-type", "ngram-simple",
             "--spec-ngram-simple-size-n", str(size),

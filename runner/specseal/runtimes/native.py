@@ -174,12 +174,37 @@ def _started(
     command: list[str], environment: dict[str, str], log: Path, cpus: list[int]
 ) -> Iterator[_Process]:
     """Start a process in a session of its own; on leaving, stop it and all it started."""
+    process: subprocess.Popen[bytes] | None = None
     with log.open("wb") as output:
-        process = _popen(command, environment, output, cpus)
         try:
+            with _undisturbed():
+                process = _popen(command, environment, output, cpus)
             yield _Process(process, log)
         finally:
-            _stop(process)
+            if process is not None:
+                _stop(process)
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Hold signals back until the block has ended: a process that nobody knows of is never stopped.
+
+    Only the main thread may say so, and only it is interrupted by signals.
+    """
+    held: list[int] = []
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {
+        number: signal.signal(number, lambda arrived, frame: held.append(arrived))
+        for number in numbers
+        if callable(signal.getsignal(number))
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    for arrived in held:
+        signal.raise_signal(arrived)
 
 
 def _popen(

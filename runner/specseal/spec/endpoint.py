@@ -100,6 +100,8 @@ def _wrong_url(url: str) -> str | None:
     if "@" in parts.netloc:
         # Not shown again: it is what may not be in a spec.
         return "holds a user or a password: keep them out of the spec"
+    if parts.path.rstrip("/").endswith("/v1"):
+        return f"{shown(url)}: leave out /v1, which is put behind it"
     if "?" in url or "#" in url:
         return f"{shown(url)}: a base has no query and no fragment: leave them out"
     return None

@@ -164,3 +164,10 @@ def test_server_without_a_page_of_metrics_has_no_counts_and_says_why() -> None:
 
 def test_source_that_the_job_names_is_taken_as_it_is_without_a_look() -> None:
     assert find(ONE, lambda read: "two_drafts_total 3\n") == (ONE, None)
+
+
+@pytest.mark.parametrize("value", ["+Inf", "NaN"])
+def test_counter_without_a_number_is_not_read_as_one(source: CountSource, value: str) -> None:
+    name = source.names["drafts"]
+    with pytest.raises(ValueError, match="is no count"):
+        parse_prometheus(f"# TYPE {name} counter\n{name} {value}\n", source)

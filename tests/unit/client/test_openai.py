@@ -279,6 +279,19 @@ def test_value_of_another_type_is_not_taken(event: dict[str, Any]) -> None:
         read(COMPLETIONS, event)
 
 
+@pytest.mark.parametrize(
+    "delta", ["x", [1], {"content": 3}, {"content": [{"text": "a"}]}, {"reasoning": {}}]
+)
+def test_chat_answer_of_another_type_is_not_taken(delta: Any) -> None:
+    with pytest.raises(TypeError):
+        read(CHAT, {"choices": [{"index": 0, "delta": delta}]})
+
+
+def test_chat_event_without_a_delta_says_nothing() -> None:
+    (event,) = read(CHAT, {"choices": [{"index": 0, "delta": None}]}, end=False)
+    assert (event.text, event.aside) == ("", "")
+
+
 def test_usage_that_is_empty_counts_nothing() -> None:
     (event,) = read(COMPLETIONS, text("a") | {"usage": {}, "timings": {}}, end=False)
     assert event.output_tokens is None

@@ -129,3 +129,13 @@ def _load_serve(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.mark.parametrize(("arguments", "length"), [({}, 2), ({"ngram_min": 5}, 4)])
+def test_draft_shorter_than_the_n_gram_that_is_looked_up_is_refused(
+    arguments: dict[str, int], length: int
+) -> None:
+    # Seen with xllamacpp 2026.10.11549: 0 drafts in 36 phases at draft lengths 1 and 2, n-gram 3.
+    asked = replace(NGRAM, drafter_args=arguments, draft_length=length)
+    with pytest.raises(InputError, match="drafts nothing where"):
+        engine("llamacpp").launch(asked)

@@ -126,7 +126,7 @@ def test_a_running_server_that_fails_is_told_of_without_a_log(job: JobRun) -> No
 
 def test_a_running_server_is_not_watched_but_its_client_is(job: JobRun) -> None:
     supervise(job, None, FakePart(None, None, 4), ignore)
-    assert len(telemetry(job)) == 1
+    assert len(telemetry(job)) == 2  # one at the start, one when the client has ended
 
 
 def test_a_status_that_is_damaged_is_said_to_be(job: JobRun) -> None:

@@ -77,8 +77,8 @@ def test_key_that_only_the_sweep_has_need_not_be_in_the_spec(swept):
 
 
 def test_mapping_that_only_the_sweep_has_is_made(swept):
-    spec = swept("{workload.slo.ttft_s: [1, 2]}")
-    assert [one.spec.workload.slo for one in spec.variants] == [{"ttft_s": 1.0}, {"ttft_s": 2.0}]
+    spec = swept("{drafter.args.ngram_min: [2, 3]}")
+    assert [one.spec.drafter.args for one in spec.variants] == [{"ngram_min": 2}, {"ngram_min": 3}]
 
 
 def test_value_that_is_no_scalar_is_named_by_its_canonical_text(swept):
