@@ -65,7 +65,7 @@ def _sections() -> dict[str, dict[str, Any]]:
             "stop_ids": [2],
             "vocabulary": None,
         },
-        "drafter": {"method": "ngram", "args": {"ngram_min": 1}, "files": [], "draftable": None},
+        "drafter": {"method": "ngram", "args": {}, "files": [], "draftable": None},
         "dataset": {
             "revision": None,
             "file_sha256": None,

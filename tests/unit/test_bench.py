@@ -6,12 +6,13 @@ import errno
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
 from fakeruntime import FakeRuntime
-from locks import make_lock
+from locks import make_lock as make_any_lock
 from specseal.bench import Clock, _disk_errors, _Run
 from specseal.digests import Digest
 from specseal.errors import RunFailed
@@ -59,6 +60,11 @@ def test_a_disk_that_fails_is_a_failed_run_that_can_be_gone_on_with(
     assert caught.value.message == message
     assert caught.value.mend.startswith(mend)
     assert caught.value.mend.endswith("finished jobs are kept")
+
+
+def make_lock(**changes: Any) -> Lock:
+    """Return a lock whose drafts of 2 tokens llama.cpp would make."""
+    return make_any_lock(**{"drafter": {"args": {"ngram_min": 1}}, **changes})
 
 
 @dataclass

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from fakeruntime import COUNTS, FakeRuntime
-from locks import make_lock
+from locks import make_lock as make_any_lock
 from specseal.digests import Digest
 from specseal.errors import EngineFailed, RunFailed
 from specseal.jobs import JobFolder, adopt, job_folder, run_job
@@ -21,6 +22,11 @@ from specseal.records import (
     JobStatus,
 )
 from specseal.spec.locked import Lock
+
+
+def make_lock(**changes: Any) -> Lock:
+    """Return a lock whose drafts of 2 tokens llama.cpp would make."""
+    return make_any_lock(**{"drafter": {"args": {"ngram_min": 1}}, **changes})
 
 
 @dataclass(frozen=True)
