@@ -86,6 +86,8 @@ class Offering:
         it), or where a conversation can't go on because the server's tokenizer fails or it tells no
         token ids. What is in flight then is dropped without a record.
         """
+        if self.stopped:
+            return
         self.start_ns = start_ns
         self._running = asyncio.create_task(MODES[self.phase.load.mode](self))
         try:
@@ -95,9 +97,11 @@ class Offering:
                 raise
 
     def give_up(self, reason: str) -> None:
-        """End the phase at once, unless it has ended."""
-        if self._running is not None and not self._running.done() and not self.stopped:
-            self.stopped = reason
+        """End the phase at once, unless it has ended; one that has not begun never does."""
+        if self.stopped or (self._running is not None and self._running.done()):
+            return
+        self.stopped = reason
+        if self._running is not None:
             self._running.cancel()
 
     async def decoded(self, turn: Turn) -> Decoded:

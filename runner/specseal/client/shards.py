@@ -49,11 +49,12 @@ class RemoteHand:
     totals: Totals = field(default_factory=Totals)
     _meet: Meet | None = None
     _waiting: asyncio.Future[int] | None = None
+    _given_up: bool = False
 
     async def prepare(self, phase: Phase, share: Share, meet: Meet) -> None:
         """Have the other process write its first requests."""
         self.totals.set(Totals())
-        self._meet = meet
+        self._meet, self._given_up = meet, False
         await self._say("prepare", phase=phase.name, **asdict(share))
         await self._hear("ready")
 
@@ -71,6 +72,7 @@ class RemoteHand:
 
     async def give_up(self, reason: str) -> None:
         """Have it end the phase."""
+        self._given_up = True
         if self._waiting is not None:
             self._waiting.cancel()
         await self._say("give_up", reason=reason)
@@ -89,6 +91,8 @@ class RemoteHand:
         """Pass on when a burst has ended everywhere, unless the phase is given up meanwhile."""
         if self._meet is None:
             raise RuntimeError("a phase is prepared before it is run")
+        if self._given_up:
+            return  # its burst had ended before it heard: nobody comes to meet it any more
         self._waiting = asyncio.ensure_future(self._meet(end_ns))
         try:
             await asyncio.wait({self._waiting})

@@ -189,6 +189,13 @@ def test_given_up_phase_keeps_what_had_ended_and_drops_what_is_in_flight(desk: D
     assert four.stopped == "enough"
 
 
+def test_phase_given_up_before_it_began_sends_nothing(desk: Desk) -> None:
+    two = offering(desk, phase("a", "b", mode="closed", concurrency=1))
+    two.give_up("the server is gone")
+    assert run(two) == []
+    assert (two.stopped, desk.begun) == ("the server is gone", 0)
+
+
 def test_conversation_without_ids_to_go_on_from_gives_the_phase_up(desk: Desk) -> None:
     desk.token = {**token(50, 2), "tokens": []}
     offered = offering(desk, phase("a", "b", mode="closed", concurrency=1), turns=2)

@@ -7,14 +7,20 @@ import json
 import signal
 import subprocess
 import sys
+from asyncio.subprocess import Process
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import psutil
 import pytest
 
 from specseal.client.hand import Meeting
+from specseal.client.offer import Share
+from specseal.client.phases import Phase
+from specseal.client.shards import RemoteHand, line_of
 from specseal.records import JobStatus, Record, read_records
 from unit.client.fake_llamacpp import EOS, Die, FakeLlamaCpp, answer, refuse, sse, token
 from unit.client.jobs import COUNTS, job, load, metrics, phase, prompt, write_folder
@@ -169,6 +175,44 @@ def test_meeting_lets_all_go_at_the_latest_end_and_can_be_held_again() -> None:
         ]
 
     assert asyncio.run(meet()) == [[9, 9, 9], [12, 12, 12]]
+
+
+class _Pipe(asyncio.StreamReader):
+    """A client process that says what it is given to say, and notes what it is told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.orders: list[str] = []
+        self.stdout = self.stdin = self
+
+    def say(self, report: str, **what: object) -> None:
+        self.feed_data(line_of("report", report, **what))
+
+    def write(self, line: bytes) -> None:
+        self.orders.append(json.loads(line)["order"])
+
+    async def drain(self) -> None:
+        return
+
+
+def test_process_whose_burst_ended_just_before_it_is_given_up_is_not_waited_for() -> None:
+    async def give_up() -> tuple[str, list[str]]:
+        pipe, meeting = _Pipe(), Meeting(2)
+        hand = RemoteHand(process=cast(Process, pipe), number=2)
+        pipe.say("ready")
+        await hand.prepare(
+            cast(Phase, SimpleNamespace(name="c1")), Share(index=0, of=2), meeting.arrive
+        )
+        running = asyncio.create_task(hand.run(1))
+        await hand.give_up("the server is gone")
+        pipe.say("ended", end_ns=7)
+        pipe.say("over", stopped="the server is gone")
+        async with asyncio.timeout(30):
+            return await running, pipe.orders
+
+    stopped, orders = asyncio.run(give_up())
+    assert stopped == "the server is gone"
+    assert "together" not in orders
 
 
 def test_one_that_is_called_off_a_meeting_does_not_call_off_the_others() -> None:
