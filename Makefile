@@ -21,6 +21,10 @@ COMPILE      = .venv/bin/uv pip compile --quiet --generate-hashes --universal \
 	--python-version 3.11 --no-header --no-emit-index-url --no-annotate \
 	--only-binary :all: --unsafe-package none $(LOCK_ARGS)
 
+# For what runs on one platform only. torch's CPU build is not in every index, so UV_FIND_LINKS may
+# have to name a folder with its wheel.
+COMPILE_LINUX = $(filter-out --universal,$(COMPILE)) --python-platform x86_64-manylinux_2_36
+
 .DEFAULT_GOAL := help
 .PHONY: help setup run test test-services lint bench-client locks bench-locks ci-tools clean
 
@@ -52,12 +56,10 @@ locks: .venv/.ci ## bring the requirement files up to date; LOCK_ARGS=--upgrade 
 	@$(COMPILE) pyproject.toml --extra hf -c $(REQUIREMENTS)/base.txt -o $(REQUIREMENTS)/hf.txt
 	@$(COMPILE) $(REQUIREMENTS)/dev.in -c $(REQUIREMENTS)/base.txt -o $(REQUIREMENTS)/dev.txt
 	@$(COMPILE) $(REQUIREMENTS)/ci.in -o $(REQUIREMENTS)/ci.txt
-	@$(foreach lock,$(IMAGE_LOCKS),$(COMPILE) $(lock:.txt=.in) -o $(lock) &&) :
+	@$(foreach lock,$(IMAGE_LOCKS),$(COMPILE_LINUX) $(lock:.txt=.in) -o $(lock) &&) :
 
-# For one platform: torch's CPU build has no universal resolution. It is not in every index, so
-# UV_FIND_LINKS may have to name a folder with its wheel.
 bench-locks: .venv/.ci ## bring the requirement files of the benchmark's peers up to date
-	@$(foreach peer,aiperf vllm,$(filter-out --universal,$(COMPILE)) --no-emit-package torchvision \
+	@$(foreach peer,aiperf vllm,$(COMPILE_LINUX) --no-emit-package torchvision \
 	--no-emit-package torchaudio --no-emit-package torchcodec $(PEERS)/$(peer).in \
 	-o $(PEERS)/$(peer).txt &&) :
 

@@ -19,7 +19,7 @@ import docker
 import pytest
 
 import registries
-from specseal.engines import LaunchRequest, engine
+from specseal.engines import LaunchRequest, engine, filled
 from specseal.errors import MachineLacks
 from specseal.images import build_environments
 from specseal.lock import Draft, Inputs, ModelPin, Store, materialise, pin_inputs
@@ -132,7 +132,7 @@ def llamacpp_server(
             port: int = probe.getsockname()[1]
         model = str(model_folder / lock.model["load"])
         values = {"model": model, "port": str(port), "threads": "2"}
-        command = [*programs.engine, *(part.format(**values) for part in launch.args)]
+        command = [*programs.engine, *filled(launch.args, values)]
         with subprocess.Popen(
             command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         ) as process:

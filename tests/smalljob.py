@@ -76,4 +76,12 @@ def write_job(
         ],
     }
     write_json_atomically(folder / "in" / "job.json", job)
-    return JobRun(launch=launch, model=model, model_file=model_file, folder=folder, name="j")
+    return JobRun(
+        launch=launch,
+        model=model,
+        model_file=model_file,
+        drafter=None,
+        drafter_file="",
+        folder=folder,
+        name="j",
+    )

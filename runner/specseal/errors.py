@@ -46,6 +46,19 @@ class InputError(SpecsealError):
     exit_code = 2
 
 
+class Dishonoured(InputError):
+    """An engine can't do what a spec asks of it.
+
+    Args:
+        place: where the spec asks for it: ("drafter", "draft_length").
+        message: what can't be, and what can.
+    """
+
+    def __init__(self, place: tuple[str, ...], message: str) -> None:
+        super().__init__(f"{'.'.join(place)}: {message}")
+        self.place, self.reason = place, message
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One thing wrong in a file: where it is (1-based) and what was expected."""

@@ -21,7 +21,7 @@ from specseal.digests import Digest, sha256_value
 from specseal.engines import Launch, LaunchRequest, engine
 from specseal.errors import RunFailed
 from specseal.plan import BASELINE, Job
-from specseal.prepare import HEALTH_DEADLINE_S, SILENCE_TIMEOUT_S, PreparedVariant
+from specseal.prepare import SILENCE_TIMEOUT_S, PreparedVariant
 from specseal.programs import Programs
 from specseal.records import JobStatus, RecordsDamaged, read_status, write_json_atomically
 from specseal.runtimes import JobRun, Progress, describe_machine
@@ -99,9 +99,11 @@ def job_folder(job: Job, number: int, lock: Lock, programs: Programs, parent: Pa
     request = LaunchRequest(
         method=job.method,
         draft_length=job.draft_length,
-        drafter_args=lock.drafter["args"],
+        drafter_args={} if job.method == BASELINE else lock.drafter["args"],
+        has_drafter_model=job.method != BASELINE and bool(lock.drafter["files"]),
         max_sequences=job.max_sequences,
         engine=lock.engine,
+        devices=lock.hardware["count"],
         url=lock.spec["url"],
     )
     launch = engine(lock.engine["name"]).launch(request)
@@ -197,6 +199,8 @@ def run_job(
             launch=folder.launch,
             model=variant.model,
             model_file=folder.lock.model["load"],
+            drafter=variant.drafter if folder.request.has_drafter_model else None,
+            drafter_file=folder.lock.drafter["load"],
             folder=folder.path,
             name=folder.job.name,
         ),
@@ -216,7 +220,7 @@ def _write_inputs(folder: JobFolder, prompts: Mapping[Digest, Path]) -> None:
         {
             "schema": "specseal/job/1",
             "task": "measure",
-            "server": {"health_path": launch.health_path, "deadline_s": HEALTH_DEADLINE_S},
+            "server": {"health_path": launch.health_path, "deadline_s": launch.deadline_s},
             "dialect": launch.dialect,
             "model": launch.model,
             "counts": launch.counts,

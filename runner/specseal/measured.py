@@ -34,7 +34,9 @@ def prove(folder: JobFolder) -> None:
         RunFailed: the job's files are damaged.
     """
     status, _, snapshots = _read_out(folder)
-    against = engine(folder.lock.engine["name"]).proof(folder.request, status, snapshots)
+    log = folder.path / "out" / "engine.log"
+    said = log.read_text(encoding="utf-8", errors="replace") if log.is_file() else ""
+    against = engine(folder.lock.engine["name"]).proof(folder.request, status, snapshots, said)
     if against:
         raise EngineFailed(
             f"{folder.job.name}: the engine did not do as asked: {'; '.join(against)}",

@@ -14,24 +14,23 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from specseal.digests import Digest, sha256_value
-from specseal.engines import LaunchRequest, engine
+from specseal.digests import Digest
+from specseal.engines import Launch, LaunchRequest, engine, tokenizer_launch
 from specseal.errors import LockError
 from specseal.lock import (
     AS_TEXT,
     Draft,
     Encoded,
-    FilePin,
     Inputs,
-    ModelPin,
     Store,
     changed_pins,
     encoding_key,
-    materialise,
+    file_to_load,
     pin_inputs,
     prompts_as_text,
     random_prompts,
     read_vocabulary,
+    source_files,
     with_prompts,
     without_prompts,
 )
@@ -41,11 +40,13 @@ from specseal.runtimes import JobRun
 from specseal.settings import Settings
 from specseal.spec.locked import Lock, Variant, joined, lock_path, read_lock
 from specseal.spec.model import Spec
+from specseal.stepped import Models
 
 Setting = dict[str, Any]
 
-HEALTH_DEADLINE_S = 600
 SILENCE_TIMEOUT_S = 300
+ENCODER_CONTEXT_TOKENS = 512
+"""Nothing is computed while encoding; the engine just has to be told one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +57,8 @@ class PreparedVariant:
     """Of this variant alone."""
     model: Path | None
     """Folder of the model's files, each verified; None for a running server."""
+    drafter: Path | None
+    """Folder of the drafter's files, each verified; None where it has none."""
     prompts: dict[Digest, Path]
     """The files of prompts that its phases name, verified."""
 
@@ -80,6 +83,7 @@ class Preparation:
         self._runtime, self._settings, self._say = runtime, settings, say
         self._store = Store(settings.cache_dir)
         self._inputs = Inputs(spec_folder=self._folder, settings=settings, store=self._store)
+        self._models = Models(inputs=self._inputs, runtime=runtime, say=say)
 
     def make_lock(self) -> Lock:
         """Resolve every input now. Raises: LockError, MachineLacks, RunFailed, InputError."""
@@ -150,7 +154,13 @@ class Preparation:
                     mend="make the lock again with `specseal lock SPEC`",
                 )
             files[digest] = self._store.get(digest)
-        return PreparedVariant(lock=lock, model=self._model_folder(lock), prompts=files)
+        running = lock.spec["url"] is not None
+        return PreparedVariant(
+            lock=lock,
+            model=None if running else self._models.folder(lock.model, lock.spec["model"], lock),
+            drafter=self._models.folder(lock.drafter, lock.spec["drafter"], lock),
+            prompts=files,
+        )
 
     def _refuse_stale(self, lock: Lock) -> None:
         if lock.spec["sha256"] != self._spec.digest:
@@ -166,11 +176,12 @@ class Preparation:
         return pin_inputs(spec, self._inputs, spec_sha256=self._spec.digest)
 
     def _complete(self, draft: Draft) -> Lock:
+        draft = replace(draft, lock=self._models.complete(draft.lock))
         prompts, tokenizer = self._encode(draft)
         vocabulary = None
         if "random" in draft.lock.points["inputs"] and draft.model is not None:
-            folder = self._model_folder(draft.lock)
-            vocabulary = read_vocabulary(folder / draft.lock.model["load"]) if folder else None
+            folder = self._models.source_folder(draft.lock.model, draft.lock.spec["model"])
+            vocabulary = read_vocabulary(folder / _encoded_file(draft.lock)) if folder else None
         return with_prompts(
             draft,
             Encoded(prompts=prompts.read_bytes(), tokenizer=tokenizer, vocabulary=vocabulary),
@@ -182,11 +193,16 @@ class Preparation:
         pinned = replace(
             spec,
             model=replace(spec.model, revision=lock.model["revision"]),
+            drafter=replace(
+                spec.drafter,
+                model=spec.drafter.model
+                and replace(spec.drafter.model, revision=lock.drafter["revision"]),
+            ),
             engine=replace(
                 spec.engine,
-                image_ref=f"{image['repository']}@sha256:{image['manifest_sha256']}"
-                if spec.engine.image_ref
-                else None,
+                image={"ref": f"{image['repository']}@sha256:{image['manifest_sha256']}"}
+                if "repository" in image
+                else spec.engine.image,
             ),
             workload=replace(
                 spec.workload,
@@ -194,23 +210,6 @@ class Preparation:
             ),
         )
         return replace(self._draft(pinned), lock=without_prompts(lock))
-
-    def _model_folder(self, lock: Lock) -> Path | None:
-        if not lock.model["files"]:
-            return None
-        pin = ModelPin(
-            source=lock.spec["model"],
-            files=tuple(FilePin(**file) for file in lock.model["files"]),
-            archive=lock.model["archive"],
-            revision=lock.model["revision"],
-        )
-        return materialise(
-            pin,
-            spec_folder=self._folder,
-            settings=self._settings,
-            store=self._store,
-            into=self._settings.cache_dir / "models" / sha256_value(lock.model["files"])[:24],
-        )
 
     def _locked_prompts(self, lock: Lock, spec: Spec) -> Path:
         digest = Digest(lock.prompts["sha256"])
@@ -234,7 +233,8 @@ class Preparation:
             if self._store.has(known["prompts"]):
                 return self._store.get(known["prompts"]), known["tokenizer"]
         self._say(f"encoding {len(draft.rows)} conversations with the model's own tokenizer")
-        programs = make_ready(self._runtime, draft.lock, self._settings, self._say)
+        encoder = replace(draft.lock, engine=draft.lock.encoder or {})
+        programs = make_ready(self._runtime, encoder, self._settings, self._say)
         with tempfile.TemporaryDirectory(prefix="specseal-prepare-") as folder:
             out = self._encode_job(draft, programs, Path(folder))
             digest = self._store.put(out / "prompts.jsonl")
@@ -245,15 +245,7 @@ class Preparation:
 
     def _encode_job(self, draft: Draft, programs: Programs, folder: Path) -> Path:
         lock = draft.lock
-        launch = engine(lock.engine["name"]).launch(
-            LaunchRequest(
-                method="none",
-                draft_length=0,
-                drafter_args={},
-                max_sequences=1,
-                engine=lock.engine,
-            )
-        )
+        launch = _encoder_launch(lock)
         folder.chmod(0o755)
         (folder / "in").mkdir()
         (folder / "out").mkdir()
@@ -262,7 +254,7 @@ class Preparation:
             {
                 "schema": "specseal/job/1",
                 "task": "encode",
-                "server": {"health_path": launch.health_path, "deadline_s": HEALTH_DEADLINE_S},
+                "server": {"health_path": launch.health_path, "deadline_s": launch.deadline_s},
                 "dialect": launch.dialect,
                 "counts": {"source": "none"},
                 "readback": launch.readback,
@@ -276,13 +268,33 @@ class Preparation:
         append_jsonl(folder / "in" / "conversations.jsonl", rows)
         job = JobRun(
             launch=launch,
-            model=self._model_folder(lock),
-            model_file=lock.model["load"],
+            model=self._models.source_folder(lock.model, lock.spec["model"]),
+            model_file=_encoded_file(lock),
+            drafter=None,
+            drafter_file="",
             folder=folder,
             name="encode",
         )
         programs.runtime.run(job, lambda progress: None)
         return folder / "out"
+
+
+def _encoded_file(lock: Lock) -> str:
+    """Return what the encoder is told to load, of the files that the model starts from."""
+    names = [file["path"] for file in source_files(lock.model)]
+    loads_gguf = lock.encoder is not None and lock.encoder["name"] == "llamacpp"
+    return file_to_load("llamacpp", names) if loads_gguf else "."
+
+
+def _encoder_launch(lock: Lock) -> Launch:
+    if lock.encoder is None:
+        raise LockError("prompts: nothing is locked that could encode them")
+    if lock.encoder["name"] == "tokenizer":
+        return tokenizer_launch()
+    asked = {**lock.encoder, "family": "cpu", "context_length": ENCODER_CONTEXT_TOKENS}
+    return engine(lock.encoder["name"]).launch(
+        LaunchRequest(method="none", draft_length=0, drafter_args={}, max_sequences=1, engine=asked)
+    )
 
 
 def _each(spec: Spec) -> list[tuple[Setting, Spec]]:

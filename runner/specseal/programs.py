@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from specseal.digests import Digest, sha256_value
 from specseal.errors import InputError, MachineLacks
 from specseal.images import build_environments, build_images
 from specseal.images.base import find_mirror
-from specseal.runtimes import ContainerRuntime, NativeRuntime, Runtime, connect
+from specseal.runtimes import ContainerRuntime, NativeRuntime, ProgramRuntime, Runtime, connect
 from specseal.settings import Settings
 from specseal.spec import Spec
 from specseal.spec.locked import Lock
@@ -90,6 +90,28 @@ def make_ready(name: str, lock: Lock, settings: Settings, say: Say) -> Programs:
         client_path=environments.client_path,
     )
     return Programs(runtime=runtime, facts=environments.facts)
+
+
+def make_program_ready(
+    name: str, pinned: dict[str, Any], lock: Lock, settings: Settings, say: Say
+) -> ProgramRuntime:
+    """Build a program of a preparation step, and return what runs it.
+
+    Args:
+        name: the runtime's.
+        pinned: the program's image, as the lock has it.
+        lock: whose step it is.
+        settings: site settings.
+        say: shows a line.
+
+    Raises:
+        LockError, MachineLacks, RunFailed: see `make_ready`.
+    """
+    program = {**lock.engine, "image": pinned}
+    runtime = make_ready(name, replace(lock, engine=program), settings, say).runtime
+    if not isinstance(runtime, ContainerRuntime | NativeRuntime):
+        raise TypeError(f"{name} runs no programs alone")
+    return runtime
 
 
 def make_all_ready(

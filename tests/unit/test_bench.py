@@ -95,7 +95,10 @@ class Place:
         prompts = self.folder / "prompts.jsonl"
         prompts.touch()
         variant = PreparedVariant(
-            lock=lock, model=self.folder, prompts={Digest(lock.prompts["sha256"]): prompts}
+            lock=lock,
+            model=self.folder,
+            drafter=None,
+            prompts={Digest(lock.prompts["sha256"]): prompts},
         )
         facts = {"engine": {"inputs": "1" * 64}, "client": {"inputs": "2" * 64}}
         return _Run(

@@ -12,6 +12,7 @@ import specseal
 from specseal.bundle.findings import BundleBroken
 from specseal.errors import (
     AnswerIsNo,
+    Dishonoured,
     EngineFailed,
     InputError,
     LockError,
@@ -29,6 +30,7 @@ EXIT_CODES = {
     VerificationFailed: 1,
     BundleBroken: 1,
     InputError: 2,
+    Dishonoured: 2,
     SpecError: 2,
     LockError: 2,
     MachineLacks: 3,

@@ -66,7 +66,10 @@ def bench(tmp_path: Path) -> Bench:
         ),
         runtime=runtime,
         variant=PreparedVariant(
-            lock=lock, model=tmp_path, prompts={Digest(lock.prompts["sha256"]): prompts}
+            lock=lock,
+            model=tmp_path,
+            drafter=None,
+            prompts={Digest(lock.prompts["sha256"]): prompts},
         ),
         folder=tmp_path / "run" / "jobs",
     )

@@ -9,14 +9,12 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
+from specseal.engines import CAPABILITIES, asked_of_engine
 from specseal.spec import Spec
 from specseal.spec.locked import Lock
 
 Claim = tuple[str, Any, str, Any]
 """Where, what is said there, who should know, and what that gives."""
-
-_SETS_ITSELF = ("context_length", "max_sequences")
-"""What the lock fills in where the spec leaves it out."""
 
 
 def lock_against_spec(lock: Lock, spec: Spec) -> Iterator[Claim]:
@@ -43,8 +41,8 @@ def _sections(spec: Spec) -> dict[str, dict[str, Any]]:
     """Return what a lock's sections must hold of a spec without a sweep."""
     workload, load = spec.workload, spec.workload.load
     return {
-        "spec": {"image": spec.engine.image_ref, "url": spec.engine.url},
-        "engine": _engine(spec),
+        "spec": {"image": CAPABILITIES.image_reference(spec), "url": spec.engine.url},
+        "engine": asked_of_engine(spec),
         "model": {"template_args": spec.model.template_args},
         "drafter": {"method": spec.drafter.method, "args": spec.drafter.args},
         "sampling": {**asdict(workload.sampling), "stop": list(workload.sampling.stop)},
@@ -66,12 +64,3 @@ def _sections(spec: Spec) -> dict[str, dict[str, Any]]:
             "objectives": {name: workload.slo.get(name) for name in ("ttft_s", "tpot_s")},
         },
     }
-
-
-def _engine(spec: Spec) -> dict[str, Any]:
-    engine = spec.engine
-    asked = {"name": engine.name, "version": engine.version, "prefix_cache": engine.prefix_cache}
-    if engine.url is not None:
-        return {**asked, "api": engine.api, "model": engine.model, "metrics": engine.metrics}
-    filled_in = {name: getattr(engine, name) for name in _SETS_ITSELF}
-    return {**asked, **{name: value for name, value in filled_in.items() if value is not None}}

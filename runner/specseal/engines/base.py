@@ -11,6 +11,9 @@ from specseal.records import JobStatus, Snapshot
 ANY_FAMILY = "any"
 """In a row of the table: every accelerator family."""
 
+GGUF, FOLDER = "gguf", "folder"
+"""What an engine loads: one GGUF file, or a folder in Hugging Face's layout."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capability:
@@ -21,32 +24,16 @@ class Capability:
     """Accelerator family: cpu, cuda, rocm; any."""
     method: str
     versions: tuple[str, ...]
-    """Versions whose wheels are pinned under `images/`, newest first."""
+    """Versions for which the row holds, newest first; none of a server that we do not start."""
+    flags: str
+    """What the launch line says for it."""
+    args: tuple[str, ...] = ()
+    """Keys of `drafter.args` that it honours."""
+    source: str
+    """Where flags and behaviour were read, and when."""
     evidence: str
     """`run here`, `the engine's own parser`, `documentation`, or, of a server that we do not start,
     `the server's operator`."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Capabilities:
-    """The table of all engines, as questions that a spec's checks ask of it."""
-
-    rows: tuple[Capability, ...]
-
-    def methods(self, engine: str, accelerator: str) -> frozenset[str]:
-        """Return the methods that an engine honours on an accelerator."""
-        return frozenset(row.method for row in self._of(engine, accelerator))
-
-    def versions(self, engine: str, accelerator: str) -> tuple[str, ...]:
-        """Return the versions that can be built for an accelerator, newest first."""
-        return tuple(
-            dict.fromkeys(v for row in self._of(engine, accelerator) for v in row.versions)
-        )
-
-    def _of(self, engine: str, accelerator: str) -> tuple[Capability, ...]:
-        family = accelerator_family(accelerator)
-        families = (family, ANY_FAMILY)
-        return tuple(row for row in self.rows if row.engine == engine and row.family in families)
 
 
 def accelerator_family(accelerator: str) -> str:
@@ -65,10 +52,13 @@ class LaunchRequest:
     method: str
     draft_length: int
     drafter_args: Mapping[str, Any]
+    has_drafter_model: bool = False
+    """Whether the drafter brings files of its own, at `{drafter}`."""
     max_sequences: int
     """Sequences that the engine is to decode at once."""
     engine: Mapping[str, Any]
-    """The lock's section `engine`: context length, prefix cache, what else the adapter needs."""
+    """The lock's section `engine`: name, version, family, context length, what else is asked."""
+    devices: int = 1
     url: str | None = None
     """Where a running server is, for an engine that is not started."""
 
@@ -78,19 +68,45 @@ class LaunchRequest:
         length: int = self.engine["context_length"]
         return length
 
+    @property
+    def family(self) -> str:
+        """The accelerator family."""
+        family: str = self.engine["family"]
+        return family
+
+    @property
+    def version(self) -> str:
+        """The engine's version."""
+        version: str = self.engine["version"]
+        return version
+
+    def asked(self, path: str) -> Any:
+        """Return an optional setting of the engine, by its path in the spec; None: not asked."""
+        value: Any = self.engine
+        for key in path.split("."):
+            value = (value or {}).get(key)
+        return value
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Launch:
     """How to start an engine and how the client talks to it."""
 
     args: tuple[str, ...]
-    """Arguments, with `{model}`, `{port}` and `{threads}` for what only the runtime knows."""
+    """Arguments, with `PLACEHOLDERS` for what only the runtime knows."""
+    entrypoint: tuple[str, ...] = ()
+    """How an official image is started; those that are built here start their program by
+    themselves. Empty: the official image's own entry point."""
     environment: Mapping[str, str] = field(default_factory=dict)
+    config: Mapping[str, str] = field(default_factory=dict)
+    """Name → text of files that the engine reads, in the folder `{config}`."""
     dialect: str
     """Row of the client's table of API dialects."""
     counts: Mapping[str, Any]
     """Row of the client's table of count sources, with the engine's names for the counters."""
     health_path: str
+    deadline_s: int = 600
+    """How long it may take to load."""
     readback: Mapping[str, str]
     """Name → path whose JSON goes under that name into the job's status: what the engine says of
     itself before any request."""
@@ -107,13 +123,35 @@ class Launch:
     """What requests call the model, where the dialect has them name it."""
 
 
+PLACEHOLDERS = ("model", "drafter", "config", "port", "threads")
+"""`{model}` and `{drafter}`: what to load; `{config}`: the folder of `Launch.config`."""
+
+
+def filled(args: tuple[str, ...], values: Mapping[str, str]) -> list[str]:
+    """Return arguments with placeholders filled in; other braces, as JSON has them, stay."""
+    done = []
+    for arg in args:
+        for name in PLACEHOLDERS:
+            arg = arg.replace(f"{{{name}}}", values.get(name, f"{{{name}}}"))
+        done.append(arg)
+    return done
+
+
 class Engine(Protocol):
     """An adapter."""
 
     name: str
+    loads: str
+    """`GGUF` or `FOLDER`."""
+    honours: frozenset[str]
+    """Optional keys of the spec's `engine` that it honours, by their path: `parallel.tensor`."""
 
     def capabilities(self) -> tuple[Capability, ...]:
         """Return the rows of the capability table for this engine."""
+        ...
+
+    def official_image(self, family: str, version: str) -> str | None:
+        """Return the reference of the vendor's own image, or None where there is none to use."""
         ...
 
     def launch(self, request: LaunchRequest) -> Launch:
@@ -129,7 +167,11 @@ class Engine(Protocol):
         ...
 
     def proof(
-        self, request: LaunchRequest, status: JobStatus, snapshots: tuple[Snapshot, ...]
+        self,
+        request: LaunchRequest,
+        status: JobStatus,
+        snapshots: tuple[Snapshot, ...],
+        log: str,
     ) -> tuple[str, ...]:
         """Return what speaks against the engine having done as asked; empty when nothing does.
 
@@ -137,5 +179,6 @@ class Engine(Protocol):
             request: what was asked.
             status: what the engine said of itself over HTTP (`status.engine`).
             snapshots: its counters.
+            log: what it printed; empty of a server that we do not start.
         """
         ...

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from itertools import zip_longest
 from typing import Any
 
-from specseal.engines.base import ANY_FAMILY, Capability, Launch, LaunchRequest
+from specseal.engines.base import ANY_FAMILY, FOLDER, Capability, Launch, LaunchRequest
 from specseal.engines.counters import COUNTERS, counts_of, counts_to_detect
 from specseal.errors import InputError
 from specseal.records import JobStatus, Snapshot
@@ -28,6 +28,8 @@ class Endpoint:
     """The adapter of a running server."""
 
     name = "endpoint"
+    loads = FOLDER
+    honours: frozenset[str] = frozenset()
 
     def capabilities(self) -> tuple[Capability, ...]:
         """Return a row for every method: what a running server does is not up to us."""
@@ -37,10 +39,17 @@ class Endpoint:
                 family=ANY_FAMILY,
                 method=method,
                 versions=(),
+                flags="none: it is stated, and its counters are held against it",
+                args=("kind", "ngram_min", "ngram_max", "top_k", "draft_tokens"),
+                source="the spec",
                 evidence="the server's operator",
             )
             for method in METHODS
         )
+
+    def official_image(self, family: str, version: str) -> str | None:
+        """Return None: nothing is started."""
+        return None
 
     def launch(self, request: LaunchRequest) -> Launch:
         """Return how the client talks to the server; nothing is started.
@@ -72,7 +81,11 @@ class Endpoint:
         return None
 
     def proof(
-        self, request: LaunchRequest, status: JobStatus, snapshots: tuple[Snapshot, ...]
+        self,
+        request: LaunchRequest,
+        status: JobStatus,
+        snapshots: tuple[Snapshot, ...],
+        log: str,
     ) -> tuple[str, ...]:
         """Return what the counters say against the request.
 

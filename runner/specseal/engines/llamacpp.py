@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from specseal.engines.base import Capability, Launch, LaunchRequest
+from specseal.engines.base import GGUF, Capability, Launch, LaunchRequest
 from specseal.engines.counters import counts_of
-from specseal.errors import InputError
+from specseal.errors import Dishonoured
 from specseal.records import JobStatus, Snapshot
 
 VERSIONS = ("2026.10.11549",)
@@ -22,6 +22,8 @@ class LlamaCpp:
     """The adapter of llama.cpp."""
 
     name = "llamacpp"
+    loads = GGUF
+    honours: frozenset[str] = frozenset()
 
     def capabilities(self) -> tuple[Capability, ...]:
         """Return the rows for autoregressive and n-gram decoding on the CPU."""
@@ -31,10 +33,17 @@ class LlamaCpp:
                 family="cpu",
                 method=method,
                 versions=VERSIONS,
+                flags="--spec-type none" if method == "none" else "--spec-type ngram-simple …",
+                args=() if method == "none" else ("kind", "ngram_min", "ngram_max"),
+                source="ggml-org/llama.cpp, tools/server/README.md (October 2026)",
                 evidence="run here",
             )
             for method in ("none", "ngram")
         )
+
+    def official_image(self, family: str, version: str) -> str | None:
+        """Return None: on the CPU, it is built from the wheel."""
+        return None
 
     def launch(self, request: LaunchRequest) -> Launch:
         """Return llama-server's flags for a job.
@@ -64,14 +73,16 @@ class LlamaCpp:
         if request.method == "none":
             return ("--spec-type", "none")
         if request.method != "ngram":
-            raise InputError(f"llama.cpp: no launch line for drafter.method {request.method!r}")
+            raise Dishonoured(
+                ("drafter", "method"), f"llama.cpp: no launch line for {request.method!r}"
+            )
         size = request.drafter_args.get("ngram_min", DEFAULT_NGRAM)
         if request.draft_length < size:
             # Seen with 2026.10.11549: it drops every draft shorter than what it looks up.
-            raise InputError(
-                f"llama.cpp drafts nothing where drafter.draft_length ({request.draft_length}) is "
-                f"less than drafter.args.ngram_min ({size})",
-                mend="lower ngram_min, which is 3 where the spec leaves it out",
+            raise Dishonoured(
+                ("drafter", "draft_length"),
+                f"llama.cpp drafts nothing where it ({request.draft_length}) is less than "
+                f"drafter.args.ngram_min ({size}, and 3 where the spec leaves it out): lower that",
             )
         return (
             "--spec-type", "ngram-simple",
@@ -89,7 +100,11 @@ class LlamaCpp:
         return None
 
     def proof(
-        self, request: LaunchRequest, status: JobStatus, snapshots: tuple[Snapshot, ...]
+        self,
+        request: LaunchRequest,
+        status: JobStatus,
+        snapshots: tuple[Snapshot, ...],
+        log: str,
     ) -> tuple[str, ...]:
         """Hold its slots and counters against the request.
 

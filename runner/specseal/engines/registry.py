@@ -5,9 +5,10 @@ from __future__ import annotations
 from functools import cache
 from importlib.metadata import entry_points
 
-from specseal.engines.base import Capabilities, Engine
+from specseal.engines.base import Engine
 from specseal.engines.endpoint import Endpoint
 from specseal.engines.llamacpp import LlamaCpp
+from specseal.engines.table import Capabilities
 from specseal.errors import InputError
 
 _OWN: tuple[Engine, ...] = (LlamaCpp(), Endpoint())
@@ -38,6 +39,4 @@ def engine(name: str) -> Engine:
         ) from None
 
 
-CAPABILITIES = Capabilities(
-    rows=tuple(row for adapter in engines().values() for row in adapter.capabilities())
-)
+CAPABILITIES = Capabilities(engines=engines())

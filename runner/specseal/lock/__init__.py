@@ -1,8 +1,9 @@
 """The lock room: from a Spec to a Lock, every input resolved to a digest."""
 
 from specseal.lock.differences import changed_pins
-from specseal.lock.models import FilePin, ModelPin, materialise
-from specseal.lock.pin import Draft, Inputs, pin_inputs
+from specseal.lock.first_layers import keep_first_layers
+from specseal.lock.models import FilePin, ModelPin, lay_out, materialise, pin_folder
+from specseal.lock.pin import Draft, Inputs, file_to_load, pin_inputs
 from specseal.lock.prompts import (
     AS_TEXT,
     Encoded,
@@ -12,11 +13,13 @@ from specseal.lock.prompts import (
     with_prompts,
     without_prompts,
 )
+from specseal.lock.steps import FIRST_LAYERS, source_files
 from specseal.lock.store import Store
 from specseal.lock.vocabulary import read_vocabulary
 
 __all__ = [
     "AS_TEXT",
+    "FIRST_LAYERS",
     "Draft",
     "Encoded",
     "FilePin",
@@ -25,11 +28,16 @@ __all__ = [
     "Store",
     "changed_pins",
     "encoding_key",
+    "file_to_load",
+    "keep_first_layers",
+    "lay_out",
     "materialise",
+    "pin_folder",
     "pin_inputs",
     "prompts_as_text",
     "random_prompts",
     "read_vocabulary",
+    "source_files",
     "with_prompts",
     "without_prompts",
 ]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -130,11 +130,20 @@ def materialise(
         source = Source(**{**pin.source, "revision": pin.revision})
         found = lock_model(source, spec_folder=spec_folder, settings=settings, store=store, hub=hub)
         _refuse_altered(pin, found)
+    return lay_out(pin.files, store=store, into=into)
+
+
+def lay_out(files: Sequence[FilePin], *, store: Store, into: Path) -> Path:
+    """Make `into` a folder of exactly these files, which the store has, and return it.
+
+    Raises:
+        MachineLacks: they can't be kept there.
+    """
     try:
         into.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(into.with_name(f".{into.name}.lock")):
-            if not _holds_exactly(into, pin.files, store):
-                _lay_out(into, pin.files, store)
+            if not _holds_exactly(into, files, store):
+                _lay_out(into, files, store)
     except OSError as error:
         raise MachineLacks(
             f"{into}: the model can't be laid out there: {error.strerror or error}",
@@ -322,3 +331,13 @@ def _lay_out(into: Path, files: Iterable[FilePin], store: Store) -> None:
     elif into.exists():
         shutil.rmtree(into)
     partial.rename(into)
+
+
+def pin_folder(folder: Path, store: Store) -> tuple[FilePin, ...]:
+    """Keep every file of a folder in the store, and return their pins, sorted by path."""
+    files = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*")}
+    return tuple(
+        _pin_stored(name, store.put(path), store)
+        for name, path in sorted(files.items())
+        if path.is_file()
+    )

@@ -7,26 +7,29 @@ from what is pinned here images can be built, and `specseal.lock.prompts` then c
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from specseal.digests import Digest, sha256_value
-from specseal.engines.base import accelerator_family
+from specseal.engines import CAPABILITIES, FOLDER, GGUF, asked_of_engine, engine
 from specseal.errors import LockError
-from specseal.image_inputs import describe_client_source, describe_image
+from specseal.image_inputs import describe_client_source
+from specseal.lock.built import pin_built_image
 from specseal.lock.datasets import DatasetPin, Row, load_rows
 from specseal.lock.draftable import read_draftable
 from specseal.lock.http import open_session
-from specseal.lock.models import ModelPin, lock_model, materialise
+from specseal.lock.models import FilePin, ModelPin, lock_model, materialise
 from specseal.lock.registry import parse_reference, resolve_image
+from specseal.lock.steps import steps_for
 from specseal.lock.store import Store
-from specseal.lock.wheels import read_requirements
-from specseal.settings import Settings, images_folder
+from specseal.settings import Settings
 from specseal.spec.locked import Lock
-from specseal.spec.model import Dataset, Source, Spec
+from specseal.spec.model import ENDPOINT, Dataset, Source, Spec
 
-DEFAULT_CONTEXT_TOKENS = 4096
+TOKENIZER_VERSION = "5.24.0"
+"""Of transformers, whose wheels are pinned in `images/tokenizer`."""
 MAY_REDUCE_VOCABULARY = ("eagle3",)
 """Methods whose drafter may know a part of the target's vocabulary only."""
 
@@ -84,28 +87,31 @@ def pin_inputs(spec: Spec, inputs: Inputs, *, spec_sha256: Digest) -> Draft:
     """
     dataset = inputs.dataset(spec.workload.dataset)
     model = None if spec.model.kind == "none" else inputs.model(spec.model)
+    drafter = inputs.model(spec.drafter.model) if spec.drafter.model else None
     lock = Lock(
         spec={
             "name": spec.name,
             "sha256": spec_sha256,
             "model": model.source if model else {"kind": "none"},
+            "drafter": drafter.source if drafter else None,
             "dataset": dataset.source,
-            "image": spec.engine.image_ref,
+            "image": CAPABILITIES.image_reference(spec),
             "url": spec.engine.url,
         },
         engine=_engine(spec, inputs.settings),
         client={
-            "image": _built_image("client", "requirements.txt"),
+            "image": pin_built_image("client", "requirements.txt"),
             "source": dict(describe_client_source(Path(__file__).parents[1])),
         },
         model=_model(spec, model),
-        drafter=_drafter(spec, inputs),
+        drafter=_drafter(spec, drafter, inputs),
         dataset={
             "revision": dataset.revision,
             "file_sha256": dataset.file_sha256,
             "restricted": dataset.restricted,
             "rows": [{"id": row.id, "sha256": row.sha256} for row in dataset.rows],
         },
+        encoder=_encoder(model) if model else None,
         prompts={},
         sampling={**asdict(spec.workload.sampling), "stop": list(spec.workload.sampling.stop)},
         hardware=asdict(spec.hardware),
@@ -115,63 +121,62 @@ def pin_inputs(spec: Spec, inputs: Inputs, *, spec_sha256: Digest) -> Draft:
 
 
 def _engine(spec: Spec, settings: Settings) -> dict[str, Any]:
-    engine = spec.engine
-    family = accelerator_family(spec.hardware.accelerator)
-    common = {"name": engine.name, "version": engine.version, "family": family}
-    if engine.url is not None:
-        # What a running server is made of can't be pinned: only how it is spoken to is.
-        return {
-            **common,
-            "context_length": None,
-            "prefix_cache": False,
-            "max_sequences": None,
-            "image": None,
-            "api": engine.api,
-            "model": engine.model,
-            "metrics": engine.metrics,
-        }
+    image = None if spec.engine.url is not None else _engine_image(spec, settings)
+    return {**asked_of_engine(spec), "image": image}
+
+
+def _encoder(model: ModelPin) -> dict[str, Any]:
+    """Return the program that encodes a model's prompts: by what its files are, not by the engine.
+
+    So the same files give the same ids whichever engine they are sent to. A GGUF file has its
+    tokenizer inside, which only llama.cpp reads as it is meant; a folder has the library's.
+    """
+    if format_of(model.files) == GGUF:
+        version = CAPABILITIES.versions("llamacpp", "cpu")[0]
+        image = pin_built_image("llamacpp/cpu", f"requirements-{version}.txt")
+        return {"name": "llamacpp", "version": version, "image": image}
+    image = pin_built_image("tokenizer/cpu", f"requirements-{TOKENIZER_VERSION}.txt")
+    return {"name": "tokenizer", "version": TOKENIZER_VERSION, "image": image}
+
+
+def format_of(files: Iterable[FilePin]) -> str:
+    """Return what a model's files are: `GGUF` or `FOLDER`."""
+    return GGUF if any(file.path.endswith(".gguf") for file in files) else FOLDER
+
+
+def _files(engine_name: str, source: Source, model: ModelPin | None) -> dict[str, Any]:
+    """Return the part of a section that pins a model's files."""
+    if model is None:
+        return {"revision": None, "archive": None, "files": [], "load": "", "steps": []}
+    steps = steps_for(source, model)
+    files = [] if steps else [asdict(file) for file in model.files]
     return {
-        **common,
-        "context_length": engine.context_length or DEFAULT_CONTEXT_TOKENS,
-        "prefix_cache": engine.prefix_cache,
-        "max_sequences": engine.max_sequences,
-        "image": _engine_image(spec, family, settings),
+        "revision": model.revision,
+        "archive": model.archive,
+        "files": files,
+        "load": "" if steps else file_to_load(engine_name, [file.path for file in model.files]),
+        "steps": steps,
     }
 
 
 def _model(spec: Spec, model: ModelPin | None) -> dict[str, Any]:
-    if model is None:
-        return {
-            "revision": None,
-            "archive": None,
-            "files": [],
-            "load": "",
-            "template_args": spec.model.template_args,
-            "vocabulary": None,
-        }
     return {
-        "revision": model.revision,
-        "archive": model.archive,
-        "files": [asdict(file) for file in model.files],
-        "load": _file_to_load(spec, model),
+        **_files(spec.engine.name, spec.model, model),
         "template_args": spec.model.template_args,
         "vocabulary": None,
     }
 
 
-def _drafter(spec: Spec, inputs: Inputs) -> dict[str, Any]:
+def _drafter(spec: Spec, pin: ModelPin | None, inputs: Inputs) -> dict[str, Any]:
     drafter = spec.drafter
+    source = drafter.model or Source(kind="none")
     section: dict[str, Any] = {
         "method": drafter.method,
         "args": drafter.args,
-        "files": [],
         "draftable": None,
+        **_files(spec.engine.name, source, pin),
     }
-    if drafter.model is None:
-        return section
-    pin = inputs.model(drafter.model)
-    section["files"] = [asdict(file) for file in pin.files]
-    if drafter.method not in MAY_REDUCE_VOCABULARY:
+    if pin is None or drafter.method not in MAY_REDUCE_VOCABULARY or format_of(pin.files) == GGUF:
         return section
     with tempfile.TemporaryDirectory(dir=inputs.settings.cache_dir, prefix="drafter-") as folder:
         files = materialise(
@@ -206,13 +211,14 @@ def _points(spec: Spec) -> dict[str, Any]:
     }
 
 
-def _engine_image(spec: Spec, family: str, settings: Settings) -> dict[str, Any]:
-    if spec.engine.image_ref is None:
-        folder = f"{spec.engine.name}/{family}"
-        return _built_image(folder, f"requirements-{spec.engine.version}.txt")
+def _engine_image(spec: Spec, settings: Settings) -> dict[str, Any]:
+    named = CAPABILITIES.image_reference(spec)
+    if named is None:
+        folder = f"{spec.engine.name}/{asked_of_engine(spec)['family']}"
+        return pin_built_image(folder, f"requirements-{spec.engine.version}.txt")
     session = open_session(settings.ca_bundle)
-    pin = resolve_image(spec.engine.image_ref, mirrors=settings.mirrors, session=session)
-    reference = parse_reference(spec.engine.image_ref)
+    pin = resolve_image(named, mirrors=settings.mirrors, session=session)
+    reference = parse_reference(named)
     return {
         "repository": f"{reference.registry}/{reference.repository}",
         "index_sha256": pin.index_sha256,
@@ -220,26 +226,24 @@ def _engine_image(spec: Spec, family: str, settings: Settings) -> dict[str, Any]
     }
 
 
-def _built_image(folder: str, requirements: str) -> dict[str, Any]:
-    root = images_folder()
-    path = root / folder / requirements
-    if not path.is_file():
-        raise LockError(
-            f"images/{folder} has no {requirements}: that version's wheels are not pinned",
-            mend="name a version that is (see `specseal validate`), or pin it with `make locks`",
-        )
-    wheels = [{**asdict(pin), "sha256": sorted(pin.sha256)} for pin in read_requirements(path)]
-    return {**describe_image(root, folder, requirements), "wheels": wheels}
+def file_to_load(engine_name: str, names: Sequence[str]) -> str:
+    """Return what an engine is told to load: the one GGUF file, or the folder (`.`).
 
-
-def _file_to_load(spec: Spec, model: ModelPin) -> str:
-    """Return what the engine is told to load: the one GGUF file for llama.cpp, else the folder."""
-    if spec.engine.name != "llamacpp":
+    Raises:
+        LockError: these files are nothing that it loads.
+    """
+    wanted = engine(engine_name).loads
+    found = [name for name in names if name.endswith(".gguf")]
+    if wanted == FOLDER:
+        if found and engine_name != ENDPOINT:
+            raise LockError(
+                f"{engine_name} loads safetensors, and the model is a GGUF file ({found[0]})",
+                mend="name a model in safetensors, or write convert: safetensors beside it",
+            )
         return "."
-    found = [file.path for file in model.files if file.path.endswith(".gguf")]
     if len(found) != 1:
         raise LockError(
-            f"llama.cpp loads one GGUF file, and the model has {len(found)} "
+            f"{engine_name} loads one GGUF file, and the model has {len(found)} "
             f"({', '.join(found[:5]) or 'none'})",
             mend="name a source that holds exactly one",
         )

@@ -10,11 +10,12 @@ from specseal.digests import sha256_bytes, sha256_value
 from specseal.errors import LockError
 from specseal.lock.pin import Draft
 from specseal.lock.random_inputs import random_inputs
+from specseal.lock.steps import source_files, without_outcome
 from specseal.lock.vocabulary import Vocabulary
 from specseal.plan import choose_conversations, warmup_count
 from specseal.spec.locked import Lock
 
-_FROM_ENCODING = ("tokenizer", "chat_template_sha256", "stop_ids")
+_FROM_ENCODING = ("chat_template_sha256", "stop_ids")
 
 
 def encoding_key(draft: Draft) -> str:
@@ -22,9 +23,9 @@ def encoding_key(draft: Draft) -> str:
     lock = draft.lock
     return sha256_value(
         {
-            "engine": lock.engine["image"],
+            "encoder": lock.encoder,
             "client": lock.client,
-            "model": lock.model["files"],
+            "model": source_files(lock.model),
             "template_args": lock.model["template_args"],
             "rows": lock.dataset["rows"],
         }
@@ -44,7 +45,6 @@ class Encoded:
 
 
 AS_TEXT: dict[str, Any] = {
-    "tokenizer": "the server's own",
     "chat_template_sha256": None,
     "stop_ids": [],
     "history_not_rewritten": False,
@@ -76,7 +76,6 @@ def with_prompts(draft: Draft, encoded: Encoded) -> Lock:
         draft.lock,
         model={
             **draft.lock.model,
-            "tokenizer": tokenizer.get("tokenizer", "the model's own, asked of the engine"),
             "chat_template_sha256": tokenizer["chat_template_sha256"],
             "stop_ids": tokenizer["stop_ids"],
             "vocabulary": vocabulary
@@ -183,7 +182,13 @@ def _check_load(lock: Lock) -> None:
 
 
 def without_prompts(lock: Lock) -> Lock:
-    """Return a lock as it was before its prompts were encoded: what `pin_inputs` gives."""
+    """Return a lock as it was before anything was prepared for it: what `pin_inputs` gives."""
     model = {key: value for key, value in lock.model.items() if key not in _FROM_ENCODING}
     points = {**lock.points, "warmup": [], "conversations": []}
-    return replace(lock, model={**model, "vocabulary": None}, points=points, prompts={})
+    return replace(
+        lock,
+        model=without_outcome({**model, "vocabulary": None}),
+        drafter=without_outcome(lock.drafter),
+        points=points,
+        prompts={},
+    )

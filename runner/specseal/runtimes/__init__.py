@@ -1,6 +1,6 @@
 """Runtimes: where a job runs. Two containers on one loopback, or two native processes."""
 
-from specseal.runtimes.base import JobRun, Progress, Runtime
+from specseal.runtimes.base import JobRun, ProgramRun, ProgramRuntime, Progress, Runtime
 from specseal.runtimes.containers import ContainerRuntime, connect
 from specseal.runtimes.machine import describe_machine
 from specseal.runtimes.native import NativeRuntime
@@ -9,6 +9,8 @@ __all__ = [
     "ContainerRuntime",
     "JobRun",
     "NativeRuntime",
+    "ProgramRun",
+    "ProgramRuntime",
     "Progress",
     "Runtime",
     "connect",

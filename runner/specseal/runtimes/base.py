@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from specseal.engines import Launch
+from specseal.engines import Launch, filled
 from specseal.errors import EngineFailed, RunFailed
 from specseal.records import JobStatus, RecordsDamaged, append_jsonl, read_status
 from specseal.runtimes.telemetry import sampler
@@ -38,12 +38,49 @@ class JobRun:
     folder: Path
     """The job's folder; `in/` is written, `out/` is empty."""
     name: str
+    drafter: Path | None = None
+    """Folder of the drafter's files, to be mounted read-only; None where it has none."""
+    drafter_file: str = ""
+    """What the engine is told to load of them."""
 
     def model_folder(self) -> Path:
         """Return `model`, of a job that starts an engine. Raises: RunFailed where it is None."""
         if self.model is None:
             raise RunFailed(f"{self.name}: there is no model for its engine to load")
         return self.model
+
+    def write_config(self, values: Mapping[str, str]) -> None:
+        """Write the engine's own configuration, if it has one, to `config`, placeholders filled."""
+        if self.launch.config:
+            self.config.mkdir(exist_ok=True)
+        for name, text in self.launch.config.items():
+            (filled_text,) = filled((text,), values)
+            (self.config / name).write_text(filled_text, encoding="utf-8")
+
+    @property
+    def config(self) -> Path:
+        """The folder of the engine's own configuration."""
+        return self.folder / "config"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProgramRun:
+    """One program, beside no engine and no client, that reads a model and writes files."""
+
+    args: tuple[str, ...]
+    """With `{model}` and `{out}` for the two folders."""
+    model: Path
+    out: Path
+    """An empty folder."""
+    name: str
+
+    def arguments(self, *, model: str, out: str) -> list[str]:
+        """Return the arguments with both folders filled in."""
+        return [arg.replace("{model}", model).replace("{out}", out) for arg in self.args]
+
+    def refuse(self, code: int, log: str) -> RunFailed:
+        """Return the error of a program that has ended with an exit code other than 0."""
+        return RunFailed(f"{self.name} ended with exit code {code}; its last words:\n{tail(log)}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +123,14 @@ class Runtime(Protocol):
             RunFailed: the client died.
             MachineLacks: the container engine is not there, or can't run such a job.
         """
+        ...
+
+
+class ProgramRuntime(Protocol):
+    """Runs one program to its end."""
+
+    def run_alone(self, run: ProgramRun) -> None:
+        """Run it. Raises: RunFailed with its last words, MachineLacks."""
         ...
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -20,10 +22,11 @@ import requests
 from docker.errors import APIError, DockerException, NotFound
 from docker.types import Mount, Ulimit
 
+from specseal.engines import filled
 from specseal.errors import MachineLacks, RunFailed
 from specseal.records import JobStatus, write_json_atomically
 from specseal.runtimes import owner
-from specseal.runtimes.base import JobRun, Watch, conclude, supervise
+from specseal.runtimes.base import POLL_S, JobRun, ProgramRun, Watch, conclude, supervise
 from specseal.runtimes.machine import split_cpus, usable_cpus
 from specseal.settings import Settings
 
@@ -135,6 +138,21 @@ class ContainerRuntime:
         shutil.rmtree(scratch, ignore_errors=True)
         return conclude(job, engine_log=engine_said, client_log=said, client_code=code)
 
+    def run_alone(self, run: ProgramRun) -> None:
+        """Run the engine's program to its end; see `ProgramRuntime.run_alone`."""
+        with tempfile.TemporaryDirectory(prefix="specseal-program-", dir=run.out.parent) as folder:
+            scratch = Path(folder)
+            user = _give_away([run.out, scratch])
+            settings = _program_settings(run, user, scratch)
+            with (
+                _answering(),
+                self._started(self._engine_image, settings, log=scratch / "log") as program,
+            ):
+                while (code := program.exit_code()) is None:
+                    time.sleep(POLL_S)
+                if code != 0:
+                    raise run.refuse(code, program.log())
+
     @contextmanager
     def _started(self, image: str, settings: dict[str, Any], *, log: Path) -> Iterator[_Container]:
         container = self._docker.containers.create(
@@ -200,24 +218,64 @@ class _Container:
 
 def _engine_settings(job: JobRun, user: str, scratch: Path, cpus: list[int]) -> dict[str, Any]:
     values = {
-        "model": "/model" if job.model_file == "." else f"/model/{job.model_file}",
+        "model": _inside("/model", job.model_file),
+        "drafter": _inside("/drafter", job.drafter_file),
+        "config": "/config",
         "port": str(PORT),
         "threads": str(len(cpus)),
     }
+    job.write_config(values)
+    folders = {
+        "model": job.model_folder(),
+        "drafter": job.drafter,
+        "config": job.config if job.launch.config else None,
+    }
+    entrypoint = {"entrypoint": list(job.launch.entrypoint)} if job.launch.entrypoint else {}
+    return (
+        _alone(user, cpus, scratch, folders)
+        | entrypoint
+        | {
+            "command": filled(job.launch.args, values),
+            "environment": _engine_environment(job.launch.environment),
+            "shm_size": job.launch.shm_bytes,
+            "ulimits": [Ulimit(name="memlock", soft=-1, hard=-1)]
+            if job.launch.locks_memory
+            else [],
+        }
+    )
+
+
+def _program_settings(run: ProgramRun, user: str, scratch: Path) -> dict[str, Any]:
+    settings = _alone(user, usable_cpus(), scratch, {"model": run.model})
+    settings["mounts"].append(Mount("/made", str(run.out), type="bind"))
+    return settings | {
+        "command": run.arguments(model="/model", out="/made"),
+        "environment": _engine_environment({}),
+    }
+
+
+def _alone(
+    user: str, cpus: list[int], scratch: Path, folders: Mapping[str, Path | None]
+) -> dict[str, Any]:
+    """Return settings of a container without a network, with folders of its own to read."""
     return _both(user, cpus) | {
-        "command": [part.format(**values) for part in job.launch.args],
         "network_mode": "none",
         "hostname": "engine",
         "extra_hosts": {"engine": "127.0.0.1"},
-        "environment": _engine_environment(job.launch.environment),
         "mounts": [
-            Mount("/model", str(job.model_folder()), type="bind", read_only=True),
             Mount("/scratch", str(scratch), type="bind"),
+            *(
+                Mount(f"/{name}", str(folder), type="bind", read_only=True)
+                for name, folder in folders.items()
+                if folder is not None
+            ),
         ],
-        "shm_size": job.launch.shm_bytes,
         "mem_limit": psutil.virtual_memory().total,
-        "ulimits": [Ulimit(name="memlock", soft=-1, hard=-1)] if job.launch.locks_memory else [],
     }
+
+
+def _inside(folder: str, file: str) -> str:
+    return folder if file in ("", ".") else f"{folder}/{file}"
 
 
 def _client_settings(job: JobRun, user: str, cpus: list[int], engine: str) -> dict[str, Any]:

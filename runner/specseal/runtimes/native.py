@@ -11,6 +11,8 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -19,9 +21,10 @@ from typing import Any, BinaryIO
 
 import psutil
 
+from specseal.engines import filled
 from specseal.records import JobStatus, write_json_atomically
 from specseal.runtimes import owner
-from specseal.runtimes.base import JobRun, Watch, conclude, supervise
+from specseal.runtimes.base import POLL_S, JobRun, ProgramRun, Watch, conclude, supervise
 from specseal.runtimes.machine import split_cpus, usable_cpus
 
 _KEPT_VARIABLES = ("PATH", "LANG", "LD_LIBRARY_PATH")
@@ -93,6 +96,22 @@ class NativeRuntime:
             client_code=client.exit_code() or 0,
         )
 
+    def run_alone(self, run: ProgramRun) -> None:
+        """Run the engine's program to its end; see `ProgramRuntime.run_alone`."""
+        with tempfile.TemporaryDirectory(prefix="specseal-program-") as folder:
+            scratch = Path(folder)
+            arguments = run.arguments(model=str(run.model.resolve()), out=str(run.out.resolve()))
+            with _started(
+                [*self._engine, *arguments],
+                self._environment(scratch),
+                scratch / "log",
+                usable_cpus(),
+            ) as program:
+                while (code := program.exit_code()) is None:
+                    time.sleep(POLL_S)
+            if code != 0:
+                raise run.refuse(code, program.log())
+
     def _found(self, job: JobRun, setup: _Setup) -> dict[str, Any]:
         found: dict[str, Any] = {
             "runtime": self.name,
@@ -138,11 +157,14 @@ def _own(job: JobRun) -> _Setup:
     engine_cpus, client_cpus = split_cpus(usable_cpus())
     values = {
         "model": str((job.model_folder() / job.model_file).resolve()),
+        "drafter": str((job.drafter / job.drafter_file).resolve()) if job.drafter else "",
+        "config": str(job.config.resolve()),
         "port": str(_free_port()),
         "threads": str(len(engine_cpus)),
     }
+    job.write_config(values)
     return _Setup(
-        arguments=[part.format(**values) for part in job.launch.args],
+        arguments=filled(job.launch.args, values),
         where=["--port", values["port"]],
         engine_cpus=engine_cpus,
         client_cpus=client_cpus,

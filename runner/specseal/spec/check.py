@@ -17,59 +17,60 @@ from typing import Any, Protocol
 
 from specseal.spec.document import Document, Finding, Place
 from specseal.spec.endpoint import is_endpoint
-from specseal.spec.model import ENDPOINT, Hardware
+from specseal.spec.model import Hardware, Spec
 from specseal.spec.schema import shown, suggestion
 
 
 class Capabilities(Protocol):
     """What engines can do."""
 
-    def methods(self, engine: str, accelerator: str) -> frozenset[str]:
+    def methods(self, engine: str, accelerator: str, version: str | None = None) -> frozenset[str]:
         """Return the drafting methods that an engine honours on an accelerator."""
         ...
 
     def versions(self, engine: str, accelerator: str) -> tuple[str, ...]:
-        """Return the versions that can be locked for an accelerator, newest first."""
+        """Return the versions that are known for an accelerator, newest first."""
+        ...
+
+    def honours(self, engine: str) -> frozenset[str]:
+        """Return the optional keys of the spec's `engine` that an engine honours, by path."""
+        ...
+
+    def args(self, engine: str, accelerator: str, method: str) -> frozenset[str]:
+        """Return the keys of `drafter.args` that an engine honours with a method."""
+        ...
+
+    def nearest(self, engine: str, accelerator: str, method: str) -> str:
+        """Return in words what works instead."""
+        ...
+
+    def refusal(self, spec: Spec) -> tuple[Place, str] | None:
+        """Return where and why an engine can't honour a spec whose keys are each fine."""
         ...
 
 
 NOT_BUILT: dict[str, tuple[Any, ...]] = {
-    "engine.name": ("llamacpp", ENDPOINT),
-    "engine.parallel": (),
-    "engine.dtype": (),
-    "engine.quantization": (),
-    "engine.prefix_cache": (False,),
-    "engine.chunked_prefill": (),
-    "engine.args": (),
-    "hardware.accelerator": ("cpu",),
-    "hardware.count": (1,),  # a CPU is one device: another count would only bend its figures
-    "hardware.driver": (),
-    "drafter.method": ("none", "ngram"),
-    "drafter.args.kind": ("simple",),
-    "drafter.args.top_k": (),
-    "drafter.args.draft_tokens": (),
     "claims.*": (),
 }
 """What works so far of each path that is not whole; () where nothing does.
 
 `*` is any key or item.
 """
-BUILT_FOR_ENDPOINT = (
-    "hardware.accelerator",
-    "hardware.count",
-    "drafter.method",
-    "drafter.args.kind",
-    "drafter.args.top_k",
-    "drafter.args.draft_tokens",
+_OPTIONAL = (
+    ("parallel", "tensor"),
+    ("parallel", "expert"),
+    ("parallel", "data"),
+    ("dtype",),
+    ("quantization",),
+    ("chunked_prefill",),
+    ("args",),
 )
-"""Rows that don't hold for a running server: what it is and does is stated, and not set."""
+"""Keys of `engine` that only some engines honour."""
 
 
 def not_built(document: Document) -> Iterator[Finding]:
     """Yield what the format has and specseal does not, yet."""
     for path, built in NOT_BUILT.items():
-        if path in BUILT_FOR_ENDPOINT and is_endpoint(document):
-            continue
         for place, value in _matches(document.value, (), path.split(".")):
             if not built:
                 yield document.at_key(place, "is not supported yet: leave it out")
@@ -85,25 +86,41 @@ def dishonoured(document: Document, capabilities: Capabilities) -> Iterator[Find
     accelerator = document.at("hardware", "accelerator") or Hardware().accelerator
     if is_endpoint(document):
         return  # what it can do, only its counters tell
-    if (
-        engine not in NOT_BUILT["engine.name"]
-        or accelerator not in NOT_BUILT["hardware.accelerator"]
-    ):
-        return  # `not_built` has said so, or the schema
-    methods = sorted(capabilities.methods(engine, accelerator))
-    method = document.at("drafter", "method")
-    if method is not None and method not in methods:
-        instead = f"use one of {', '.join(methods)}" if methods else "it does not run there"
-        message = f"{engine} on {accelerator} does not honour {shown(method)}; {instead}"
-        yield document.at_value(("drafter", "method"), message)
-    if document.at("engine", "image", "ref") is not None:
-        return  # an official image is locked by its digest, and needs no pins of ours
+    method, version = document.at("drafter", "method"), document.at("engine", "version")
+    if not all(isinstance(told, str) for told in (engine, accelerator, method, version)):
+        return  # the schema has said so
     versions = capabilities.versions(engine, accelerator)
-    version = document.at("engine", "version")
-    if version is not None and versions and version not in versions:
-        near = suggestion(version, versions) or f"; the newest with pins is {shown(versions[0])}"
-        message = f"{shown(version)} has no pins for {engine} on {accelerator}{near}"
+    if versions and version not in versions:
+        near = suggestion(version, versions) or f"; the newest known is {shown(versions[0])}"
+        message = f"{shown(version)} is not known for {engine} on {accelerator}{near}"
         yield document.at_value(("engine", "version"), message)
+        version = None
+    if method not in capabilities.methods(engine, accelerator, version):
+        what = f"{engine} {version}" if version else engine
+        nearest = capabilities.nearest(engine, accelerator, method)
+        message = f"{what} on {accelerator} does not honour {shown(method)}; {nearest}"
+        yield document.at_value(("drafter", "method"), message)
+        return
+    honoured = capabilities.honours(engine)
+    for path in _OPTIONAL:
+        place: Place = ("engine", *path)
+        if place in document.keys and ".".join(path) not in honoured:
+            yield document.at_key(place, f"{engine} has no such setting here: leave it out")
+    taken = capabilities.args(engine, accelerator, method)
+    args = document.at("drafter", "args")
+    for key in args if isinstance(args, dict) else ():
+        if key not in taken:
+            instead = f"it takes {', '.join(sorted(taken))}" if taken else "it takes none"
+            message = f"{engine} has no such argument with {method}: {instead}"
+            yield document.at_key(("drafter", "args", key), message)
+
+
+def refused(document: Document, spec: Spec, capabilities: Capabilities) -> Iterator[Finding]:
+    """Yield why the engine can't honour a spec although each of its keys is fine by itself."""
+    if (refusal := capabilities.refusal(spec)) is not None:
+        place, message = refusal
+        seat = document.at_value if place in document.values else document.at_key
+        yield seat(place, message)
 
 
 def _matches(value: Any, place: Place, pattern: list[str]) -> Iterator[tuple[Place, Any]]:

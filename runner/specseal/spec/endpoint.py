@@ -19,6 +19,11 @@ _SET_BY_SERVER: tuple[Place, ...] = (
     ("engine", "context_length"),
     ("engine", "max_sequences"),
     ("engine", "prefix_cache"),
+    ("engine", "parallel"),
+    ("engine", "dtype"),
+    ("engine", "quantization"),
+    ("engine", "chunked_prefill"),
+    ("engine", "args"),
 )
 _OF_ENDPOINTS: tuple[Place, ...] = (
     ("engine", "url"),
@@ -51,9 +56,9 @@ def _model_fits_engine(document: Document) -> Iterator[Finding]:
         if source == "none":
             message = f"only the engine {ENDPOINT} brings its own model: say where the files are"
             yield document.at_value(place, message)
-    elif source not in (None, "none"):
-        message = f"{shown(source)} is not supported yet with a running server: write none"
-        yield document.at_value(place, message)
+    elif source not in (None, "none") and document.at("engine", "api") == "chat":
+        message = f"chat sends text, and {shown(source)} is for a tokenizer: write completions"
+        yield document.at_value(("engine", "api"), f"{message}, or source none")
     if document.at("drafter", "model", "source") == "none":
         yield document.at_value(("drafter", "model", "source"), "a drafter's model has files")
 

@@ -10,6 +10,8 @@
     model     every file with size and SHA-256; tokenizer and chat template
     drafter   method, its arguments, and its model's files where it has one
     dataset   a digest a row
+    encoder   the program that rendered and encoded them; null where text is sent
+                                                                  (not part of the recipe)
     prompts   the rendered and encoded prompts: one digest for the file, one a conversation
     sampling  what every request sends
     hardware  what the spec asks of the machine                   (not part of the recipe)
@@ -41,7 +43,7 @@ MESSAGE_CHARACTERS = 300
 RECIPE_SECTIONS = (
     "engine", "client", "model", "drafter", "dataset", "prompts", "sampling",
 )  # fmt: skip
-_VARIED = (*RECIPE_SECTIONS, "spec", "hardware", "points")
+_VARIED = (*RECIPE_SECTIONS, "spec", "encoder", "hardware", "points")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +56,7 @@ class Lock:
     model: dict[str, Any]
     drafter: dict[str, Any]
     dataset: dict[str, Any]
+    encoder: dict[str, Any] | None
     prompts: dict[str, Any]
     sampling: dict[str, Any]
     hardware: dict[str, Any]

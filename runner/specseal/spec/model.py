@@ -22,13 +22,21 @@ class Engine:
     name: str
     version: str
     """Empty for an endpoint."""
-    image_ref: str | None = None
-    """An official image's reference, or None for the image that specseal builds."""
+    image: dict[str, Any] = field(default_factory=dict)
+    """`ref`: an official image's reference. `build`: specseal builds it. Neither: the engine's own
+    official image, or one that specseal builds where there is none."""
     context_length: int | None = None
     """Tokens a sequence may have."""
     max_sequences: int | None = None
     """Sequences decoded at once; None means as many as the load has in flight."""
     prefix_cache: bool = False
+    parallel: dict[str, int] = field(default_factory=dict)
+    """`tensor`, `expert` and `data`: devices that share layers, experts, or hold copies."""
+    dtype: str | None = None
+    quantization: str | None = None
+    chunked_prefill: bool | None = None
+    args: dict[str, Any] = field(default_factory=dict)
+    """Further arguments, handed to the engine as they are."""
     url: str | None = None
     """Where a running server is; None for every engine but an endpoint."""
     model: str | None = None
@@ -38,6 +46,12 @@ class Engine:
     metrics: str | None = None
     """Whose names the running server's counters have, or `none`; None means: find out."""
 
+    @property
+    def image_ref(self) -> str | None:
+        """The official image that the spec names."""
+        ref: str | None = self.image.get("ref")
+        return ref
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hardware:
@@ -45,6 +59,8 @@ class Hardware:
 
     accelerator: str = "cpu"
     count: int = 1
+    driver: str | None = None
+    """Which driver versions will do, as a PEP 440 specifier."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +78,10 @@ class Source:
     repo: str | None = None
     revision: str | None = None
     path: str | None = None
+    first_layers: int | None = None
+    """How many of its layers are kept; None: all."""
+    convert: str | None = None
+    """`safetensors`: what a GGUF file is made into before an engine loads it."""
     template_args: dict[str, Any] = field(default_factory=dict)
 
 

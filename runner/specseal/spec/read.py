@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from specseal.errors import Problem, SpecError
-from specseal.spec.check import Capabilities, dishonoured, not_built
+from specseal.spec.check import Capabilities, dishonoured, not_built, refused
 from specseal.spec.contradictions import contradictions
 from specseal.spec.document import MAX_BYTES, Document, Finding, read_document
 from specseal.spec.model import (
@@ -86,6 +86,8 @@ def _wrong(document: Document, capabilities: Capabilities | None) -> list[Findin
     found += _unspoken([*contradictions(document), *not_built(document)], found)
     if capabilities is not None:
         found += _unspoken(dishonoured(document, capabilities), found)
+        if not found:
+            found += refused(document, _spec(document.value), capabilities)
     return found
 
 
@@ -120,9 +122,8 @@ def _spec(value: dict[str, Any]) -> Spec:
 
 
 def _engine(value: dict[str, Any]) -> Engine:
-    fields = {key: item for key, item in value.items() if key != "image"}
     # An endpoint's version is nowhere said, and is not asked for.
-    return Engine(**{"version": "", **fields}, image_ref=value.get("image", {}).get("ref"))
+    return Engine(**{"version": "", **value})
 
 
 def _source(value: dict[str, Any]) -> Source:

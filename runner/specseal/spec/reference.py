@@ -11,8 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from specseal.spec.check import BUILT_FOR_ENDPOINT, NOT_BUILT
-from specseal.spec.model import ENDPOINT
+from specseal.spec.check import NOT_BUILT
 from specseal.spec.schema import Schema, resolved, schema_text, spec_schema
 
 SCHEMA_FILE = Path("specs/schema/specseal-v1.schema.json")
@@ -104,5 +103,4 @@ def _so_far(path: str) -> str:
         return ""
     if not built:
         return "not supported yet"
-    works = ", ".join(f"`{_plain(value)}`" for value in built)
-    return f"only {works}" + (f"; with `{ENDPOINT}` all" if path in BUILT_FOR_ENDPOINT else "")
+    return "only " + ", ".join(f"`{_plain(value)}`" for value in built)

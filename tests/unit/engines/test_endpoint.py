@@ -135,7 +135,7 @@ def test_a_running_server_does_not_say_its_version() -> None:
 def test_counters_that_fit_speak_against_nothing(
     asked: LaunchRequest, taken: tuple[Snapshot, ...]
 ) -> None:
-    assert engine("endpoint").proof(asked, STATUS, taken) == ()
+    assert engine("endpoint").proof(asked, STATUS, taken, "") == ()
 
 
 @pytest.mark.parametrize(
@@ -154,5 +154,5 @@ def test_counters_that_do_not_fit_are_found_out(
     asked: LaunchRequest, taken: tuple[Snapshot, ...], said: str
 ) -> None:
     twice = (*taken, *(replace(one, phase="c2") for one in taken))
-    (line,) = engine("endpoint").proof(asked, STATUS, twice)
+    (line,) = engine("endpoint").proof(asked, STATUS, twice, "")
     assert said in line

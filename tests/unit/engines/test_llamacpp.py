@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from specseal.engines import CAPABILITIES, LaunchRequest, engine
+from specseal.engines import CAPABILITIES, LaunchRequest, engine, filled
 from specseal.errors import InputError
 from specseal.records import JobStatus, Snapshot
 
@@ -64,14 +64,14 @@ def test_the_image_program_understands_every_launch_line(
 ) -> None:
     serve = _load_serve(monkeypatch)
     values = {"model": "m.gguf", "port": "1", "threads": "2"}
-    given = serve.parser().parse_args([part.format(**values) for part in GOLDEN[name][1].split()])
+    given = serve.parser().parse_args(filled(tuple(GOLDEN[name][1].split()), values))
     assert given.parallel == 4
 
 
 def test_the_image_program_refuses_an_unknown_flag(monkeypatch: pytest.MonkeyPatch) -> None:
     serve = _load_serve(monkeypatch)
     values = {"model": "m.gguf", "port": "1", "threads": "2"}
-    args = [part.format(**values) for part in GOLDEN["ngram"][1].split()]
+    args = filled(tuple(GOLDEN["ngram"][1].split()), values)
     with pytest.raises(SystemExit):
         serve.parser().parse_args([*args, "--flash-attn", "on"])
 
@@ -90,11 +90,11 @@ def snapshot(*positions: int) -> Snapshot:
 
 
 def test_an_engine_that_did_as_asked_is_proven() -> None:
-    assert engine("llamacpp").proof(NGRAM, status(), (snapshot(5, 4, 3, 2),)) == ()
+    assert engine("llamacpp").proof(NGRAM, status(), (snapshot(5, 4, 3, 2),), "") == ()
 
 
 def test_a_baseline_that_did_not_speculate_is_proven() -> None:
-    assert engine("llamacpp").proof(BASELINE, status(speculative=False), (snapshot(),)) == ()
+    assert engine("llamacpp").proof(BASELINE, status(speculative=False), (snapshot(),), "") == ()
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_a_baseline_that_did_not_speculate_is_proven() -> None:
 def test_an_engine_that_did_something_else_is_found_out(
     request_: LaunchRequest, found: JobStatus, snapshots: tuple[Snapshot, ...], said: str
 ) -> None:
-    against = engine("llamacpp").proof(request_, found, snapshots)
+    against = engine("llamacpp").proof(request_, found, snapshots, "")
     assert any(said in line for line in against), against
 
 

@@ -96,7 +96,8 @@ def test_what_can_not_be_set_on_a_running_server_is_refused(refused, given):
         ),
         (
             ("{source: none}", "{source: path, path: m.gguf}"),
-            "6:20: model.source: 'path' is not supported yet with a running server: write none",
+            "4:76: engine.api: chat sends text, and 'path' is for a tokenizer: write completions,"
+            " or source none",
         ),
         (
             ("api: chat", "api: completions"),

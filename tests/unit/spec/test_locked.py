@@ -54,7 +54,7 @@ def test_bad_locks_are_refused_with_the_reason(lock: Lock) -> None:
         "schema: 'specseal/lock/1' was expected": text.replace(SCHEMA, "specseal/lock/2"),
         "'extra' was unexpected": text.replace("{", '{"extra":1,', 1),
         "'model' is a required property": _without(lock, "model").decode(),
-        "engine.image": text.replace('"folder":"client",', "", 2),
+        "encoder.image": text.replace('"folder":"client",', "", 2),
         "model.files[0].sha256": text.replace("2" * 64, "2" * 63),
         "points.repeats": text.replace('"repeats":1', '"repeats":0'),
         "maximum recursion": "[" * 100_000,
@@ -165,7 +165,9 @@ def running() -> Lock:
         "metrics": None,
     }
     unknown = [{**row, "input_tokens": None} for row in lock.prompts["conversations"]]
-    return replace(lock, engine=engine, prompts={**lock.prompts, "conversations": unknown})
+    return replace(
+        lock, engine=engine, encoder=None, prompts={**lock.prompts, "conversations": unknown}
+    )
 
 
 def test_a_lock_for_a_running_server_reads_back_as_it_was_written(running: Lock) -> None:

@@ -143,20 +143,20 @@ def test_load_of_each_mode_becomes_its_value(good, text, expected):
 
 def test_all_problems_of_a_file_are_told_at_once_by_position(broken):
     found = broken(
-        ("name: llamacpp", "name: vllm"),
         ("accelerator: cpu", "accelerator: cpu, acelerator: cpu"),
         ("draft_length: 4", "draft_length: 0"),
         ("concurrency: [1, 4]", "concurrency: [1, 0]"),
         ("seed: 0", "seed: 0\n  seed: &x 1"),
         ("sweep: {}", "sweep: *x"),
+        ("claims: []", "claims: [{metric: x}]"),
     )
     assert [line.split(": ")[0] + " " + line.split(": ")[1] for line in found] == [
-        "4:18 engine.name",
         "5:30 hardware.acelerator",
         "7:41 drafter.draft_length",
         "12:41 workload.load.concurrency[1]",
         "15:3 workload.seed",
         "16:8 sweep",
+        "17:10 claims[0]",
     ]
 
 
@@ -226,7 +226,7 @@ def test_digest_does_not_depend_on_comments(good, comments):
         ("mode: closed, ", ""),
         ("temperature: 0,", "temperature: 0.0, top_p: 1, stop: [],"),
         ("  seed: 0", "  seed: 0\n  inputs: [dataset]"),
-        ("context_length: 4096", "context_length: 4096, image: {build: true}, prefix_cache: false"),
+        ("context_length: 4096", "context_length: 4096, prefix_cache: false"),
     ],
 )
 def test_digest_does_not_depend_on_defaults_that_are_spelled_out(good, old, new):

@@ -24,7 +24,5 @@ def test_reference_tells_type_default_and_what_works_so_far():
     rows = render_reference(spec_schema()).splitlines()
     (row,) = (row for row in rows if row.startswith("| `prefix_cache`"))
     cells = [cell.strip() for cell in row.strip("|").split("|")]
-    assert cells[1:3] + cells[4:] == ["`true`, `false`", "`false`", "only `false`"]
-    assert any(row.startswith("| `dtype`") and "not supported yet" in row for row in rows)
-    drafters = "only `none`, `ngram`; with `endpoint` all"
-    assert any(row.startswith("| **`method`**") and drafters in row for row in rows)
+    assert cells[1:3] + cells[4:] == ["`true`, `false`", "`false`", ""]
+    assert any(row.startswith("| `claims`") and "not supported yet" in row for row in rows)

@@ -20,10 +20,16 @@ from specseal.spec.check import NOT_BUILT
 from specseal.spec.schema import branches, spec_paths, spec_schema, suggestion
 
 FREE_FORM = {"engine.args", "model.template_args", "drafter.model.template_args", "sweep"}
-EMPTY_WHERE_LEFT_OUT = {("workload", "slo"), ("workload.load", "rate")}
+EMPTY_WHERE_LEFT_OUT = {
+    ("workload", "slo"),
+    ("workload.load", "rate"),
+    ("engine", "image"),
+    ("engine", "parallel"),
+    ("engine", "args"),
+}
 """Keys whose value may not be empty, so that the schema has no default for them."""
 MODELS = {
-    "engine": (Engine, {"image": "image_ref"}),
+    "engine": (Engine, {}),
     "hardware": (Hardware, {}),
     "model": (Source, {"source": "kind"}),
     "drafter": (Drafter, {}),
