@@ -181,6 +181,14 @@ def make_inputs(folder: Path) -> SealInputs:
     return inputs_of(SPEC, lock, make_run(lock), folder)
 
 
+ENGINE_IMAGE = {
+    "inputs": "1" * 64,
+    "packages": [{"type": "pypi", "name": "wheel", "version": "1.0"}],
+    "wheels": {"wheel-1.0-py3-none-any.whl": "3" * 64},
+    "debian": {"libc6_2.36-9": "4" * 64},
+}
+
+
 def inputs_of(spec: bytes, lock: Lock, run: RunData, folder: Path) -> SealInputs:
     """All that the bundle of a run is made of; `folder` gets its one log."""
     log = folder / "engine.log"
@@ -196,7 +204,7 @@ def inputs_of(spec: bytes, lock: Lock, run: RunData, folder: Path) -> SealInputs
             "isolation": "none",
             "pinned": "yes" if lock.engine["image"] else "no",
             "specseal_version": "0.1.0",
-            "images": {"engine": {"inputs": "1" * 64}, "client": {"inputs": "2" * 64}},
+            "images": {"engine": ENGINE_IMAGE, "client": {"inputs": "2" * 64}},
             "packages": {"engine": ["wheel-1.0"]},
             "machine": {"cpu": "a processor", "cache": f"{folder}/cache"},
             "jobs": [{"key": job.key, "session": job.session} for job in run.jobs],

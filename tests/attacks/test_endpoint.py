@@ -44,7 +44,7 @@ def make_lock() -> Lock:
         "model": "m",
         "metrics": None,
     }
-    return replace(lock, engine=engine)
+    return replace(lock, engine=engine, encoder=None)
 
 
 def counted_by_the_server(record: Record) -> Record:

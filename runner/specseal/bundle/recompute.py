@@ -16,6 +16,7 @@ from specseal.bundle.against_plan import run_against_plan
 from specseal.bundle.against_spec import lock_against_spec
 from specseal.bundle.counts import COUNTS
 from specseal.bundle.findings import BundleBroken, Finding, broken
+from specseal.bundle.sbom import sboms_against_environment
 from specseal.bundle.statement import ResultStatement
 from specseal.bundle.strict import parse_file
 from specseal.bundle.tables import RECORDS, decode_run
@@ -99,6 +100,11 @@ def read_contents(
         for where, said, other, found in (*pairs, *lock_against_spec(lock, spec))
         if said != found
     )
+    try:
+        _raise_any(sboms_against_environment(files, environment))
+    # What a hostile environment or file can make it raise.
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise broken("schemas.sbom", f"env/: can't be read: {error}") from error
     return contents
 
 
