@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from specseal.errors import EngineFailed
 from specseal.records import (
@@ -18,11 +19,13 @@ from specseal.runtimes import JobRun, Progress
 PHASE = PhaseStatus(
     phase="c1", measured=True, start_ns=1, end_ns=2, requests=1, failed=0, loop_lag_p99_ns=0,
     loop_lag_max_ns=0, send_lag_p99_ns=0, send_lag_max_ns=0, client_cpu_share=0.1,
+    client_cpu_total=0.1, client_cpus=1,
     client_memory_bytes=1, client_processes=1,
 )  # fmt: skip
 COUNTS = Snapshot(
     phase="c1", moment="after", time_ns=2, settled=True, drafts=3, draft_tokens=6,
     accepted_tokens=2, accepted_per_position=(1, 1), output_tokens=5, prompt_tokens=7,
+    cached_tokens=None,
 )  # fmt: skip
 NO_DRAFTS = replace(COUNTS, drafts=0, draft_tokens=0, accepted_tokens=0, accepted_per_position=())
 WARMUP = replace(PHASE, phase="warmup", measured=False)
@@ -37,6 +40,8 @@ class FakeRuntime:
     slots: int = 2
     fails: bool = False
     baseline_speculates: bool = False
+    said: dict[str, Any] = field(default_factory=dict)
+    """What else was read back from the engine."""
     breaks: frozenset[str] = frozenset()
     """Names of jobs whose engine dies."""
     ran: list[str] = field(default_factory=list)
@@ -55,7 +60,10 @@ class FakeRuntime:
             raise EngineFailed(f"{job.name}: the engine died with exit code 9")
         slot = {"speculative": "--spec-ngram-simple-size-m" in job.launch.args, "n_ctx": 4096}
         status = JobStatus(
-            outcome="done", reason="", phases=(WARMUP, PHASE), engine={"slots": [slot] * self.slots}
+            outcome="done",
+            reason="",
+            phases=(WARMUP, PHASE),
+            engine={"slots": [slot] * self.slots, **self.said},
         )
         speculates = slot["speculative"] or self.baseline_speculates
         counts = COUNTS if speculates else NO_DRAFTS

@@ -94,6 +94,7 @@ def _records(speculates: bool, level: int, arguments: argparse.Namespace) -> Ite
             turn=0,
             cycle=cycle,
             due_ns=submit_ns,
+            connect_ns=0,
             submit_ns=submit_ns,
             chunk_ns=tuple(arrivals),
             chunk_tokens=tokens,
@@ -160,6 +161,8 @@ def _phase(level: int, records: tuple[Record, ...]) -> PhaseData:
             send_lag_p99_ns=0,
             send_lag_max_ns=0,
             client_cpu_share=0.1,
+            client_cpu_total=0.1,
+            client_cpus=1,
             client_memory_bytes=0,
             client_processes=1,
         ),
@@ -181,6 +184,7 @@ def _snapshot(moment: str, drafted: int, accepted: int) -> Snapshot:
         accepted_per_position=None,
         output_tokens=None,
         prompt_tokens=None,
+        cached_tokens=None,
     )
 
 

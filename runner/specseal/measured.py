@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
 from specseal.analysis import JobData, PhaseData
-from specseal.engines import engine
+from specseal.engines import Launch, engine
+from specseal.engines.counters import ONE_CHUNK_A_STEP, page_read
 from specseal.errors import EngineFailed, RunFailed
 from specseal.jobs import MACHINE, JobFolder
 from specseal.plan import Phase
@@ -74,8 +76,8 @@ def read_job(folder: JobFolder) -> JobData:
         repeat=folder.job.repeat,
         session=meta["session"],
         cut_at_limit=folder.launch.cut_at_limit,
-        one_chunk_a_step=folder.launch.one_chunk_a_step,
-        prefix_cache=folder.lock.engine["prefix_cache"],
+        one_chunk_a_step=_one_chunk_a_step(folder.launch, said),
+        prefix_cache=folder.lock.prefix_cache,
         devices=folder.lock.hardware["count"],
         accelerator=folder.lock.hardware["accelerator"],
         accelerators_found=tuple(one["name"] for one in accelerators) if is_here else None,
@@ -125,6 +127,13 @@ def _read_telemetry(folder: JobFolder, *, is_here: bool) -> list[dict[str, Any]]
         {key: value for key, value in row.items() if not key.startswith(_OF_THE_SERVER)}
         for row in rows
     ]
+
+
+def _one_chunk_a_step(launch: Launch, said: Mapping[str, Any]) -> bool:
+    """Say whether a chunk is a step: as the adapter says, or of a running server, its metrics."""
+    if launch.url is None:
+        return launch.one_chunk_a_step
+    return page_read(launch.counts, said) in ONE_CHUNK_A_STEP
 
 
 def _is_here(url: str | None) -> bool:

@@ -122,6 +122,8 @@ def _phase(job: Job, phase: Phase) -> PhaseData:
             send_lag_p99_ns=1000,
             send_lag_max_ns=2000,
             client_cpu_share=0.25,
+            client_cpu_total=0.25,
+            client_cpus=2,
             client_memory_bytes=50_000_000,
             client_processes=1,
         ),
@@ -142,6 +144,7 @@ def _record(phase: Phase, order: int, conversation: str, accepted: int) -> Recor
         turn=0,
         cycle=0,
         due_ns=submit,
+        connect_ns=0,
         submit_ns=submit,
         chunk_ns=chunks,
         chunk_tokens=(1,) * TOKENS,
@@ -172,6 +175,7 @@ def _snapshot(phase: str, moment: str, accepted: int, *, drafts: int) -> Snapsho
         accepted_per_position=(accepted, 0),
         output_tokens=None,
         prompt_tokens=None,
+        cached_tokens=None,
     )
 
 

@@ -53,15 +53,16 @@ def counted_by_the_server(record: Record) -> Record:
     return replace(record, input_tokens=tokens, engine_input_tokens=tokens)
 
 
-def without_version(run: RunData) -> RunData:
-    jobs = [replace(job, engine_version="", engine_version_found=None) for job in run.jobs]
+def of_an_endpoint(run: RunData) -> RunData:
+    unseen: dict[str, Any] = {"engine_version_found": None, "prefix_cache": None}
+    jobs = [replace(job, engine_version="", **unseen) for job in run.jobs]
     return replace(run, jobs=tuple(jobs))
 
 
 @pytest.fixture
 def inputs(tmp_path: Path) -> SealInputs:
     lock = make_lock()
-    run = alter_records(without_version(make_run(lock)), counted_by_the_server)
+    run = alter_records(of_an_endpoint(make_run(lock)), counted_by_the_server)
     inputs = inputs_of(ENDPOINT, lock, run, tmp_path)
     return replace(
         inputs,
@@ -87,6 +88,15 @@ def test_bundle_of_a_running_server_holds_and_says_that_nothing_was_pinned(
     readme = (bundle / "README.md").read_text(encoding="utf-8")
     assert "| engine | endpoint |" in readme
     assert "pinned: no" in readme
+
+
+@pytest.mark.parametrize("prefix_cache", [False, True])
+def test_run_that_knows_the_cache_setting_of_a_running_server_is_found(
+    good: GoodBundle, inputs: SealInputs, tmp_path: Path, prefix_cache: bool
+) -> None:
+    jobs = tuple(replace(job, prefix_cache=prefix_cache) for job in inputs.run.jobs)
+    inputs = replace(inputs, run=replace(inputs.run, jobs=jobs))
+    assert found(good, inputs, tmp_path) == {"recompute.lock"}
 
 
 def test_running_server_that_claims_to_be_pinned_is_found(

@@ -262,3 +262,42 @@ def test_a_damaged_job_that_was_taken_over_is_measured_anew_and_not_taken_over_a
     with pytest.raises(RunFailed, match="run again: it is measured anew"):
         prove(later.job())
     assert not adopt(later.job(), [bench.folder.parent])
+
+
+@pytest.mark.parametrize(
+    ("metrics", "said", "is_one"),
+    [
+        (None, {"counts": {"source": "vllm"}}, True),
+        ("vllm", {}, True),
+        (None, {"counts": {"source": "sglang"}}, False),
+        (None, {"counts": {"source": "llamacpp"}}, False),
+        (None, {"counts": {"source": "none", "reason": "no page of metrics"}}, False),
+        ("none", {}, False),
+    ],
+)
+def test_running_server_is_known_by_its_metrics_and_its_cache_by_nobody(
+    metrics: str | None, said: dict[str, Any], is_one: bool, bench: Bench
+) -> None:
+    endpoint = {"name": "endpoint", "api": "chat", "model": "m", "metrics": metrics}
+    url = "http://127.0.0.1:8000"
+    lock = make_lock(engine=endpoint, spec={"url": url}, points={"baseline": "none"})
+    bench.runtime.said = said
+    served = replace(bench, lock=lock)
+    job = served.job()
+    served.run(job)
+
+    data = read_job(job)
+    assert data.one_chunk_a_step is is_one
+    assert data.prefix_cache is None
+
+
+def test_engine_that_was_started_has_the_chunks_of_its_adapter_and_the_cache_of_its_lock(
+    bench: Bench,
+) -> None:
+    bench.runtime.said = {"counts": {"source": "vllm"}}
+    job = bench.job()
+    bench.run(job)
+
+    data = read_job(job)
+    assert data.one_chunk_a_step is False
+    assert data.prefix_cache is False

@@ -5,8 +5,11 @@ Each looks at one measured phase and says whether something is wrong with it.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
+from specseal.analysis.caches import cached_tokens
 from specseal.analysis.columns import UNKNOWN, IntArray, is_completed
 from specseal.analysis.counters import CounterChange
 from specseal.analysis.facts import Check, Needs, PhaseFacts
@@ -69,15 +72,44 @@ def _are_over(accepted: IntArray, drafted: IntArray, steps: IntArray, length: in
 
 
 def _counters_not_settled(facts: PhaseFacts) -> bool:
-    return not facts.change.settled
+    return facts.change.told and not facts.change.settled
 
 
 def _counters_and_requests_disagree(facts: PhaseFacts) -> bool:
-    accepted, counted = facts.requests.accepted_tokens, facts.change.accepted_tokens
-    untold = len(accepted) == 0 or (accepted == UNKNOWN).any()
-    if counted is None or untold or _requests_failed(facts):
-        return False  # nothing to hold against each other; other checks say why
-    return int(accepted.sum()) != counted
+    return any(received != counted for received, counted in _counted_twice(facts))
+
+
+def _other_requests_served(facts: PhaseFacts) -> bool:
+    return any(counted > received for received, counted in _counted_twice(facts))
+
+
+def _counted_twice(facts: PhaseFacts) -> Iterator[tuple[int, int]]:
+    """Yield what both the requests and the rise of a counter tell, as (requests', counter's).
+
+    Nothing where a request failed: what an engine has done for it by then is in its counters alone.
+    Prompt tokens only where none came from a cache: vLLM and SGLang count whole prompts, llama.cpp
+    what it had to compute (the sources are named in `specseal.engines.counters`).
+    """
+    requests, change, records = facts.requests, facts.change, facts.phase.records
+    if len(requests) == 0 or _requests_failed(facts):
+        return
+    sent = [record.engine_input_tokens for record in records]
+    nothing_cached = cached_tokens(records, change) == 0
+    pairs = (
+        (_sum_of_told(requests.accepted_tokens), change.accepted_tokens),
+        (_sum_of_told(requests.output_tokens), change.output_tokens),
+        (_sum_of_told(np.array([_told(count) for count in sent])), change.prompt_tokens)
+        if nothing_cached
+        else (None, None),
+    )
+    for received, counted in pairs:
+        if received is not None and counted is not None:
+            yield received, counted
+
+
+def _sum_of_told(counts: IntArray) -> int | None:
+    """Return the sum; None where one is not told."""
+    return None if (counts == UNKNOWN).any() else int(counts.sum())
 
 
 def _counters_and_stream_disagree(facts: PhaseFacts) -> bool:
@@ -99,6 +131,13 @@ def _impossible_counts(facts: PhaseFacts) -> bool:
     cut = steps + accepted - decode
     cut_is_off = (cut < 0) | (cut > np.where(requests.may_be_cut, length, 0))
     return bool((too_few_steps | (counted & (steps != UNKNOWN) & cut_is_off)).any())
+
+
+def _first_chunk_not_counted(facts: PhaseFacts) -> bool:
+    """A single chunk has no time after it, so that nothing is divided by what it leaves."""
+    requests = facts.requests
+    paced = requests.completed & (requests.chunks >= 2)
+    return bool((paced & (requests.first_chunk_tokens == UNKNOWN)).any())
 
 
 def _requests_failed(facts: PhaseFacts) -> bool:
@@ -130,15 +169,31 @@ CHECKS = (
     ),
     Check(
         code="counters_not_settled",
-        sentence="The engine's counters are missing, were read while it worked, or went down.",
+        sentence="A reading of the engine's counters is missing, was taken while it worked, or "
+        "they went down.",
         spoils=Needs.COUNTERS,
         fires=_counters_not_settled,
     ),
     Check(
         code="counters_and_requests_disagree",
-        sentence="The accepted tokens of the requests do not sum to those of the counters.",
-        spoils=Needs.ACCEPTED,
+        sentence="The accepted, output or prompt tokens of the requests do not sum to those of the "
+        "counters.",
+        spoils=Needs.ACCEPTED | Needs.COUNTERS,
         fires=_counters_and_requests_disagree,
+    ),
+    Check(
+        code="other_requests_served",
+        sentence="The counters rose by more tokens than the requests had: the server worked for "
+        "others, too.",
+        spoils=Needs.CLOCK,
+        fires=_other_requests_served,
+    ),
+    Check(
+        code="first_chunk_not_counted",
+        sentence="The server does not tell how many tokens a first chunk holds: for the pace after "
+        "it, one was assumed.",
+        spoils=Needs.FIRST_CHUNK,
+        fires=_first_chunk_not_counted,
     ),
     Check(
         code="counters_and_stream_disagree",

@@ -48,8 +48,8 @@ class JobData:
     """Whether the engine may accept draft tokens past max_tokens (vLLM may, llama.cpp does not)."""
     one_chunk_a_step: bool
     """Whether a streamed chunk is one verify step (llama.cpp: no, one token a chunk)."""
-    prefix_cache: bool
-    """Whether prompts may come from a cache."""
+    prefix_cache: bool | None
+    """Whether prompts may come from a cache. None where nobody has seen to it: a running server."""
     devices: int
     """Devices the job held, for per-device figures."""
     accelerator: str

@@ -31,6 +31,7 @@ _ABSENCES = {
     "all_identical": "Every comparable output is identical to the baseline's.",
     "no_energy_telemetry": "Nothing tells the power or energy of this over enough of the phases.",
     "no_telemetry": "Nothing tells this over enough of the phases.",
+    "not_watched": "Nothing tells this over enough of each phase, so that no check could watch it.",
     "no_output_ids": "The engine does not tell the ids of its output.",
     "no_common_turns": "No turn was completed at every draft length.",
     "faster_at_no_level": "Speculation is significantly faster at no load level.",

@@ -91,7 +91,7 @@ def _job_facts(job: JobData, lock: Lock) -> Iterator[Finding]:
         f"{COUNTS}: job {job.key}",
         "recompute.lock",
         (
-            ("prefix_cache", job.prefix_cache, lock.engine["prefix_cache"]),
+            ("prefix_cache", job.prefix_cache, lock.prefix_cache),
             ("devices", job.devices, lock.hardware["count"]),
             ("accelerator", job.accelerator, lock.hardware["accelerator"]),
             ("engine_version", job.engine_version, lock.engine["version"]),

@@ -20,6 +20,7 @@ from specseal.records import Load, PhaseStatus, Snapshot
 COUNTS = "counts.json"
 SCHEMA = "specseal/counts/2"
 CLOCK_FIELDS = ("time_ns", "start_ns", "end_ns")
+_SHARES = ("client_cpu_share", "client_cpu_total")
 _T = TypeVar("_T")
 
 
@@ -92,7 +93,7 @@ def _encode_phase(phase: PhaseData) -> dict[str, Any]:
 def _decode_phase(phase: Mapping[str, Any]) -> PhaseData:
     parts = {
         "load": _with_floats(Load, phase["load"], ("rate", "duration_s")),
-        "status": _with_floats(PhaseStatus, _clocks(phase["status"], int), ("client_cpu_share",)),
+        "status": _with_floats(PhaseStatus, _clocks(phase["status"], int), _SHARES),
         "records": (),
         "before": _decode_snapshot(phase["before"]),
         "after": _decode_snapshot(phase["after"]),

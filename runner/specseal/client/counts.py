@@ -9,7 +9,7 @@ adds up after a response is complete is in it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from math import isfinite
 from time import monotonic_ns
@@ -53,16 +53,25 @@ def parse_prometheus(text: str, source: CountSource) -> Reading:
                 positions[position] = positions.get(position, 0) + sample.value
     per_position = tuple(int(positions.get(at, 0)) for at in range(max(positions, default=-1) + 1))
     return Reading(
-        counters={name: _count(totals.get(source.names.get(name, ""))) for name in COUNTERS},
+        counters=_counters(totals, source),
         accepted_per_position=per_position if source.per_position else None,
         idle=all(totals.get(name) == 0 for name in source.in_flight),
     )
 
 
-def _count(value: float | None) -> int | None:
-    if value is not None and not isfinite(value):
-        raise ValueError(f"{value} is no count")
-    return None if value is None else int(value)
+def _counters(totals: Mapping[str, float], source: CountSource) -> dict[str, int | None]:
+    counters = {name: _count(totals, source.names.get(name, [])) for name in COUNTERS}
+    if any(value is not None for value in counters.values()):
+        counters |= {name: counters[name] or 0 for name in source.zero_until_seen}
+    return counters
+
+
+def _count(totals: Mapping[str, float], names: str | list[str]) -> int | None:
+    names = [names] if isinstance(names, str) else names
+    shown = [totals[name] for name in names if name in totals]
+    if not all(map(isfinite, shown)):
+        raise ValueError(f"{shown} is no count")
+    return sum(map(int, shown)) if shown else None
 
 
 async def _read_prometheus(server: Server, source: CountSource) -> Reading:

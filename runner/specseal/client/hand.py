@@ -158,6 +158,7 @@ def _record(phase: Phase, turn: Turn, decoded: Decoded, counterpart: Counterpart
         turn=turn.number,
         cycle=turn.cycle,
         due_ns=turn.due_ns,
+        connect_ns=turn.exchange.connect_ns,
         submit_ns=turn.exchange.submit_ns,
         chunk_ns=decoded.chunk_ns,
         chunk_tokens=decoded.chunk_tokens,

@@ -123,7 +123,11 @@ def _check(phase: Phase, came: _Came) -> None:
 
 def _status(phase: Phase, came: _Came) -> PhaseStatus:
     records, health = came.records, came.health
-    late = [record.submit_ns - record.due_ns for record in records if record.due_ns is not None]
+    late = [
+        record.submit_ns - record.connect_ns - record.due_ns
+        for record in records
+        if record.due_ns is not None
+    ]
     return PhaseStatus(
         phase=phase.name,
         measured=phase.measured,
@@ -136,6 +140,8 @@ def _status(phase: Phase, came: _Came) -> PhaseStatus:
         send_lag_p99_ns=p99(late),
         send_lag_max_ns=max(late, default=0),
         client_cpu_share=health.cpu_share,
+        client_cpu_total=health.cpu_total,
+        client_cpus=health.cpus,
         client_memory_bytes=health.memory_bytes,
         client_processes=came.processes,
     )

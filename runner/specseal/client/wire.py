@@ -43,6 +43,8 @@ class Call:
 class Exchange:
     """One streamed request as the socket saw it; nothing is decoded."""
 
+    connect_ns: int
+    """How long the connection took to be set up, before the request was submitted."""
     submit_ns: int
     end_ns: int
     reads: Sequence[tuple[int, bytes]]

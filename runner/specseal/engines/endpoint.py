@@ -70,7 +70,7 @@ class Endpoint:
             readback={"models": MODELS},
             shm_bytes=0,
             locks_memory=False,
-            one_chunk_a_step=False,  # nobody says so
+            one_chunk_a_step=False,  # what it is may be known once its page of metrics is read
             cut_at_limit=True,  # not known, so the wider bound is taken
             url=request.url,
             model=request.engine["model"],

@@ -43,6 +43,45 @@ def with_counters(**changes: Any) -> RunData:
     return with_speculation(phase(ours(), after=snapshot(**{**COUNTERS, **changes})))
 
 
+def with_tokens(
+    *, sent: dict[str, Any] | None = None, prefix_cache: bool | None = False, **counted: int
+) -> RunData:
+    """Return a run in which the counters rose so. The requests had 24 output tokens, 60 of prompts.
+
+    Its answers are those of `ours`, with `sent` changed.
+    """
+    before = snapshot("before", **dict.fromkeys(counted, 100))
+    after = snapshot(**COUNTERS, **{name: 100 + count for name, count in counted.items()})
+    return with_speculation(
+        phase(ours(**(sent or {})), before=before, after=after), prefix_cache=prefix_cache
+    )
+
+
+def with_cache(
+    *,
+    requests: int | None,
+    counter: int | None,
+    prefix_cache: bool | None = False,
+    prompt_tokens: int | None = None,
+) -> RunData:
+    """Return a run of which each request and the counter tell so many cached tokens."""
+    before = snapshot(
+        "before", cached_tokens=None if counter is None else 5, prompt_tokens=prompt_tokens and 0
+    )
+    after = snapshot(
+        **COUNTERS,
+        cached_tokens=None if counter is None else 5 + counter,
+        prompt_tokens=prompt_tokens,
+    )
+    return run(
+        baseline(phase(theirs())),
+        job(
+            phase(ours(cached_tokens=requests), before=before, after=after),
+            prefix_cache=prefix_cache,
+        ),
+    )
+
+
 def with_drafts(method: str, **counts: int) -> RunData:
     counters = snapshot(**{**COUNTERS, **counts})
     return with_speculation(phase(ours(), after=counters), speculation=method)
@@ -116,6 +155,7 @@ def test_clean_run_sets_no_code_of_a_check():
         "no_one_chunk_a_step",
         "no_energy_telemetry",
         "no_telemetry",
+        "not_watched",
     }
     for m in result.metrics:
         assert m.valid == (m.value is not None)
@@ -148,6 +188,13 @@ BROKEN = {
     "counters_not_settled": [
         with_speculation(phase(ours(), before=None)),
         with_speculation(phase(ours(), after=None)),
+        with_speculation(
+            phase(
+                ours(),
+                before=snapshot("before", cached_tokens=9),
+                after=snapshot(cached_tokens=8, **COUNTERS),
+            )
+        ),
         with_counters(settled=False),
         with_speculation(
             phase(
@@ -160,11 +207,16 @@ BROKEN = {
     ],
     "client_bottleneck": [
         with_status(client_cpu_share=0.91),
+        with_status(client_cpu_share=0.46, client_cpu_total=0.91),
+        with_status(client_cpu_share=0.7, client_cpu_total=1.81, client_cpus=2),
         with_status(loop_lag_p99_ns=10 * MS + 1),
         with_status(send_lag_p99_ns=10 * MS + 1),
         with_status(send_lag_p99_ns=20 * MS + 1, latency_ms=2000),
     ],
-    "machine_busy": [with_telemetry(10, **busy(1.5, 0.1, 100))],
+    "machine_busy": [
+        with_telemetry(10, **busy(1.5, 0.1, 100)),
+        with_telemetry(10, **busy(50, 0.1, 40) | {"cpus": 128}),  # 1.1 cores of 128
+    ],
     "clocks_throttled": [
         with_telemetry(
             10,
@@ -193,8 +245,37 @@ BROKEN = {
     "history_not_rewritten": [
         with_speculation(phase([*ours(), record("q0", turn=1)], history_not_rewritten=True))
     ],
-    "cached_prompts": [with_speculation(phase(ours(cached_tokens=1)))],
-    "counters_and_requests_disagree": [with_counters(accepted_tokens=7)],
+    "cached_prompts": [
+        with_speculation(phase(ours(cached_tokens=1))),
+        with_speculation(phase(ours(cached_tokens=1)), prefix_cache=None),
+        with_speculation(phase([*ours(cached_tokens=None), record("q9", cached_tokens=1)])),
+        with_cache(requests=None, counter=1),
+        with_cache(requests=None, counter=1, prefix_cache=None),
+        with_cache(requests=0, counter=1, prefix_cache=None),
+    ],
+    "cache_unknown": [
+        with_cache(requests=None, counter=None, prefix_cache=None),
+        with_speculation(
+            phase([*ours(cached_tokens=None), record("q9", cached_tokens=0)]), prefix_cache=None
+        ),
+        with_speculation(
+            phase(ours(cached_tokens=None), before=None, after=None), prefix_cache=None
+        ),
+    ],
+    "counters_and_requests_disagree": [
+        with_counters(accepted_tokens=7),
+        with_counters(accepted_tokens=5),
+        with_tokens(output_tokens=25),
+        with_tokens(output_tokens=23),
+        with_tokens(prompt_tokens=61),
+    ],
+    "other_requests_served": [
+        with_counters(accepted_tokens=7),
+        with_tokens(output_tokens=25),
+        with_tokens(prompt_tokens=61),
+        with_cache(requests=None, counter=0, prompt_tokens=61),
+    ],
+    "first_chunk_not_counted": [with_speculation(phase(ours(chunk_tokens=None)))],
     "counters_and_stream_disagree": [streamed(chunks=2), streamed(chunks=4)],
     "impossible_counts": [
         with_speculation(phase(ours(verify_steps=1))),  # 3 tokens decoded, 1 of them accepted
@@ -211,7 +292,10 @@ SPOILS = {
     "counters_not_settled": "acceptance_length_drafted",
     "client_bottleneck": "inter_chunk_time_p50",
     "cached_prompts": "ttft_mean",
+    "cache_unknown": "ttft_mean",
     "counters_and_requests_disagree": "acceptance_rate",
+    "other_requests_served": "tpot_mean",
+    "first_chunk_not_counted": "tpot_mean",
     "impossible_counts": "acceptance_length_harness",
     "baseline_other_session": "speedup_user_tps",
     "machine_busy": "ttft_mean",
@@ -231,7 +315,10 @@ SPARES = {
     "counters_not_settled": "latency_mean",
     "client_bottleneck": "acceptance_length",
     "cached_prompts": "tpot_mean",
-    "counters_and_requests_disagree": "latency_mean",
+    "cache_unknown": "tpot_mean",
+    "counters_and_requests_disagree": "requests",
+    "other_requests_served": "acceptance_length_drafted",
+    "first_chunk_not_counted": "latency_mean",
     "impossible_counts": "latency_mean",
     "baseline_other_session": "latency_mean",
     "machine_busy": "acceptance_length",
@@ -253,12 +340,14 @@ NEARLY = {
         with_speculation(phase(ours(verify_steps=2, draft_tokens=8))),
     ],
     "client_bottleneck": [
-        with_status(client_cpu_share=0.9),
+        with_status(client_cpu_share=0.9, client_cpu_total=0.9),
+        with_status(client_cpu_share=0.9, client_cpu_total=1.8, client_cpus=2),
         with_status(loop_lag_p99_ns=10 * MS, send_lag_p99_ns=10 * MS),
         with_status(send_lag_p99_ns=20 * MS, latency_ms=2000),
     ],
     "machine_busy": [
         with_telemetry(10, **busy(1.9, 0.02, 100)),
+        with_telemetry(10, **busy(50.3, 0.1, 40) | {"cpus": 128}),
         with_telemetry(10, **busy(1.9, 0.02, 100) | {"cpus": None}),
         with_telemetry(10, **busy(0.1, 0.1, 100) | {"engine_cpu_s": None}),
         with_telemetry(10, **busy(1.9, 0.3, 100)),  # clocks of processes and host may disagree
@@ -284,7 +373,35 @@ NEARLY = {
         on_accelerators("nvidia/a100-sxm4-80gb", asked="cpu", devices=1),
         with_speculation(phase(ours()), accelerator="nvidia/b200", accelerators_found=None),
     ],
-    "cached_prompts": [with_speculation(phase(ours(cached_tokens=9)), prefix_cache=True)],
+    "cached_prompts": [
+        with_speculation(phase(ours(cached_tokens=9)), prefix_cache=True),
+        with_cache(requests=None, counter=9, prefix_cache=True),
+        with_cache(requests=None, counter=0),
+    ],
+    "cache_unknown": [
+        with_cache(requests=None, counter=None),
+        with_cache(requests=None, counter=None, prefix_cache=True),
+        with_cache(requests=0, counter=None, prefix_cache=None),
+        with_cache(requests=None, counter=0, prefix_cache=None),
+    ],
+    "counters_and_requests_disagree": [
+        with_tokens(output_tokens=24, prompt_tokens=60),
+        # What was computed alone, or whole prompts: no two engines agree on it.
+        with_tokens(prompt_tokens=51, cached_tokens=9, prefix_cache=True),
+        with_tokens(prompt_tokens=51, sent={"cached_tokens": None}),
+        with_tokens(prompt_tokens=51, sent={"engine_input_tokens": None}),
+    ],
+    "counters_not_settled": [with_speculation(phase(ours(), before=None, after=None))],
+    "first_chunk_not_counted": [
+        with_speculation(
+            phase(
+                ours(
+                    chunk_ns=(100 * MS,), chunk_tokens=None, accepted_tokens=None, draft_tokens=None
+                ),
+                after=snapshot(**COUNTERS),
+            )
+        )
+    ],
     "bos_added": [with_speculation(phase(ours(engine_input_tokens=None)))],
     "history_not_rewritten": [
         with_speculation(phase(ours(), history_not_rewritten=True)),
@@ -404,7 +521,7 @@ def test_speculation_is_proven_by_requests_where_no_counter_tells():
     result = analyse(with_speculation(phase(ours(), before=None, after=None)))
 
     assert metric(result, "latency_mean").valid
-    assert metric(result, "drafts").reasons == ("no_counters", "counters_not_settled")
+    assert metric(result, "drafts").reasons == ("no_counters",)
 
 
 def test_baseline_without_speculation_counters_drafted_nothing():

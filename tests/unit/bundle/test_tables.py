@@ -42,7 +42,7 @@ def phases(draw: st.DrawFn, name: str) -> PhaseData:
     record = st.builds(
         Record,
         phase=st.just(name), conversation=text, category=text, turn=count, cycle=count,
-        due_ns=st.none() | clock, submit_ns=clock,
+        due_ns=st.none() | clock, connect_ns=clock, submit_ns=clock,
         chunk_ns=st.lists(clock, max_size=3).map(tuple),
         chunk_tokens=st.none() | st.lists(count, max_size=3).map(tuple),
         end_ns=clock, input_tokens=count, engine_input_tokens=maybe, input_sha256=text,
@@ -56,13 +56,14 @@ def phases(draw: st.DrawFn, name: str) -> PhaseData:
         phase=text, moment=st.sampled_from(["before", "after"]), time_ns=clock,
         settled=st.booleans(), drafts=maybe, draft_tokens=maybe, accepted_tokens=maybe,
         accepted_per_position=st.none() | st.lists(count, max_size=3).map(tuple),
-        output_tokens=maybe, prompt_tokens=maybe,
+        output_tokens=maybe, prompt_tokens=maybe, cached_tokens=maybe,
     )  # fmt: skip
     status = st.builds(
         PhaseStatus,
         phase=st.just(name), measured=st.booleans(), start_ns=clock, end_ns=clock,
         requests=count, failed=count, loop_lag_p99_ns=count, loop_lag_max_ns=count,
         send_lag_p99_ns=count, send_lag_max_ns=count, client_cpu_share=number,
+        client_cpu_total=number, client_cpus=st.integers(1, 2**31),
         client_memory_bytes=count, client_processes=st.integers(1, 64),
     )  # fmt: skip
     load = st.builds(

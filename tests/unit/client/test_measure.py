@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from specseal.client.connection import Connector
 from specseal.records import JobStatus, Record, read_records, read_snapshots, read_status
 from unit.client.fake_llamacpp import (
     EOS,
@@ -103,6 +106,25 @@ def test_status_tells_phases_and_the_engine_without_its_template(run: RunJob, ou
     assert status.engine == {"props": said}
 
 
+def test_connection_that_takes_long_does_not_make_the_client_late(
+    run: RunJob, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_once = Connector._open
+
+    async def far_away(self: Connector, timeout_s: float) -> Any:
+        await asyncio.sleep(0.3)
+        return await at_once(self, timeout_s)
+
+    monkeypatch.setattr(Connector, "_open", far_away)
+    status = run(FakeLlamaCpp(), job(phase("a")), prompts=[prompt("a", 7)])
+    (record,) = records_of(out)
+    assert record.due_ns is not None
+    assert record.connect_ns >= 300_000_000
+    assert record.submit_ns - record.due_ns >= record.connect_ns
+    (seen,) = status.phases
+    assert seen.send_lag_max_ns == record.submit_ns - record.due_ns - record.connect_ns
+
+
 def test_bos_that_the_engine_added_is_in_the_record(run: RunJob, out: Path) -> None:
     fake = FakeLlamaCpp(script=lambda ids: answer([1, *ids], [50]))
     run(fake, job(phase("a")), prompts=[prompt("a", 7, 8)])
@@ -115,7 +137,9 @@ def test_each_request_is_due_when_what_it_waited_for_had_ended(run: RunJob, out:
     status = run(FakeLlamaCpp(), job(phase("a", "b")), prompts=prompts)
     first, second, third = records_of(out)
     assert (second.due_ns, third.due_ns) == (first.end_ns, second.end_ns)
-    late = [each.submit_ns - (each.due_ns or 0) for each in (first, second, third)]
+    late = [
+        each.submit_ns - each.connect_ns - (each.due_ns or 0) for each in (first, second, third)
+    ]
     (seen,) = status.phases
     assert (seen.send_lag_max_ns, seen.send_lag_p99_ns) == (max(late), max(late))
     assert min(late) >= 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -63,6 +64,8 @@ def test_processes_together_hold_the_whole_concurrency_and_send_everything_once(
     (seen,) = status.phases
     assert (seen.client_processes, seen.requests, seen.failed) == (3, 22, 0)
     assert seen.client_memory_bytes > 3 * 5_000_000, "no Python is smaller than that"
+    assert 0 < seen.client_cpu_share < seen.client_cpu_total, "three processes have worked"
+    assert seen.client_cpus == len(os.sched_getaffinity(0))
     progress = json.loads((out / "progress.json").read_text())
     assert (progress["done"], progress["total"]) == (22, 22)
     assert (progress["output_tokens"], progress["draft_tokens"]) == (44, 88)

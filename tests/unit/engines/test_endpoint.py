@@ -12,7 +12,7 @@ import pytest
 from specseal.client.dialects import DIALECTS as CLIENT_DIALECTS
 from specseal.client.job import COUNTERS as CLIENT_COUNTERS
 from specseal.engines import CAPABILITIES, LaunchRequest, engine
-from specseal.engines.counters import COUNTERS
+from specseal.engines.counters import COUNTERS, counts_of, counts_to_detect, page_read
 from specseal.engines.endpoint import DIALECTS, METHODS
 from specseal.errors import InputError
 from specseal.records import JobStatus, Snapshot
@@ -36,6 +36,7 @@ def snapshots(*, phase: str = "c1", **added: Any) -> tuple[Snapshot, Snapshot]:
     before: dict[str, Any] = {
         "drafts": 10, "draft_tokens": 90, "accepted_tokens": 50,
         "accepted_per_position": (8, 8, 8, 8, 8, 8), "output_tokens": 100, "prompt_tokens": 100,
+        "cached_tokens": 0,
     }  # fmt: skip
     after = dict(before)
     for name, value in added.items():
@@ -76,6 +77,15 @@ def test_page_of_metrics_is_detected_where_the_spec_names_none() -> None:
 def test_page_of_metrics_that_the_spec_names_is_read_as_such(metrics: str) -> None:
     counts = engine("endpoint").launch(request(metrics=metrics)).counts
     assert counts == {"source": "prometheus", "path": "/metrics", **COUNTERS[metrics]}
+
+
+def test_page_that_was_read_tells_whose_it_is() -> None:
+    for name in COUNTERS:
+        assert page_read(counts_of(name), {}) == name
+        assert page_read(counts_to_detect(), {"counts": {"source": name}}) == name
+    assert page_read(counts_to_detect(), {"counts": {"source": "none"}}) is None
+    assert page_read(counts_to_detect(), {}) is None
+    assert page_read({"source": "none"}, {}) is None
 
 
 def test_no_metrics_means_no_counts() -> None:

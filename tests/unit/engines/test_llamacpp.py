@@ -85,7 +85,7 @@ def snapshot(*positions: int) -> Snapshot:
     return Snapshot(
         phase="c4", moment="after", time_ns=1, settled=True, drafts=9, draft_tokens=36,
         accepted_tokens=sum(positions), accepted_per_position=positions, output_tokens=99,
-        prompt_tokens=9,
+        prompt_tokens=9, cached_tokens=None,
     )  # fmt: skip
 
 
