@@ -1,4 +1,4 @@
-"""Images built twice, by a real container engine: the same inputs give the same root file system."""
+"""Images built twice by a real container engine: the same inputs give the same contents."""
 
 from __future__ import annotations
 
