@@ -199,6 +199,7 @@ def run_job(
             launch=folder.launch,
             model=variant.model,
             model_file=folder.lock.model["load"],
+            streams=max(phase.load.concurrency or 1 for phase in folder.job.phases),
             drafter=variant.drafter if folder.request.has_drafter_model else None,
             drafter_file=folder.lock.drafter["load"],
             folder=folder.path,

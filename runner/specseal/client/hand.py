@@ -16,7 +16,7 @@ from specseal.client.decode import Decoded
 from specseal.client.job import Measure
 from specseal.client.load import Counterpart, Meet, Offering, Turn
 from specseal.client.offer import Share
-from specseal.client.ownhealth import Health, OwnHealth, watch
+from specseal.client.ownhealth import Health, OwnHealth, collect_garbage, watch
 from specseal.client.phases import Phase
 from specseal.client.progress import Totals
 from specseal.client.turns import digest, sent_ids
@@ -71,6 +71,7 @@ class OwnHand:
             meet=meet,
         )
         self._offering.prepare()
+        collect_garbage()
 
     async def run(self, start_ns: int) -> str:
         """Offer the share; return why it was given up, or ''."""

@@ -38,6 +38,8 @@ class JobRun:
     folder: Path
     """The job's folder; `in/` is written, `out/` is empty."""
     name: str
+    streams: int = 1
+    """Conversations that are in flight at once, at most."""
     drafter: Path | None = None
     """Folder of the drafter's files, to be mounted read-only; None where it has none."""
     drafter_file: str = ""

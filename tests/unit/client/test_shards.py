@@ -180,6 +180,13 @@ def test_meeting_lets_all_go_at_the_latest_end_and_can_be_held_again() -> None:
     assert asyncio.run(meet()) == [[9, 9, 9], [12, 12, 12]]
 
 
+def test_there_are_no_more_processes_than_cpus(run: RunJob, out: Path) -> None:
+    fake = FakeLlamaCpp(script=lambda ids: answer(ids, [50, EOS], stop_type="eos"))
+    measured = phase(*NAMES, concurrency=6)
+    status = run(fake, job(measured), prompts=SINGLE, streams_a_process=2, cpus=1)
+    assert (status.phases[0].client_processes, len(records_of(out))) == (1, len(NAMES))
+
+
 class _Pipe(asyncio.StreamReader):
     """A client process that says what it is given to say, and notes what it is told."""
 
