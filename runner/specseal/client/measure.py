@@ -116,8 +116,8 @@ def _check(phase: Phase, came: _Came) -> None:
         raise JobFailed(f"phase {phase.name}: {came.stopped}")
     if not came.records:
         raise JobFailed(
-            f"phase {phase.name}: its {phase.load.duration_s} s were over before anything was sent: "
-            "they are too few, or the machine was busy"
+            f"phase {phase.name}: its {phase.load.duration_s} s were over before anything was "
+            "sent: they are too few, or the machine was busy"
         )
     if all(record.error is not None for record in came.records):
         raise JobFailed(
