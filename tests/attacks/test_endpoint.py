@@ -54,7 +54,8 @@ def counted_by_the_server(record: Record) -> Record:
 
 
 def without_version(run: RunData) -> RunData:
-    jobs = [replace(job, engine_version="", engine_version_found=None) for job in run.jobs]
+    seen = {"engine_version": "", "engine_version_found": None, "method_found": None}
+    jobs = [replace(job, **seen) for job in run.jobs]
     return replace(run, jobs=tuple(jobs))
 
 
@@ -83,7 +84,10 @@ def test_bundle_of_a_running_server_holds_and_says_that_nothing_was_pinned(
     bundle = seal(inputs, tmp_path / "bundle", signer=good.signer, now=NOW)
     contents = good.verify(bundle).demand(trust=True)
     summary = summarise(contents.result, contents.environment, by="load")
-    assert "pinned: no" in render(summary, "simple")
+    text = render(summary, "simple")
+    assert "pinned: no" in text
+    for code in ("method_not_seen", "version_not_seen"):
+        assert text.count(code) == 1
     readme = (bundle / "README.md").read_text(encoding="utf-8")
     assert "| engine | endpoint |" in readme
     assert "pinned: no" in readme

@@ -12,8 +12,10 @@ import specseal
 from specseal.bundle.findings import BundleBroken
 from specseal.errors import (
     AnswerIsNo,
+    ClientFailed,
     EngineFailed,
     InputError,
+    JobFailed,
     LockError,
     MachineLacks,
     Problem,
@@ -33,7 +35,9 @@ EXIT_CODES = {
     LockError: 2,
     MachineLacks: 3,
     RunFailed: 4,
+    JobFailed: 4,
     EngineFailed: 4,
+    ClientFailed: 4,
 }
 
 
