@@ -175,6 +175,14 @@ def _phase(status: PhaseStatus, plan: Phase, out: _Out) -> PhaseData:
 
 
 def _is_whole(folder: JobFolder, phase: PhaseData) -> bool:
+    """Say whether a phase of a job that broke was measured to its end.
+
+    In the one that broke, each conversation that was still to be sent may have ended in an error:
+    counters that were read before it and not after it, or no answer at all, give it away.
+    """
+    broke = phase.before is not None and phase.after is None
+    if broke or all(record.error is not None for record in phase.records):
+        return False
     (plan,) = (one for one in folder.job.phases if one.name == phase.status.phase)
     return is_whole(phase.records, phase.status.client_processes, plan, folder.turns(plan))
 

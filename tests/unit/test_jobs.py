@@ -20,9 +20,7 @@ from specseal.measured import has_measured, job_environment, prove, read_job
 from specseal.plan import make_plan
 from specseal.prepare import PreparedVariant
 from specseal.programs import Programs
-from specseal.records import (
-    JobStatus,
-)
+from specseal.records import JobStatus, append_jsonl, read_records
 from specseal.spec.locked import Lock
 
 
@@ -286,6 +284,25 @@ def test_a_phase_that_lacks_a_turn_is_none_that_was_measured(bench: Bench) -> No
     prompts.write_text(prompts.read_text().replace('"between": []', '"between": [[2]]'))
     assert read_job(job).phases == ()
     assert not has_measured(job)
+
+
+@pytest.mark.parametrize("is_counted", [True, False])
+def test_a_phase_all_of_whose_conversations_ended_in_errors_is_the_one_that_broke(
+    is_counted: bool, bench: Bench
+) -> None:
+    job = broken_late(bench)
+    records = read_records(job.path / "out" / "records.jsonl")[:-1]
+    answered = 1 if is_counted else 0
+    cut = [
+        replace(one, phase="c2", error=None if place < answered else "cut", finish="error")
+        for place, one in enumerate(records)
+    ]
+    (job.path / "out" / "records.jsonl").unlink()
+    append_jsonl(job.path / "out" / "records.jsonl", [one.to_dict() for one in (*records, *cut)])
+    if is_counted:
+        before = replace(COUNTS, phase="c2", moment="before")
+        append_jsonl(job.path / "out" / "counts.jsonl", [before.to_dict()])
+    assert [phase.status.phase for phase in read_job(job).phases] == ["c1"]
 
 
 def test_an_engine_that_did_not_do_as_asked_and_then_broke_leaves_nothing(bench: Bench) -> None:
