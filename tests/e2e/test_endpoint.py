@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -103,12 +102,7 @@ def test_server_that_goes_away_under_a_load_leaves_the_figures_before_it(
     server.behave(usual=slow)
     place.spec.write_text(SPEC.format(url=server.url, draft_length=3))
     process = place.start("run", "tiny.yaml")
-    for _ in range(600):
-        if list(place.folder.glob("runs/tiny/*/jobs/*/out/records.jsonl")):
-            break  # the first load level has been measured
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.05)
-    time.sleep(1)  # counters are read until they settle; then the second level begins
+    place.wait_for_phase("01-", "c2", process)
     server.process.kill()
     out, said = process.communicate(timeout=120)
     assert process.returncode == 4, said
