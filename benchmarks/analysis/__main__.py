@@ -132,9 +132,12 @@ def _job(speculates: bool, paths: dict[tuple[bool, int], Path]) -> JobData:
         accelerators_found=(),
         engine_version="",
         engine_version_found=None,
+        method_found=None,
+        draft_length_found=None,
         telemetry=(),
         failure="",
         phases=tuple(_phase(level, read_records(paths[speculates, level])) for level in LEVELS),
+        missing=(),
     )
 
 

@@ -18,6 +18,7 @@ from specseal.bundle.manifest import ATTESTATIONS, MANIFEST
 from specseal.bundle.seal import attest
 from specseal.plan import Job, Phase, make_plan
 from specseal.records import PhaseStatus, Record, Snapshot
+from specseal.sent import missing_phase
 from specseal.spec import parse_spec
 from specseal.spec.locked import Lock
 
@@ -39,6 +40,8 @@ workload:
   seed: 0
 """
 TOKENS = 5
+DESCRIBED = ("key", "session", "engine_version_found", "method_found", "draft_length_found")
+"""What `environment.json` must have of a job."""
 
 
 def make_signer() -> Signer:
@@ -70,9 +73,25 @@ def make_job(job: Job) -> JobData:
         accelerators_found=(),
         engine_version="2026.10.11549",
         engine_version_found="2026.10.11549",
+        method_found=job.method,
+        draft_length_found=None,
         telemetry=_telemetry(),
         failure="",
         phases=tuple(_phase(job, phase) for phase in job.phases if phase.measured),
+        missing=(),
+    )
+
+
+def make_failed_job(job: Job, reason: str, *, measured: int = 0) -> JobData:
+    """A job that failed when it had measured so many of its phases."""
+    planned = [phase for phase in job.phases if phase.measured]
+    whole = make_job(job)
+    return replace(
+        whole,
+        failure=reason,
+        phases=whole.phases[:measured],
+        missing=tuple(map(missing_phase, planned[measured:])),
+        telemetry=whole.telemetry if measured else (),
     )
 
 
@@ -211,7 +230,7 @@ def inputs_of(spec: bytes, lock: Lock, run: RunData, folder: Path) -> SealInputs
             "images": {"engine": ENGINE_IMAGE, "client": {"inputs": "2" * 64}},
             "packages": {"engine": ["wheel-1.0"]},
             "machine": {"cpu": "a processor", "cache": f"{folder}/cache"},
-            "jobs": [{"key": job.key, "session": job.session} for job in run.jobs],
+            "jobs": [{name: getattr(job, name) for name in DESCRIBED} for job in run.jobs],
         },
         run=run,
         logs={"r1-ngram.engine.log": log},

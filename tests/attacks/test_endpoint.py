@@ -55,7 +55,7 @@ def counted_by_the_server(record: Record) -> Record:
 
 def of_an_endpoint(run: RunData) -> RunData:
     unseen: dict[str, Any] = {"engine_version_found": None, "prefix_cache": None}
-    jobs = [replace(job, engine_version="", **unseen) for job in run.jobs]
+    jobs = [replace(job, engine_version="", method_found=None, **unseen) for job in run.jobs]
     return replace(run, jobs=tuple(jobs))
 
 
@@ -84,7 +84,10 @@ def test_bundle_of_a_running_server_holds_and_says_that_nothing_was_pinned(
     bundle = seal(inputs, tmp_path / "bundle", signer=good.signer, now=NOW)
     contents = good.verify(bundle).demand(trust=True)
     summary = summarise(contents.result, contents.environment, by="load")
-    assert "pinned: no" in render(summary, "simple")
+    text = render(summary, "simple")
+    assert "pinned: no" in text
+    for code in ("method_not_seen", "version_not_seen"):
+        assert text.count(code) == 1
     readme = (bundle / "README.md").read_text(encoding="utf-8")
     assert "| engine | endpoint |" in readme
     assert "pinned: no" in readme

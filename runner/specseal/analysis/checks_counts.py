@@ -30,11 +30,7 @@ def _speculation_not_active(facts: PhaseFacts) -> bool:
 
 
 def _draft_length_not_as_asked(facts: PhaseFacts) -> bool:
-    """A token is accepted only if drafted, and a step drafts at most the draft length.
-
-    A drafter that is a model drafts as much in every step but the last of an answer. Where all
-    its steps have one length below the one asked for, that is the length it was set to.
-    """
+    """A token is accepted only if drafted, and a step drafts at most the draft length."""
     length, change, requests = facts.job.draft_length, facts.change, facts.requests
     told = (change.accepted_tokens, change.draft_tokens, change.drafts)
     accepted, drafted, steps = (np.array([_told(count)]) for count in told)
@@ -42,8 +38,24 @@ def _draft_length_not_as_asked(facts: PhaseFacts) -> bool:
         _are_over(accepted, drafted, steps, length)
         or _are_over(requests.accepted_tokens, requests.draft_tokens, requests.verify_steps, length)
         or any((change.accepted_per_position or ())[length:])
-        or (facts.job.speculation in ALWAYS_DRAFTING and _is_always_shorter(change, length))
     )
+
+
+def _set_to_another_draft_length(facts: PhaseFacts) -> bool:
+    """A drafter that is a model drafts as much in every step but the last of an answer. Where all
+    its steps have one length below the one asked for, that is the length it was set to.
+    """
+    job = facts.job
+    if not job.draft_length:
+        return False
+    if job.draft_length_found is not None and job.draft_length_found != job.draft_length:
+        return True
+    return job.speculation in ALWAYS_DRAFTING and _is_always_shorter(facts.change, job.draft_length)
+
+
+def _method_not_as_asked(facts: PhaseFacts) -> bool:
+    found = facts.job.method_found
+    return found is not None and found != facts.job.speculation
 
 
 def _is_always_shorter(change: CounterChange, length: int) -> bool:
@@ -166,6 +178,19 @@ CHECKS = (
         sentence="More was drafted or accepted than the draft length allows, or than was drafted.",
         spoils=Needs.SPECULATION,
         fires=_draft_length_not_as_asked,
+    ),
+    Check(
+        code="set_to_another_draft_length",
+        sentence="The engine counts another number of draft positions than the draft length asked "
+        "for, or all its drafts had one length below that.",
+        spoils=Needs.SPECULATION,
+        fires=_set_to_another_draft_length,
+    ),
+    Check(
+        code="method_not_as_asked",
+        sentence="The engine was seen to draft by another method than the one asked for.",
+        spoils=Needs.SPECULATION,
+        fires=_method_not_as_asked,
     ),
     Check(
         code="counters_not_settled",

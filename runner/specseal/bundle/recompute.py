@@ -31,6 +31,7 @@ _BY_INTERVALS = {
     "choices": ("as_good", "candidates", "reasons", "valid"),
     "crossovers": ("faster_up_to", "not_faster_from", "reasons", "valid"),
     "failures": (),
+    "notes": (),
 }
 """The parts of a result, and which of their fields rest on intervals."""
 
@@ -190,7 +191,8 @@ def _read_json(files: Mapping[str, bytes], name: str) -> dict[str, Any]:
 def _by_identity(rows: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """Return rows of a result by what they are of, spelled for people."""
     return {
-        f"{row.get('name', '')} {canonical(row['where']).decode()}".strip(): row for row in rows
+        f"{row.get('name') or row.get('code', '')} {canonical(row['where']).decode()}".strip(): row
+        for row in rows
     }
 
 

@@ -16,6 +16,7 @@ from specseal.bundle.places import (
     BASELINE,
     LEVELS,
     apart,
+    broken,
     drafting,
     level,
     named,
@@ -55,9 +56,7 @@ def sentences(result: Result) -> tuple[Sentence, ...]:
 
 
 def _failure(failure: Failure) -> Sentence:
-    where = failure.where
-    repeat = int(where["repeat"]) + 1
-    return Sentence(text=f"failed: {drafting(where)}, repeat {repeat}: {printable(failure.reason)}")
+    return Sentence(text=f"failed: {broken(failure)}: {printable(failure.reason)}")
 
 
 def _has_lengths(choice: Choice) -> bool:

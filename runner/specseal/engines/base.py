@@ -158,11 +158,35 @@ class Engine(Protocol):
         """Return the launch for a job. Raises: InputError where it can't be honoured."""
         ...
 
-    def version_found(self, engine: Mapping[str, Any]) -> str | None:
+    def version_found(self, engine: Mapping[str, Any], log: str) -> str | None:
         """Return the version that the engine says it is, or None where it does not say.
 
         Args:
             engine: what was read back (`JobStatus.engine`).
+            log: what it printed; empty where it was started by others.
+        """
+        ...
+
+    def method_found(self, engine: Mapping[str, Any], log: str) -> str | None:
+        """Return the drafter's method that the engine was seen to use, or `none`.
+
+        None where nothing shows it: the method is then only stated.
+
+        Args:
+            engine: what was read back (`JobStatus.engine`).
+            log: what it printed; empty where it was started by others.
+        """
+        ...
+
+    def draft_length_found(
+        self, request: LaunchRequest, engine: Mapping[str, Any], snapshots: tuple[Snapshot, ...]
+    ) -> int | None:
+        """Return the draft length that the engine was seen to be set to, or None.
+
+        Args:
+            request: what was asked.
+            engine: what was read back (`JobStatus.engine`).
+            snapshots: its counters.
         """
         ...
 
@@ -179,6 +203,6 @@ class Engine(Protocol):
             request: what was asked.
             status: what the engine said of itself over HTTP (`status.engine`).
             snapshots: its counters.
-            log: what it printed; empty of a server that we do not start.
+            log: what it printed; empty where it was started by others.
         """
         ...

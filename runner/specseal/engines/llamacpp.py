@@ -6,6 +6,7 @@ Flags: ggml-org/llama.cpp, tools/server/README.md (October 2026), each seen to h
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +17,12 @@ from specseal.records import JobStatus, Snapshot
 
 VERSIONS = ("2026.10.11549",)
 DEFAULT_NGRAM = 3
+_VERSION = re.compile(r"^xllamacpp (\S+)$", re.MULTILINE)
+"""What `images/llamacpp/cpu/serve.py` prints first. The official image's program prints no such
+line, and names a build and a commit instead, which can't be held against a version."""
+_METHODS = {False: "none", True: "ngram"}
+"""By a slot's flag `speculative`. That it drafts is all that a slot tells; but without the model of
+a drafter, which no launch line here names, n-grams are all that llama.cpp can draft from."""
 
 
 class LlamaCpp:
@@ -91,12 +98,24 @@ class LlamaCpp:
             "--spec-ngram-simple-min-hits", "1",
         )  # fmt: skip
 
-    def version_found(self, engine: Mapping[str, Any]) -> str | None:
-        """Return None.
+    def version_found(self, engine: Mapping[str, Any], log: str) -> str | None:
+        """Return the wheel's version, which our program prints; None of an official image.
 
         `/props` has a `build_info`, but the wheel's says `b0-unknown` (seen with xllamacpp
         2026.10.11549), and an image's names a commit: neither can be held against a version.
         """
+        found = _VERSION.search(log)
+        return found.group(1) if found else None
+
+    def method_found(self, engine: Mapping[str, Any], log: str) -> str | None:
+        """Return what all slots say of themselves, or None where they do not agree."""
+        flags = [slot.get("speculative") for slot in engine.get("slots", [])]
+        return _METHODS.get(flags[0]) if len(set(flags)) == 1 else None
+
+    def draft_length_found(
+        self, request: LaunchRequest, engine: Mapping[str, Any], snapshots: tuple[Snapshot, ...]
+    ) -> int | None:
+        """Return None: positions are counted once a token was accepted there; see `proof`."""
         return None
 
     def proof(

@@ -164,9 +164,12 @@ def job(*phases: PhaseData, speculation: str = "ngram", **changes: Any) -> JobDa
         "accelerators_found": (),
         "engine_version": "1.0",
         "engine_version_found": "1.0",
+        "method_found": speculation,
+        "draft_length_found": None,
         "telemetry": (),
         "failure": "",
         "phases": phases,
+        "missing": (),
     }
     values.update(changes)
     return JobData(**{"key": f"{values['repeat']}-{values['speculation']}", **values})

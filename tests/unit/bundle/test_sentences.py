@@ -218,9 +218,19 @@ def test_random_overestimate_without_an_interval_or_a_value_says_why() -> None:
     assert found[1].text.endswith("without drafting: can't be told (one_input_only)")
 
 
+def test_failure_names_what_is_missing() -> None:
+    shared = {"input": "random", "drafter.args.num": 3}
+    where = {"speculation": "ngram", "draft_length": 4, **shared, "repeat": 1, "job": "key"}
+    missing = ({**shared, "concurrency": 4}, {**shared, "concurrency": 8})
+    (found,) = said(Failure(where=where, missing=missing, reason="it died"))
+    assert found == (
+        "failed: ngram 4, random, num 3, concurrency 4, concurrency 8, repeat 2: it died"
+    )
+
+
 def test_failure_is_the_first_that_is_said_and_commands_no_terminal() -> None:
     where = {"speculation": "ngram", "draft_length": 4, "repeat": 0, "job": "key"}
-    found = said(crossover(), Failure(where=where, reason="it died\x1b[2J"))
+    found = said(crossover(), Failure(where=where, missing=(), reason="it died\x1b[2J"))
     assert found[0] == "failed: ngram 4, repeat 1: it died\\x1b[2J"
 
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attacks.builder import make_lock, make_run
-from specseal.analysis import JobData, Objectives, PhaseData, RunData
+from specseal.analysis import JobData, MissingPhase, Objectives, PhaseData, RunData
 from specseal.bundle import tables
 from specseal.bundle.counts import COUNTS, decode_counts, encode_counts
 from specseal.bundle.findings import BundleBroken
@@ -35,6 +35,19 @@ maybe = st.none() | count
 limit = st.none() | st.floats(0, 1e30, allow_nan=False)
 text = st.text(max_size=8)
 number = st.floats(0, 1e30, allow_nan=False)
+
+
+load = st.builds(
+    Load,
+    mode=st.sampled_from(["closed", "open", "burst", "ramp"]), concurrency=maybe, rate=limit,
+    arrival=st.sampled_from([None, "poisson", "constant"]), duration_s=limit,
+)  # fmt: skip
+PLACE: dict[str, Any] = {
+    "load": load,
+    "input": st.sampled_from(["dataset", "random"]),
+    "setting": st.dictionaries(text, text | count | number | st.booleans(), max_size=2),
+}
+missing = st.builds(MissingPhase, **PLACE)
 
 
 @st.composite
@@ -66,17 +79,10 @@ def phases(draw: st.DrawFn, name: str) -> PhaseData:
         client_cpu_total=number, client_cpus=st.integers(1, 2**31),
         client_memory_bytes=count, client_processes=st.integers(1, 64),
     )  # fmt: skip
-    load = st.builds(
-        Load,
-        mode=st.sampled_from(["closed", "open", "burst", "ramp"]), concurrency=maybe, rate=limit,
-        arrival=st.sampled_from([None, "poisson", "constant"]), duration_s=limit,
-    )  # fmt: skip
     return draw(
         st.builds(
             PhaseData,
-            load=load,
-            input=st.sampled_from(["dataset", "random"]),
-            setting=st.dictionaries(text, text | count | number | st.booleans(), max_size=2),
+            **PLACE,
             max_tokens=count,
             temperature=number,
             ignore_eos=st.booleans(),
@@ -120,9 +126,12 @@ def runs(draw: st.DrawFn) -> RunData:
                 accelerators_found=draw(st.lists(text, max_size=2).map(tuple)),
                 engine_version=draw(text),
                 engine_version_found=draw(st.none() | text),
+                method_found=draw(st.none() | text),
+                draft_length_found=draw(maybe),
                 telemetry=draw(st.lists(samples, max_size=3).map(tuple)),
                 failure=draw(text),
                 phases=tuple(draw(phases(name)) for name in names),
+                missing=draw(st.lists(missing, max_size=2).map(tuple)),
             )
         )
     return RunData(
@@ -164,6 +173,7 @@ def test_columns_are_the_fields_of_a_record() -> None:
     [
         ("job", JobData),
         ("phase", PhaseData),
+        ("missing", MissingPhase),
         ("load", Load),
         ("status", PhaseStatus),
         ("snapshot", Snapshot),

@@ -124,8 +124,34 @@ def test_an_engine_of_ours_honours_nothing_on_a_machine_that_nothing_is_known_of
     assert CAPABILITIES.methods("llamacpp", "any") == frozenset()
 
 
-def test_a_running_server_does_not_say_its_version() -> None:
-    assert engine("endpoint").version_found({"models": {"data": []}}) is None
+def test_a_running_server_says_neither_its_version_nor_how_it_drafts() -> None:
+    said = {"models": {"data": []}}
+    assert engine("endpoint").version_found(said, "") is None
+    assert engine("endpoint").method_found(said, "") is None
+
+
+@pytest.mark.parametrize(
+    ("metrics", "said", "positions", "found"),
+    [
+        ("vllm", {}, (0, 0, 0), 3),
+        (None, {"counts": {"source": "vllm"}}, (5, 2), 2),
+        (None, {"counts": {"source": "vllm"}}, (), None),
+        (None, {"counts": {"source": "vllm"}}, None, None),
+        (None, {"counts": {"source": "llamacpp"}}, (5, 2), None),
+        ("llamacpp", {}, (5, 2), None),
+        (None, {"counts": {"source": "none"}}, None, None),
+        ("none", {}, None, None),
+    ],
+)
+def test_draft_length_is_seen_where_each_position_is_counted_from_the_start(
+    metrics: str | None,
+    said: dict[str, Any],
+    positions: tuple[int, ...] | None,
+    found: int | None,
+) -> None:
+    taken = tuple(replace(one, accepted_per_position=positions) for one in snapshots())
+    asked = request(metrics=metrics)
+    assert engine("endpoint").draft_length_found(asked, said, taken) == found
 
 
 @pytest.mark.parametrize(

@@ -115,8 +115,33 @@ def test_an_engine_that_did_something_else_is_found_out(
     assert any(said in line for line in against), against
 
 
-def test_what_the_server_calls_its_build_is_no_version() -> None:
-    assert engine("llamacpp").version_found({"props": {"build_info": "b0-unknown"}}) is None
+LOG = "xllamacpp 2026.10.11549\n0.00.000.002 I srv    load_model: loading model 'm'\n"
+
+
+def test_version_is_what_our_program_prints() -> None:
+    assert engine("llamacpp").version_found({}, LOG) == "2026.10.11549"
+
+
+@pytest.mark.parametrize("log", ["", "loading xllamacpp 2\n", "build: 7000 (abcdef)\n"])
+def test_what_the_server_calls_its_build_is_no_version(log: str) -> None:
+    said = {"props": {"build_info": "b0-unknown"}}
+    assert engine("llamacpp").version_found(said, log) is None
+
+
+@pytest.mark.parametrize(
+    ("flags", "found"),
+    [
+        ((True, True), "ngram"),
+        ((False, False), "none"),
+        ((True, False), None),
+        ((None, None), None),
+        ((), None),
+    ],
+)
+def test_method_is_what_all_slots_say(flags: tuple[bool | None, ...], found: str | None) -> None:
+    said = {"slots": [{"speculative": flag} for flag in flags]}
+    assert engine("llamacpp").method_found(said, LOG) == found
+    assert engine("llamacpp").draft_length_found(NGRAM, said, (snapshot(1),)) is None
 
 
 def _load_serve(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
