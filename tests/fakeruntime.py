@@ -104,7 +104,8 @@ def whole_phase(folder: Path) -> list[Record]:
     return [
         Record(
             phase=phase["name"], conversation=name, category=name.split("-")[0], turn=0, cycle=0,
-            due_ns=None, submit_ns=1, chunk_ns=(2,), chunk_tokens=(1,), end_ns=2, input_tokens=7,
+            due_ns=None, connect_ns=0, submit_ns=1, chunk_ns=(2,), chunk_tokens=(1,), end_ns=2,
+            input_tokens=7,
             engine_input_tokens=7, input_sha256="3" * 64, output_tokens=1, output_ids=(5,),
             finish="length", error=None, draft_tokens=None, accepted_tokens=None,
             verify_steps=None, cached_tokens=None,
