@@ -6,7 +6,8 @@ gauges of requests in flight are refreshed only now and then while it is idle, s
 waited for: the counters are added up before a response ends.
 
 Source: vLLM 0.32 v1/spec_decode/metrics.py and v1/metrics/loggers.py; SGLang 0.5.23
-srt/observability/metrics_collector.py; llama.cpp tools/server/server-context.cpp (October 2026).
+srt/observability/metrics_collector.py; llama.cpp tools/server/server-context.cpp (October 2026);
+TensorRT-LLM 1.2 cpp/tensorrt_llm/executor/jsonSerialization.cpp.
 """
 
 from __future__ import annotations
@@ -57,6 +58,13 @@ COUNTERS: dict[str, Counters] = {"vllm": VLLM, "sglang": SGLANG, "llamacpp": LLA
 """By the engine whose page it is."""
 PAGE = "/metrics"
 
+_ITERATIONS: dict[str, str] = {
+    "drafts": "specDecodingStats.numRequestsWithDraftTokens",
+    "draft_tokens": "specDecodingStats.numDraftTokens",
+    "accepted_tokens": "specDecodingStats.numAcceptedTokens",
+}
+"""What each iteration of TensorRT-LLM tells; its page is no page of counters."""
+
 
 def counts_of(engine: str) -> Counters:
     """Return the count source of an engine whose page of metrics is known."""
@@ -66,3 +74,16 @@ def counts_of(engine: str) -> Counters:
 def counts_to_detect() -> Counters:
     """Return the count source of an engine that is not known beforehand."""
     return {"source": "detect", "path": PAGE, "candidates": COUNTERS}
+
+
+def counts_of_iterations(*names: str) -> Counters:
+    """Return the count source of TensorRT-LLM, with those of our counters that it counts right.
+
+    With no names, its iterations are read all the same: a list that nobody reads grows.
+    """
+    return {
+        "source": "iteration-list",
+        "path": PAGE,
+        "number": "iter",
+        "names": {name: _ITERATIONS[name] for name in names},
+    }

@@ -1,0 +1,394 @@
+"""TensorRT-LLM: NVIDIA's release image as it is, `trtllm-serve` with a file of options.
+
+The launch line has what every version takes there; all else is in `engine.json`, JSON being YAML.
+What the file says wins over the line, and a key that the version does not know stops the start.
+
+What is said outright, because silence would mean something else:
+
+- Speculation is one type by one name. `AUTO` picks n-grams by batch size, Medusa and Lookahead are
+  not of the PyTorch backend: there is no way to ask for them here. The gates that switch
+  speculation off while it runs (`max_concurrency`, `acceptance_window`, `draft_len_schedule`) are
+  never set.
+- n-grams: a longest match of 0 is the default in 1.2. The pool of n-grams is each request's own; by
+  default all requests share one that is never cleared, so that results hang on their order.
+  `kind: public_pool` asks for that, as the SPEED-Bench harness does.
+- MTP takes its draft length by a name of its own, 1 where that is left out.
+- The overlap scheduler is on, as in the harness. n-grams switch it off, and a job and its baseline
+  must be alike in it. So a spec with n-grams says `engine.args: {disable_overlap_scheduler: true}`,
+  which holds for both: nothing is switched off unseen, and the others keep what is usual.
+- Eagle3 and MTP decode greedily whatever the temperature. 1.2.0 takes `allow_advanced_sampling`
+  for that; 1.2.0rc1 has nothing, so a temperature is refused there.
+
+Counts: each answer tells its steps (client dialect), and with them its acceptance length. Beside
+that, 1.2.0 tells of drafts by iteration. With the overlap scheduler on, the step after a request's
+last is launched before the end is seen: it is one draft more, and the last accepted tokens are
+added up once more, so that they are not taken; a draft model's drafts are zeros by the time they
+are counted. 1.2.0rc1 lists iterations, but nothing about drafts in them.
+
+Nothing of this was run. Source: NVIDIA/TensorRT-LLM 1.2 (October 2025 to January 2026)
+tensorrt_llm/llmapi/llm_args.py, tensorrt_llm/commands/serve.py, _torch/pyexecutor/py_executor.py
+and py_executor_creator.py, pull requests 7651 and 9855; docker/Dockerfile.multi, docker/release.md;
+NVIDIA/Model-Optimizer examples/specdec_bench for the harness. Read in November 2026.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from specseal.engines.base import FOLDER, Capability, Launch, LaunchRequest
+from specseal.engines.counters import counts_of_iterations
+from specseal.errors import Dishonoured
+from specseal.records import JobStatus, Snapshot
+
+NEWEST, PAPERS = "1.2.0", "1.2.0rc1"
+VERSIONS = (NEWEST, PAPERS)
+IMAGE = "nvcr.io/nvidia/tensorrt-llm/release"
+FILE = "engine.json"
+DEFAULT_NGRAM = 3
+POOLS = {"private_pool": False, "public_pool": True}
+TOKENS_AN_ITERATION = 8192
+"""The default of `--max_num_tokens`, and the harness's value."""
+KV_CACHE_SHARE = 0.75
+"""Of the memory that is free once the model is loaded: the harness's value; the default is 0.9."""
+FEWEST_DRAFTS = 20
+"""Fewer may by chance hold drafted ids 0, which are not counted."""
+_NO_OVERLAP = "disable_overlap_scheduler"
+_SOURCE = "NVIDIA/TensorRT-LLM, tensorrt_llm/llmapi/llm_args.py of 1.2 (November 2026)"
+_MODEL = "model"
+_ENTRYPOINT = ("/opt/nvidia/nvidia_entrypoint.sh", "trtllm-serve")
+"""The image's own one, for the driver's compatibility libraries; it runs what comes after it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Method:
+    """How one method is asked for."""
+
+    type: str
+    """`decoding_type`."""
+    log: str
+    """The class of its options, as the engine prints them."""
+    length: str = "max_draft_len"
+    options: Mapping[str, Any] = field(default_factory=dict)
+    args: tuple[str, ...] = ()
+    has_model: bool = False
+    is_greedy: bool = False
+    """Whether it decodes greedily whatever the temperature: drafter and model are one engine."""
+    without_overlap: str = ""
+    """Why the overlap scheduler must be off."""
+
+
+METHODS = {
+    "eagle3": _Method(
+        type="Eagle",
+        log="EagleDecodingConfig",
+        options={"eagle3_one_model": True},
+        has_model=True,
+        is_greedy=True,
+    ),
+    "mtp": _Method(
+        type="MTP", log="MTPDecodingConfig", length="num_nextn_predict_layers", is_greedy=True
+    ),
+    "ngram": _Method(
+        type="NGram",
+        log="NGramDecodingConfig",
+        options={"is_keep_all": True, "is_use_oldest": True},
+        args=("kind", "ngram_max"),
+        without_overlap="TensorRT-LLM switches its overlap scheduler off with n-grams, and would "
+        "leave it on in the baseline",
+    ),
+    "draft_model": _Method(type="DraftTarget", log="DraftTargetDecodingConfig", has_model=True),
+}
+_REFUSED_METHODS = {
+    "medusa": "its PyTorch backend has no Medusa",
+    "eagle": "it loads checkpoints of EAGLE-3 only: write eagle3",
+    "suffix": "it has no suffix decoding",
+    "dflash": "it has no DFlash",
+}
+_OURS = {
+    "speculative_config": "that is what the spec's drafter says",
+    "enable_attention_dp": "only one rank's iterations would be counted",
+    **dict.fromkeys(("backend", "model", "tokenizer", "max_beam_width"), "it is set already"),
+    "max_batch_size": "write engine.max_sequences",
+    "max_seq_len": "write engine.context_length",
+    "max_num_tokens": f"it is {TOKENS_AN_ITERATION}, or the context without chunked prefill",
+    "tensor_parallel_size": "write engine.parallel.tensor",
+    "moe_expert_parallel_size": "write engine.parallel.expert",
+    "pipeline_parallel_size": "all devices share each layer (engine.parallel.tensor)",
+}
+"""Options that the file may not have, because it would win over what the spec says elsewhere."""
+_CHANGEABLE = frozenset({(_NO_OVERLAP,), ("kv_cache_config", "free_gpu_memory_fraction")})
+"""Options of ours that `engine.args` may set."""
+
+
+class TensorRtLlm:
+    """The adapter of TensorRT-LLM."""
+
+    name = "tensorrt-llm"
+    loads = FOLDER
+    honours = frozenset({"parallel.tensor", "parallel.expert", "chunked_prefill", "args"})
+
+    def capabilities(self) -> tuple[Capability, ...]:
+        """Return the rows: autoregressive decoding and each method, on NVIDIA's accelerators."""
+        return tuple(
+            Capability(
+                engine=self.name,
+                family="cuda",
+                method=method,
+                versions=VERSIONS,
+                flags=f"speculative_config: {{decoding_type: {asked.type}, …}}"
+                if asked
+                else "no speculative_config",
+                args=asked.args if asked else (),
+                source=_SOURCE,
+                evidence="documentation",
+            )
+            for method, asked in (("none", None), *METHODS.items())
+        )
+
+    def official_image(self, family: str, version: str) -> str | None:
+        """Return NVIDIA's release image."""
+        return f"{IMAGE}:{version}" if family == "cuda" and version in VERSIONS else None
+
+    def launch(self, request: LaunchRequest) -> Launch:
+        """Return how `trtllm-serve` is started, and its file of options.
+
+        Raises:
+            Dishonoured: a method, an argument or a temperature that it would not take as asked.
+        """
+        options = {**_options(request), **_speculation(request)}
+        devices = _devices(request)
+        return Launch(
+            args=(
+                "serve", "{model}", "--host", "127.0.0.1", "--port", "{port}",
+                "--backend", "pytorch", "--log_level", "info",
+                "--max_batch_size", str(request.max_sequences),
+                "--max_num_tokens", str(_tokens_an_iteration(request)),
+                "--max_seq_len", str(request.context_length),
+                "--tp_size", str(devices), "--ep_size", str(_experts(request, devices)),
+                "--extra_llm_api_options", f"{{config}}/{FILE}",
+            ),
+            entrypoint=_ENTRYPOINT,
+            environment=_environment(devices),
+            config={FILE: json.dumps(options, sort_keys=True, separators=(",", ":"))},
+            dialect="trtllm-completions",
+            counts=_counts(request, options),
+            health_path="/health",
+            deadline_s=3600,  # a terabyte of weights, autotuning and CUDA graphs
+            readback={"version": "/version"},
+            shm_bytes=(16 if devices > 1 else 1) << 30,  # NCCL's
+            locks_memory=True,
+            one_chunk_a_step=True,  # stream_interval 1
+            cut_at_limit=True,  # accepted tokens are counted before the answer is cut
+            model=_MODEL,  # required, and not looked at
+        )  # fmt: skip
+
+    def version_found(self, engine: Mapping[str, Any], log: str = "") -> str | None:
+        """Return what `/version` says, else the log's first lines."""
+        said = engine.get("version")
+        if isinstance(said, Mapping) and isinstance(said.get("version"), str):
+            return str(said["version"])
+        found = re.search(r"TensorRT[- ]LLM version: (\S+)", log)
+        return found[1] if found else None
+
+    def method_found(self, engine: Mapping[str, Any], log: str = "") -> str | None:
+        """Return the method whose options stand in the log, where it prints its arguments."""
+        found = re.search(r"LLM Args:[^\n]*\bspeculative_config=(\w+)", log)
+        names = {"None": "none", **{asked.log: method for method, asked in METHODS.items()}}
+        return names.get(found[1]) if found else None
+
+    def draft_length_found(
+        self, request: LaunchRequest, engine: Mapping[str, Any], snapshots: tuple[Snapshot, ...]
+    ) -> int | None:
+        """Return the length of the drafts counted, of a method whose drafts are all of one length.
+
+        A drafted id 0 is not counted, so the mean may be a little below the length.
+        """
+        drafts, draft_tokens = _most(snapshots)
+        if request.method in ("none", "ngram") or drafts < FEWEST_DRAFTS:
+            return None
+        return -(-draft_tokens // drafts)
+
+    def proof(
+        self,
+        request: LaunchRequest,
+        status: JobStatus,
+        snapshots: tuple[Snapshot, ...],
+        log: str,
+    ) -> tuple[str, ...]:
+        """Hold its log and its counts against the request."""
+        return (*self._log_against(request, log), *_counts_against(request, snapshots))
+
+    def _log_against(self, request: LaunchRequest, log: str) -> Iterator[str]:
+        """Yield in what the engine says that it does something else."""
+        method = self.method_found({}, log)
+        if method not in (None, request.method):
+            yield f"it says that it drafts by {method}, asked for {request.method}"
+        if (request.temperature or 0) > 0 and "Falling back to greedy decoding" in log:
+            yield f"it says that it decodes greedily, asked for temperature {request.temperature}"
+        if not _is_overlap_off(request) and "Disable overlap scheduler" in log:
+            yield "it says that it switched its overlap scheduler off, asked for it to be on"
+
+
+def _options(request: LaunchRequest) -> dict[str, Any]:
+    """Return the options that speculation and its baseline share. Raises: Dishonoured."""
+    options: dict[str, Any] = {
+        "cuda_graph_config": {"enable_padding": True, "max_batch_size": request.max_sequences},
+        _NO_OVERLAP: False,
+        "enable_chunked_prefill": bool(request.asked("chunked_prefill")),
+        # Where it tells nothing of drafts, nobody would read the list, and it would grow.
+        "enable_iter_perf_stats": request.version != PAPERS,
+        "kv_cache_config": {
+            "enable_block_reuse": bool(request.asked("prefix_cache")),
+            "free_gpu_memory_fraction": KV_CACHE_SHARE,
+        },
+        "stream_interval": 1,
+    }
+    for key, value in (request.asked("args") or {}).items():
+        ours = options.get(key)
+        if isinstance(ours, dict) and isinstance(value, dict):
+            for inner in value:
+                _refuse_if_set(options=ours, path=(key, inner))
+            options[key] = ours | value
+        else:
+            _refuse_if_set(options=options, path=(key,))
+            options[key] = value
+    return options
+
+
+def _refuse_if_set(*, options: Mapping[str, Any], path: tuple[str, ...]) -> None:
+    place = ("engine", "args", *path)
+    if path[0] in _OURS:
+        raise Dishonoured(place, f"leave it out: {_OURS[path[0]]}")
+    if path[-1] in options and path not in _CHANGEABLE:
+        raise Dishonoured(place, "leave it out: it is set already")
+
+
+def _speculation(request: LaunchRequest) -> dict[str, Any]:
+    """Return the option of speculation; none without. Raises: Dishonoured."""
+    if request.method == "none":
+        return {}
+    asked = METHODS.get(request.method)
+    if asked is None:
+        reason = _REFUSED_METHODS.get(request.method, "no launch line for it")
+        raise Dishonoured(("drafter", "method"), f"TensorRT-LLM: {request.method!r}: {reason}")
+    if asked.has_model != request.has_drafter_model:
+        instead = "name the drafter's" if asked.has_model else "it drafts without one, leave it out"
+        raise Dishonoured(("drafter", "model"), f"TensorRT-LLM, {request.method}: {instead}")
+    if asked.without_overlap and not _is_overlap_off(request):
+        raise Dishonoured(
+            ("drafter", "method"),
+            f"{asked.without_overlap}: write engine.args: {{{_NO_OVERLAP}: true}}, for both",
+        )
+    return {
+        "speculative_config": {
+            "decoding_type": asked.type,
+            asked.length: request.draft_length,
+            **asked.options,
+            **({"speculative_model_dir": "{drafter}"} if asked.has_model else {}),
+            **(_ngram(request) if request.method == "ngram" else {}),
+            **(_sampling(request) if asked.is_greedy else {}),
+        }
+    }
+
+
+def _ngram(request: LaunchRequest) -> dict[str, Any]:
+    pool = request.drafter_args.get("kind", "private_pool")
+    if pool not in POOLS:
+        raise Dishonoured(
+            ("drafter", "args", "kind"), f"TensorRT-LLM: {pool!r} is none of {', '.join(POOLS)}"
+        )
+    longest = request.drafter_args.get("ngram_max", DEFAULT_NGRAM)
+    return {"is_public_pool": POOLS[pool], "max_matching_ngram_size": longest}
+
+
+def _sampling(request: LaunchRequest) -> dict[str, Any]:
+    if not request.temperature:
+        return {}
+    if request.version == PAPERS:
+        raise Dishonoured(
+            ("workload", "sampling", "temperature"),
+            f"TensorRT-LLM {PAPERS} decodes greedily with {request.method}, whatever is asked: "
+            f"write 0, or engine.version: {NEWEST}",
+        )
+    return {"allow_advanced_sampling": True}
+
+
+def _is_overlap_off(request: LaunchRequest) -> bool:
+    return (request.asked("args") or {}).get(_NO_OVERLAP) is True
+
+
+def _tokens_an_iteration(request: LaunchRequest) -> int:
+    """Return how many tokens one iteration takes: a whole prompt, where it is not cut in chunks."""
+    if request.asked("chunked_prefill"):
+        return TOKENS_AN_ITERATION
+    return max(TOKENS_AN_ITERATION, request.context_length)
+
+
+def _devices(request: LaunchRequest) -> int:
+    return int(request.asked("parallel.tensor") or request.devices)
+
+
+def _experts(request: LaunchRequest, devices: int) -> int:
+    experts = int(request.asked("parallel.expert") or 1)
+    if devices % experts:
+        raise Dishonoured(
+            ("engine", "parallel", "expert"),
+            f"TensorRT-LLM: {experts} does not divide the {devices} devices that share a layer",
+        )
+    return experts
+
+
+def _environment(devices: int) -> dict[str, str]:
+    """Return what it needs without a network, and as a user that the image does not know."""
+    workers = {"TLLM_WORKER_USE_SINGLE_PROCESS": "1"} if devices == 1 else {}
+    return workers | {
+        "TRANSFORMERS_OFFLINE": "1",
+        "USER": "engine",
+        "LOGNAME": "engine",
+        "OMPI_ALLOW_RUN_AS_ROOT": "1",
+        "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+        "OMPI_MCA_oob_tcp_if_include": "lo",
+        "OMPI_MCA_btl_tcp_if_include": "lo",
+        "OMPI_MCA_btl_vader_single_copy_mechanism": "none",
+        "OMPI_MCA_coll_ucc_enable": "0",
+    }
+
+
+def _counts(request: LaunchRequest, options: Mapping[str, Any]) -> dict[str, Any]:
+    if request.version == PAPERS:
+        return {"source": "none"}
+    if options[_NO_OVERLAP] is True:
+        return counts_of_iterations("drafts", "draft_tokens", "accepted_tokens")
+    if request.method == "draft_model":
+        return counts_of_iterations()
+    return counts_of_iterations("drafts", "draft_tokens")
+
+
+def _most(snapshots: tuple[Snapshot, ...]) -> tuple[int, int]:
+    """Return drafts and draft tokens since the start, 0 where it tells none."""
+    return (
+        max((one.drafts or 0 for one in snapshots), default=0),
+        max((one.draft_tokens or 0 for one in snapshots), default=0),
+    )
+
+
+def _counts_against(request: LaunchRequest, snapshots: tuple[Snapshot, ...]) -> Iterator[str]:
+    """Yield in what the counts differ from what was asked, where there are any."""
+    drafts, draft_tokens = _most(snapshots)
+    if request.method == "none":
+        if drafts:
+            yield f"it drafted {drafts} times, asked for no speculation"
+        return
+    if draft_tokens > drafts * request.draft_length:
+        yield f"{drafts} drafts had {draft_tokens} tokens, asked for {request.draft_length} each"
+    if request.method == "ngram" or all(one.drafts is None for one in snapshots):
+        return
+    if drafts == 0:
+        yield "it drafted nothing"
+    elif drafts >= FEWEST_DRAFTS and round(draft_tokens / drafts) != request.draft_length:
+        mean = draft_tokens / drafts
+        yield f"drafts had {mean:.2f} tokens, asked for {request.draft_length}"
