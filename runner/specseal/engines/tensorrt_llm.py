@@ -329,7 +329,15 @@ def _tokens_an_iteration(request: LaunchRequest) -> int:
 
 
 def _devices(request: LaunchRequest) -> int:
-    return int(request.asked("parallel.tensor") or request.devices)
+    """Return how many devices share each layer. Raises: Dishonoured where there are fewer."""
+    devices = int(request.asked("parallel.tensor") or request.devices)
+    if devices > request.devices:
+        raise Dishonoured(
+            ("engine", "parallel", "tensor"),
+            f"TensorRT-LLM: {devices} devices are to share a layer, hardware.count is "
+            f"{request.devices}",
+        )
+    return devices
 
 
 def _experts(request: LaunchRequest, devices: int) -> int:

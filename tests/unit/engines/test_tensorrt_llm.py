@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from specseal.engines import CAPABILITIES, Launch, LaunchRequest, engine, filled
 from specseal.engines.tensorrt_llm import NEWEST, PAPERS, VERSIONS, TensorRtLlm
 from specseal.errors import Dishonoured
 from specseal.records import JobStatus, Snapshot
+from specseal.spec import problems_in
 
 B200 = "nvidia/b200-sxm-180gb"
 OFF: dict[str, Any] = {"engine_args": {"disable_overlap_scheduler": True}}
@@ -251,6 +253,11 @@ REFUSED = {
         ("workload", "sampling", "temperature"),
         "decodes greedily with mtp",
     ),
+    "more devices than there are": (
+        ask(devices=4, parallel={"tensor": 8}),
+        ("engine", "parallel", "tensor"),
+        "hardware.count is 4",
+    ),
     "experts that do not divide": (
         ask(devices=8, parallel={"expert": 3}),
         ("engine", "parallel", "expert"),
@@ -400,3 +407,22 @@ def test_draft_length_is_found_where_all_drafts_have_one(
     request_: LaunchRequest, counted: tuple[int | None, int | None], length: int | None
 ) -> None:
     assert TensorRtLlm().draft_length_found(request_, {}, (snapshot(*counted),)) == length
+
+
+SPECS = sorted((Path(__file__).parents[3] / "specs" / "cuda").glob("tensorrt-llm-*.yaml"))
+
+
+@pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)
+def test_spec_that_is_handed_out_is_valid_and_launches(path: Path) -> None:
+    assert problems_in(path, capabilities=CAPABILITIES) == ()
+    assert len(SPECS) == 3
+
+
+def test_temperature_of_a_spec_reaches_the_adapter(tmp_path: Path) -> None:
+    (mtp,) = (path for path in SPECS if "mtp" in path.name)
+    text = mtp.read_text().replace("temperature: 0", "temperature: 1")
+    (tmp_path / "new.yaml").write_text(text)
+    assert problems_in(tmp_path / "new.yaml", capabilities=CAPABILITIES) == ()
+    (tmp_path / "old.yaml").write_text(text.replace('"1.2.0"', '"1.2.0rc1"'))
+    (problem,) = problems_in(tmp_path / "old.yaml", capabilities=CAPABILITIES)
+    assert "decodes greedily with mtp" in str(problem)
