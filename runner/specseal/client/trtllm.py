@@ -7,6 +7,7 @@ What shapes a request, all of 1.2.0rc1 and 1.2.0:
   without.
 - It stops at the tokenizer's one end token; all others that end a turn are sent. A stop id that
   it was sent is cut off ids and usage, although its steps count it, unless it is to be included.
+- A stop word is looked for as the ids that it encodes to, not in the text.
 - No top_k is 0. It decodes greedily where the temperature is 0 or top_k is 1: both are sent.
 
 Of each answer it tells `avg_decoded_tokens_per_iter`: tokens generated ÷ iterations, prefill's

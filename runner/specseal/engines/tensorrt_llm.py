@@ -2,22 +2,7 @@
 
 The launch line has what every version takes there; all else is in `engine.json`, JSON being YAML.
 What the file says wins over the line, and a key that the version does not know stops the start.
-
-What is said outright, because silence would mean something else:
-
-- Speculation is one type by one name. `AUTO` picks n-grams by batch size, Medusa and Lookahead are
-  not of the PyTorch backend: there is no way to ask for them here. The gates that switch
-  speculation off while it runs (`max_concurrency`, `acceptance_window`, `draft_len_schedule`) are
-  never set.
-- n-grams: a longest match of 0 is the default in 1.2. The pool of n-grams is each request's own; by
-  default all requests share one that is never cleared, so that results hang on their order.
-  `kind: public_pool` asks for that, as the SPEED-Bench harness does.
-- MTP takes its draft length by a name of its own, 1 where that is left out.
-- The overlap scheduler is on, as in the harness. n-grams switch it off, and a job and its baseline
-  must be alike in it. So a spec with n-grams says `engine.args: {disable_overlap_scheduler: true}`,
-  which holds for both: nothing is switched off unseen, and the others keep what is usual.
-- Eagle3 and MTP decode greedily whatever the temperature. 1.2.0 takes `allow_advanced_sampling`
-  for that; 1.2.0rc1 has nothing, so a temperature is refused there.
+What it says, and why: `tensorrt_llm_options`.
 
 Counts: each answer tells its steps (client dialect), and with them its acceptance length. Beside
 that, 1.2.0 tells of drafts by iteration. With the overlap scheduler on, the step after a request's
@@ -36,92 +21,31 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from specseal.engines.base import FOLDER, Capability, Launch, LaunchRequest
 from specseal.engines.counters import counts_of_iterations
+from specseal.engines.tensorrt_llm_options import (
+    METHODS,
+    NEWEST,
+    NO_OVERLAP,
+    PAPERS,
+    is_overlap_off,
+    options_of,
+    tokens_an_iteration,
+)
 from specseal.errors import Dishonoured
 from specseal.records import JobStatus, Snapshot
 
-NEWEST, PAPERS = "1.2.0", "1.2.0rc1"
 VERSIONS = (NEWEST, PAPERS)
 IMAGE = "nvcr.io/nvidia/tensorrt-llm/release"
 FILE = "engine.json"
-DEFAULT_NGRAM = 3
-POOLS = {"private_pool": False, "public_pool": True}
-TOKENS_AN_ITERATION = 8192
-"""The default of `--max_num_tokens`, and the harness's value."""
-KV_CACHE_SHARE = 0.75
-"""Of the memory that is free once the model is loaded: the harness's value; the default is 0.9."""
 FEWEST_DRAFTS = 20
 """Fewer may by chance hold drafted ids 0, which are not counted."""
-_NO_OVERLAP = "disable_overlap_scheduler"
 _SOURCE = "NVIDIA/TensorRT-LLM, tensorrt_llm/llmapi/llm_args.py of 1.2 (November 2026)"
 _MODEL = "model"
 _ENTRYPOINT = ("/opt/nvidia/nvidia_entrypoint.sh", "trtllm-serve")
 """The image's own one, for the driver's compatibility libraries; it runs what comes after it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Method:
-    """How one method is asked for."""
-
-    type: str
-    """`decoding_type`."""
-    log: str
-    """The class of its options, as the engine prints them."""
-    length: str = "max_draft_len"
-    options: Mapping[str, Any] = field(default_factory=dict)
-    args: tuple[str, ...] = ()
-    has_model: bool = False
-    is_greedy: bool = False
-    """Whether it decodes greedily whatever the temperature: drafter and model are one engine."""
-    without_overlap: str = ""
-    """Why the overlap scheduler must be off."""
-
-
-METHODS = {
-    "eagle3": _Method(
-        type="Eagle",
-        log="EagleDecodingConfig",
-        options={"eagle3_one_model": True},
-        has_model=True,
-        is_greedy=True,
-    ),
-    "mtp": _Method(
-        type="MTP", log="MTPDecodingConfig", length="num_nextn_predict_layers", is_greedy=True
-    ),
-    "ngram": _Method(
-        type="NGram",
-        log="NGramDecodingConfig",
-        options={"is_keep_all": True, "is_use_oldest": True},
-        args=("kind", "ngram_max"),
-        without_overlap="TensorRT-LLM switches its overlap scheduler off with n-grams, and would "
-        "leave it on in the baseline",
-    ),
-    "draft_model": _Method(type="DraftTarget", log="DraftTargetDecodingConfig", has_model=True),
-}
-_REFUSED_METHODS = {
-    "medusa": "its PyTorch backend has no Medusa",
-    "eagle": "it loads checkpoints of EAGLE-3 only: write eagle3",
-    "suffix": "it has no suffix decoding",
-    "dflash": "it has no DFlash",
-}
-_OURS = {
-    "speculative_config": "that is what the spec's drafter says",
-    "enable_attention_dp": "only one rank's iterations would be counted",
-    **dict.fromkeys(("backend", "model", "tokenizer", "max_beam_width"), "it is set already"),
-    "max_batch_size": "write engine.max_sequences",
-    "max_seq_len": "write engine.context_length",
-    "max_num_tokens": f"it is {TOKENS_AN_ITERATION}, or the context without chunked prefill",
-    "tensor_parallel_size": "write engine.parallel.tensor",
-    "moe_expert_parallel_size": "write engine.parallel.expert",
-    "pipeline_parallel_size": "all devices share each layer (engine.parallel.tensor)",
-}
-"""Options that the file may not have, because it would win over what the spec says elsewhere."""
-_CHANGEABLE = frozenset({(_NO_OVERLAP,), ("kv_cache_config", "free_gpu_memory_fraction")})
-"""Options of ours that `engine.args` may set."""
 
 
 class TensorRtLlm:
@@ -159,14 +83,14 @@ class TensorRtLlm:
         Raises:
             Dishonoured: a method, an argument or a temperature that it would not take as asked.
         """
-        options = {**_options(request), **_speculation(request)}
+        options = options_of(request)
         devices = _devices(request)
         return Launch(
             args=(
                 "serve", "{model}", "--host", "127.0.0.1", "--port", "{port}",
                 "--backend", "pytorch", "--log_level", "info",
                 "--max_batch_size", str(request.max_sequences),
-                "--max_num_tokens", str(_tokens_an_iteration(request)),
+                "--max_num_tokens", str(tokens_an_iteration(request)),
                 "--max_seq_len", str(request.context_length),
                 "--tp_size", str(devices), "--ep_size", str(_experts(request, devices)),
                 "--extra_llm_api_options", f"{{config}}/{FILE}",
@@ -229,103 +153,8 @@ class TensorRtLlm:
             yield f"it says that it drafts by {method}, asked for {request.method}"
         if (request.temperature or 0) > 0 and "Falling back to greedy decoding" in log:
             yield f"it says that it decodes greedily, asked for temperature {request.temperature}"
-        if not _is_overlap_off(request) and "Disable overlap scheduler" in log:
+        if not is_overlap_off(request) and "Disable overlap scheduler" in log:
             yield "it says that it switched its overlap scheduler off, asked for it to be on"
-
-
-def _options(request: LaunchRequest) -> dict[str, Any]:
-    """Return the options that speculation and its baseline share. Raises: Dishonoured."""
-    options: dict[str, Any] = {
-        "cuda_graph_config": {"enable_padding": True, "max_batch_size": request.max_sequences},
-        _NO_OVERLAP: False,
-        "enable_chunked_prefill": bool(request.asked("chunked_prefill")),
-        # Where it tells nothing of drafts, nobody would read the list, and it would grow.
-        "enable_iter_perf_stats": request.version != PAPERS,
-        "kv_cache_config": {
-            "enable_block_reuse": bool(request.asked("prefix_cache")),
-            "free_gpu_memory_fraction": KV_CACHE_SHARE,
-        },
-        "stream_interval": 1,
-    }
-    for key, value in (request.asked("args") or {}).items():
-        ours = options.get(key)
-        if isinstance(ours, dict) and isinstance(value, dict):
-            for inner in value:
-                _refuse_if_set(options=ours, path=(key, inner))
-            options[key] = ours | value
-        else:
-            _refuse_if_set(options=options, path=(key,))
-            options[key] = value
-    return options
-
-
-def _refuse_if_set(*, options: Mapping[str, Any], path: tuple[str, ...]) -> None:
-    place = ("engine", "args", *path)
-    if path[0] in _OURS:
-        raise Dishonoured(place, f"leave it out: {_OURS[path[0]]}")
-    if path[-1] in options and path not in _CHANGEABLE:
-        raise Dishonoured(place, "leave it out: it is set already")
-
-
-def _speculation(request: LaunchRequest) -> dict[str, Any]:
-    """Return the option of speculation; none without. Raises: Dishonoured."""
-    if request.method == "none":
-        return {}
-    asked = METHODS.get(request.method)
-    if asked is None:
-        reason = _REFUSED_METHODS.get(request.method, "no launch line for it")
-        raise Dishonoured(("drafter", "method"), f"TensorRT-LLM: {request.method!r}: {reason}")
-    if asked.has_model != request.has_drafter_model:
-        instead = "name the drafter's" if asked.has_model else "it drafts without one, leave it out"
-        raise Dishonoured(("drafter", "model"), f"TensorRT-LLM, {request.method}: {instead}")
-    if asked.without_overlap and not _is_overlap_off(request):
-        raise Dishonoured(
-            ("drafter", "method"),
-            f"{asked.without_overlap}: write engine.args: {{{_NO_OVERLAP}: true}}, for both",
-        )
-    return {
-        "speculative_config": {
-            "decoding_type": asked.type,
-            asked.length: request.draft_length,
-            **asked.options,
-            **({"speculative_model_dir": "{drafter}"} if asked.has_model else {}),
-            **(_ngram(request) if request.method == "ngram" else {}),
-            **(_sampling(request) if asked.is_greedy else {}),
-        }
-    }
-
-
-def _ngram(request: LaunchRequest) -> dict[str, Any]:
-    pool = request.drafter_args.get("kind", "private_pool")
-    if pool not in POOLS:
-        raise Dishonoured(
-            ("drafter", "args", "kind"), f"TensorRT-LLM: {pool!r} is none of {', '.join(POOLS)}"
-        )
-    longest = request.drafter_args.get("ngram_max", DEFAULT_NGRAM)
-    return {"is_public_pool": POOLS[pool], "max_matching_ngram_size": longest}
-
-
-def _sampling(request: LaunchRequest) -> dict[str, Any]:
-    if not request.temperature:
-        return {}
-    if request.version == PAPERS:
-        raise Dishonoured(
-            ("workload", "sampling", "temperature"),
-            f"TensorRT-LLM {PAPERS} decodes greedily with {request.method}, whatever is asked: "
-            f"write 0, or engine.version: {NEWEST}",
-        )
-    return {"allow_advanced_sampling": True}
-
-
-def _is_overlap_off(request: LaunchRequest) -> bool:
-    return (request.asked("args") or {}).get(_NO_OVERLAP) is True
-
-
-def _tokens_an_iteration(request: LaunchRequest) -> int:
-    """Return how many tokens one iteration takes: a whole prompt, where it is not cut in chunks."""
-    if request.asked("chunked_prefill"):
-        return TOKENS_AN_ITERATION
-    return max(TOKENS_AN_ITERATION, request.context_length)
 
 
 def _devices(request: LaunchRequest) -> int:
@@ -369,7 +198,7 @@ def _environment(devices: int) -> dict[str, str]:
 def _counts(request: LaunchRequest, options: Mapping[str, Any]) -> dict[str, Any]:
     if request.version == PAPERS:
         return {"source": "none"}
-    if options[_NO_OVERLAP] is True:
+    if options[NO_OVERLAP] is True:
         return counts_of_iterations("drafts", "draft_tokens", "accepted_tokens")
     if request.method == "draft_model":
         return counts_of_iterations()

@@ -13,7 +13,8 @@ from specseal.client.counts import check_source
 from specseal.client.dialects import DIALECTS
 from specseal.client.job import COUNTERS, CountSource
 from specseal.engines import CAPABILITIES, Launch, LaunchRequest, engine, filled
-from specseal.engines.tensorrt_llm import NEWEST, PAPERS, VERSIONS, TensorRtLlm
+from specseal.engines.tensorrt_llm import VERSIONS, TensorRtLlm
+from specseal.engines.tensorrt_llm_options import NEWEST, PAPERS
 from specseal.errors import Dishonoured
 from specseal.records import JobStatus, Snapshot
 from specseal.spec import problems_in
