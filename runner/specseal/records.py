@@ -146,7 +146,8 @@ class Record:
     accepted_tokens: int | None
     """Draft tokens accepted for this request, where the engine tells per request."""
     verify_steps: int | None
-    """Verify steps of this request that had a draft, where the engine tells per request."""
+    """Verify steps of this request that had a draft, where the engine tells per request; of one
+    that tells nothing else (TensorRT-LLM), all its decode steps."""
     cached_tokens: int | None
     """Prompt tokens served from a cache, where the engine tells."""
 

@@ -134,6 +134,21 @@ def test_what_changes_the_drafter_only_leaves_the_baseline_as_it_is(
     assert other.job("none").key == bench.job("none").key
 
 
+def test_the_engines_own_configuration_makes_a_job_another_one(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, launch = bench.job(), LlamaCpp.launch
+    configured = {"engine.json": "{}"}
+    monkeypatch.setattr(
+        LlamaCpp, "launch", lambda self, asked: replace(launch(self, asked), config=configured)
+    )
+    assert bench.job().key != before.key
+
+
+def test_adapter_is_told_the_highest_temperature_that_a_job_asks_for(bench: Bench) -> None:
+    assert bench.job().request.temperature == 0
+
+
 def test_names_and_places_in_the_plan_are_no_part_of_a_jobs_key(bench: Bench) -> None:
     (job,) = [job for job in make_plan(bench.lock).jobs if job.method == "ngram"]
     renamed = replace(job, name="r1-ngram-2", variant=5)

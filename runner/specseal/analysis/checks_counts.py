@@ -26,7 +26,17 @@ def _speculation_not_active(facts: PhaseFacts) -> bool:
     if drafted is None:
         told = (facts.requests.draft_tokens, facts.requests.accepted_tokens)
         drafted = sum(int(counts[counts != UNKNOWN].sum()) for counts in told)
+        if all((counts == UNKNOWN).all() for counts in told):
+            drafted = _tokens_over_steps(facts)
     return drafted > 0 if facts.is_baseline else drafted == 0
+
+
+def _tokens_over_steps(facts: PhaseFacts) -> int:
+    """Return the decode tokens that are more than the steps told: drafts made them."""
+    requests = facts.requests
+    known = requests.completed & (requests.verify_steps != UNKNOWN)
+    decode = np.maximum(requests.output_tokens[known] - 1, 0)
+    return int((decode - requests.verify_steps[known]).sum())
 
 
 def _draft_length_not_as_asked(facts: PhaseFacts) -> bool:

@@ -55,6 +55,8 @@ class CountSource:
     """Our name (one of `COUNTERS`) → the engine's, or those that are added up."""
     per_position: tuple[str, str] | None = None
     """Metric and label of the accepted tokens at each draft position."""
+    number: str = ""
+    """Key of an item's running number; `iteration-list` only."""
     in_flight: tuple[str, ...] = ()
     """Gauges whose sum is 0 when the engine is idle."""
     zero_until_seen: tuple[str, ...] = ()
@@ -185,6 +187,7 @@ def _page(fields: Fields, **known: Any) -> CountSource:
     counts = CountSource(
         names=names,
         per_position=per_position,
+        number=fields.take_or("number", str, ""),
         in_flight=fields.take_list_or("in_flight", str),
         zero_until_seen=zero_until_seen,
         **known,

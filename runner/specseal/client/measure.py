@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from time import monotonic_ns
 
-from specseal.client.counts import snapshot
+from specseal.client.counts import ReadCounts, reader_of, snapshot
 from specseal.client.errors import JobFailed
 from specseal.client.hand import Hand, Meeting, Part, work_together
 from specseal.client.job import Measure
@@ -53,9 +53,14 @@ async def measure(
             of the client died.
         OutputFailed: the records can't be written.
     """
-    for phase in task.phases:
+    read = reader_of(task.counts)
+
+    async def count(phase: Phase, moment: str) -> None:
         if phase.measured:
-            await _count(task, server, output, phase, "before")
+            await _count(task, server, read, output, phase, moment)
+
+    for phase in task.phases:
+        await count(phase, "before")
         wanted = hands[: processes_for(phase, streams_a_process)]
         came = await _offer(phase, wanted, output, requests=_requests(task, phase))
         if phase.measured:
@@ -63,8 +68,7 @@ async def measure(
         if came.records:
             yield _status(phase, came)
         _check(phase, came)
-        if phase.measured:
-            await _count(task, server, output, phase, "after")
+        await count(phase, "after")
 
 
 async def _offer(
@@ -97,8 +101,10 @@ async def _offer(
     )
 
 
-async def _count(task: Measure, server: Server, output: Output, phase: Phase, moment: str) -> None:
-    taken = await snapshot(server, task.counts, phase=phase.name, moment=moment)
+async def _count(
+    task: Measure, server: Server, read: ReadCounts, output: Output, phase: Phase, moment: str
+) -> None:
+    taken = await snapshot(server, task.counts, phase=phase.name, moment=moment, read=read)
     if taken is not None:
         output.append("counts.jsonl", [taken.to_dict()])
 

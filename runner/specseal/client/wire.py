@@ -28,6 +28,8 @@ class Request:
     sampling: Sampling
     model: str
     """What the server calls the model; empty where the dialect has no such thing."""
+    stop_ids: frozenset[int] = frozenset()
+    """Ids at which the model ends a turn, for servers that know but one of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

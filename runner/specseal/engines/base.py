@@ -61,6 +61,8 @@ class LaunchRequest:
     devices: int = 1
     url: str | None = None
     """Where a running server is, for an engine that is not started."""
+    temperature: float | None = None
+    """The highest that requests ask for; None where that is not known."""
 
     @property
     def context_length(self) -> int:

@@ -20,7 +20,8 @@ apart. SGLang shows its counter from the first cached token on, so that where ot
 are shown, an absent one is 0. llama.cpp has no counter, and tells of every request.
 
 Source: vLLM 0.32 v1/spec_decode/metrics.py and v1/metrics/loggers.py; SGLang 0.5.23
-srt/observability/metrics_collector.py; llama.cpp tools/server/server-context.cpp (October 2026).
+srt/observability/metrics_collector.py; llama.cpp tools/server/server-context.cpp (October 2026);
+TensorRT-LLM 1.2 cpp/tensorrt_llm/executor/jsonSerialization.cpp.
 """
 
 from __future__ import annotations
@@ -86,6 +87,13 @@ with `--stream-interval`: which is what holding chunks against the counters find
 sends a token a chunk. Of SGLang it is not known whether what its processes hand on from one to the
 next stays a step: not taken for one."""
 
+_ITERATIONS: dict[str, str] = {
+    "drafts": "specDecodingStats.numRequestsWithDraftTokens",
+    "draft_tokens": "specDecodingStats.numDraftTokens",
+    "accepted_tokens": "specDecodingStats.numAcceptedTokens",
+}
+"""What each iteration of TensorRT-LLM tells; its page is no page of counters."""
+
 
 def counts_of(engine: str) -> Counters:
     """Return the count source of an engine whose page of metrics is known."""
@@ -108,3 +116,16 @@ def page_read(counts: Mapping[str, Any], said: Mapping[str, Any]) -> str | None:
 def counts_to_detect() -> Counters:
     """Return the count source of an engine that is not known beforehand."""
     return {"source": "detect", "path": PAGE, "candidates": COUNTERS}
+
+
+def counts_of_iterations(*names: str) -> Counters:
+    """Return the count source of TensorRT-LLM, with those of our counters that it counts right.
+
+    With no names, its iterations are read all the same: a list that nobody reads grows.
+    """
+    return {
+        "source": "iteration-list",
+        "path": PAGE,
+        "number": "iter",
+        "names": {name: _ITERATIONS[name] for name in names},
+    }

@@ -161,4 +161,5 @@ def launch_request(
         engine=asked_of_engine(spec),
         devices=spec.hardware.count,
         url=spec.engine.url,
+        temperature=spec.workload.sampling.temperature,
     )

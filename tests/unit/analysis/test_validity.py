@@ -131,6 +131,26 @@ def streamed(chunks: int) -> RunData:
     return with_speculation(phase(requests), one_chunk_a_step=True)
 
 
+def told_by_steps_alone(steps: int, **changes: Any) -> RunData:
+    """Return a run of which nothing is told but the steps in which 3 tokens were decoded."""
+    requests = ours(draft_tokens=None, accepted_tokens=None, verify_steps=steps)
+    return with_speculation(phase(requests, before=None, after=None), **changes)
+
+
+@pytest.mark.parametrize("method", ["eagle3", "mtp", "ngram"])
+def test_fewer_steps_than_tokens_show_that_drafts_were_made(method: str):
+    result = analyse(told_by_steps_alone(2, speculation=method))
+
+    assert not [m for m in result.metrics if "speculation_not_active" in m.reasons]
+
+
+def test_steps_alone_are_enough_for_the_length_of_a_drafter_that_always_drafts():
+    result = analyse(told_by_steps_alone(2, speculation="eagle3"))
+
+    length = metric(result, "acceptance_length", speculation="eagle3")
+    assert (length.value, length.valid) == (1.5, True)
+
+
 def test_clean_run_sets_no_code_of_a_check():
     result = analyse(
         run(
@@ -170,6 +190,7 @@ BROKEN = {
         with_speculation(
             phase(ours(draft_tokens=None, accepted_tokens=None), before=None, after=None)
         ),
+        told_by_steps_alone(3),
     ],
     "draft_length_not_as_asked": [
         with_counters(accepted_per_position=(6, 0, 0, 0, 1)),
@@ -458,6 +479,7 @@ def test_what_a_fault_spoils_is_not_valid_and_says_why(code: str, broken: RunDat
     [
         phase(theirs(), after=snapshot(drafts=1)),
         phase(theirs(draft_tokens=2), before=None, after=None),
+        phase(theirs(verify_steps=2), before=None, after=None),
     ],
 )
 def test_baseline_that_drafted_is_not_valid(drafting):

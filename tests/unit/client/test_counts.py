@@ -126,7 +126,9 @@ def test_no_source_gives_no_snapshot() -> None:
 
 
 def test_unknown_source_is_refused() -> None:
-    with pytest.raises(InputRefused, match="'guess' is none of prometheus, none, detect"):
+    with pytest.raises(
+        InputRefused, match="'guess' is none of prometheus, iteration-list, none, detect"
+    ):
         check_source(CountSource(source="guess", names={}))
 
 
