@@ -105,6 +105,7 @@ def job_folder(job: Job, number: int, lock: Lock, programs: Programs, parent: Pa
         engine=lock.engine,
         devices=lock.hardware["count"],
         url=lock.spec["url"],
+        temperature=max((phase.sampling["temperature"] for phase in job.phases), default=None),
     )
     launch = engine(lock.engine["name"]).launch(request)
     plan = {key: value for key, value in job.to_dict().items() if key not in ("name", "variant")}

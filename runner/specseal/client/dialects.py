@@ -5,12 +5,14 @@ from __future__ import annotations
 from specseal.client.errors import InputRefused
 from specseal.client.llamacpp import LLAMACPP
 from specseal.client.openai import CHAT, COMPLETIONS
+from specseal.client.sglang import GENERATE
 from specseal.client.wire import Dialect
 
 DIALECTS: dict[str, Dialect] = {
     "llamacpp": LLAMACPP,
     "openai-completions": COMPLETIONS,
     "openai-chat": CHAT,
+    "sglang-generate": GENERATE,
 }
 
 

@@ -58,9 +58,16 @@ COUNTERS: dict[str, Counters] = {"vllm": VLLM, "sglang": SGLANG, "llamacpp": LLA
 PAGE = "/metrics"
 
 
-def counts_of(engine: str) -> Counters:
-    """Return the count source of an engine whose page of metrics is known."""
-    return {"source": "prometheus", "path": PAGE, **COUNTERS[engine]}
+def counts_of(engine: str, *, without: tuple[str, ...] = ()) -> Counters:
+    """Return the count source of an engine whose page of metrics is known.
+
+    Args:
+        engine: whose page it is.
+        without: counters that this version of it does not have.
+    """
+    known = COUNTERS[engine]
+    names = {name: counter for name, counter in known["names"].items() if name not in without}
+    return {"source": "prometheus", "path": PAGE, **known, "names": names}
 
 
 def counts_to_detect() -> Counters:

@@ -152,4 +152,5 @@ def _requests(spec: Spec) -> Iterator[LaunchRequest]:
             engine=asked,
             devices=spec.hardware.count,
             url=engine.url,
+            temperature=spec.workload.sampling.temperature,
         )
