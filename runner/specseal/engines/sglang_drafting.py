@@ -94,7 +94,8 @@ def _eagle(request: LaunchRequest, head: tuple[Setting, ...]) -> Speculation:
         raise Dishonoured(
             place, f"SGLang drafts a chain with top_k 1, of draft_length ({steps}) tokens"
         )
-    if not steps <= drafted <= (most := top_k + top_k * top_k * (steps - 1)):
+    most = top_k + top_k * top_k * (steps - 1)
+    if not steps <= drafted <= most:
         raise Dishonoured(
             place,
             f"a tree of {steps} levels (draft_length) and top_k {top_k} has {steps} to {most} "
