@@ -124,6 +124,8 @@ def read_job(folder: JobFolder) -> JobData:
         session=meta["session"],
         cut_at_limit=folder.launch.cut_at_limit,
         one_chunk_a_step=_one_chunk_a_step(folder.launch, out.status.engine if out else {}),
+        every_step_drafts=folder.launch.every_step_drafts,
+        drafted_a_step=folder.launch.drafted_a_step,
         prefix_cache=folder.lock.prefix_cache,
         devices=folder.lock.hardware["count"],
         accelerator=folder.lock.hardware["accelerator"],

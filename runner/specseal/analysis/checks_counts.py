@@ -40,13 +40,15 @@ def _tokens_over_steps(facts: PhaseFacts) -> int:
 
 
 def _draft_length_not_as_asked(facts: PhaseFacts) -> bool:
-    """A token is accepted only if drafted, and a step drafts at most the draft length."""
+    """A token is accepted only if drafted; a step drafts the draft length at most, or a tree."""
     length, change, requests = facts.job.draft_length, facts.change, facts.requests
     told = (change.accepted_tokens, change.draft_tokens, change.drafts)
     accepted, drafted, steps = (np.array([_told(count)]) for count in told)
+    of_requests = (requests.accepted_tokens, requests.draft_tokens, requests.verify_steps)
+    most = facts.job.drafted_a_step or length
     return (
-        _are_over(accepted, drafted, steps, length)
-        or _are_over(requests.accepted_tokens, requests.draft_tokens, requests.verify_steps, length)
+        _are_over(accepted, drafted, steps, length, most)
+        or _are_over(*of_requests, length, most)
         or any((change.accepted_per_position or ())[length:])
     )
 
@@ -80,12 +82,14 @@ def _told(count: int | None) -> int:
     return UNKNOWN if count is None else count
 
 
-def _are_over(accepted: IntArray, drafted: IntArray, steps: IntArray, length: int) -> bool:
+def _are_over(
+    accepted: IntArray, drafted: IntArray, steps: IntArray, length: int, drafted_a_step: int
+) -> bool:
     """Hold every count that is told against what bounds it, if that is told."""
     bounds = (
         (accepted, drafted, drafted),
         (accepted, steps, steps * length),
-        (drafted, steps, steps * length),
+        (drafted, steps, steps * drafted_a_step),
     )
     return any(
         bool(((less != UNKNOWN) & (more != UNKNOWN) & (less > most)).any())

@@ -57,6 +57,11 @@ class JobData:
     """Whether the engine may accept draft tokens past max_tokens (vLLM may, llama.cpp does not)."""
     one_chunk_a_step: bool
     """Whether a streamed chunk is one verify step (llama.cpp: no, one token a chunk)."""
+    every_step_drafts: bool = False
+    """Whether each decode step verifies a draft, although the method need not find one (SGLang's
+    n-grams are filled up)."""
+    drafted_a_step: int | None = None
+    """Tokens that a step drafts at most, where they are more than the draft length: a tree's."""
     prefix_cache: bool | None
     """Whether prompts may come from a cache. None where nobody has seen to it: a running server."""
     devices: int

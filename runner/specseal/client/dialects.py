@@ -5,6 +5,7 @@ from __future__ import annotations
 from specseal.client.errors import InputRefused
 from specseal.client.llamacpp import LLAMACPP
 from specseal.client.openai import CHAT, COMPLETIONS
+from specseal.client.sglang import GENERATE
 from specseal.client.trtllm import TRTLLM
 from specseal.client.wire import Dialect
 
@@ -13,6 +14,7 @@ DIALECTS: dict[str, Dialect] = {
     "openai-completions": COMPLETIONS,
     "openai-chat": CHAT,
     "trtllm-completions": TRTLLM,
+    "sglang-generate": GENERATE,
 }
 
 

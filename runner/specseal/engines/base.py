@@ -119,6 +119,11 @@ class Launch:
     """Whether a streamed chunk is one verify step."""
     cut_at_limit: bool
     """Whether draft tokens may be accepted past max_tokens."""
+    every_step_drafts: bool = False
+    """Whether each decode step verifies a draft, although the method need not find one: an n-gram
+    drafter that fills up what it does not find."""
+    drafted_a_step: int | None = None
+    """Tokens that a step drafts at most, where they are more than the draft length: a tree's."""
     url: str | None = None
     """A running server that is measured as it is: nothing is started."""
     model: str = ""

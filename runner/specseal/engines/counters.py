@@ -95,9 +95,16 @@ _ITERATIONS: dict[str, str] = {
 """What each iteration of TensorRT-LLM tells; its page is no page of counters."""
 
 
-def counts_of(engine: str) -> Counters:
-    """Return the count source of an engine whose page of metrics is known."""
-    return {"source": "prometheus", "path": PAGE, **COUNTERS[engine]}
+def counts_of(engine: str, *, without: tuple[str, ...] = ()) -> Counters:
+    """Return the count source of an engine whose page of metrics is known.
+
+    Args:
+        engine: whose page it is.
+        without: counters that this version of it does not have.
+    """
+    known = COUNTERS[engine]
+    names = {name: counter for name, counter in known["names"].items() if name not in without}
+    return {"source": "prometheus", "path": PAGE, **known, "names": names}
 
 
 def page_read(counts: Mapping[str, Any], said: Mapping[str, Any]) -> str | None:

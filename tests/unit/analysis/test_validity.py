@@ -601,6 +601,19 @@ def test_sampled_outputs_are_not_expected_to_be_identical():
 
 
 @pytest.mark.parametrize(
+    ("drafted", "accepted", "fires"), [(20, 4, False), (21, 4, True), (20, 5, True)]
+)
+def test_a_tree_drafts_more_than_its_length_and_accepts_no_more(
+    drafted: int, accepted: int, fires: bool
+):
+    counted = ours(draft_tokens=drafted, accepted_tokens=accepted, verify_steps=1)
+    counters = {"before": None, "after": None}
+    tree = job(phase(counted, **counters), speculation="eagle3", drafted_a_step=20)
+    marked = [m for m in analyse(run(tree)).metrics if "draft_length_not_as_asked" in m.reasons]
+    assert bool(marked) is fires
+
+
+@pytest.mark.parametrize(
     ("method", "drafts", "draft_tokens", "fires"),
     [
         ("eagle3", 20, 60, True),

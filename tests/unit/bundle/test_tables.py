@@ -120,6 +120,8 @@ def runs(draw: st.DrawFn) -> RunData:
                 session=draw(text),
                 cut_at_limit=draw(st.booleans()),
                 one_chunk_a_step=draw(st.booleans()),
+                every_step_drafts=draw(st.booleans()),
+                drafted_a_step=draw(st.none() | st.integers(1, 64)),
                 prefix_cache=draw(st.booleans()),
                 devices=draw(count),
                 accelerator=draw(text),
