@@ -120,8 +120,8 @@ class Launch:
     cut_at_limit: bool
     """Whether draft tokens may be accepted past max_tokens."""
     every_step_drafts: bool = False
-    """Whether each decode step verifies a draft, although the method need not find one: an n-gram
-    drafter that fills up what it does not find."""
+    """Whether the steps that it tells are all there are, although the method need not find a draft:
+    it fills up what it does not find, or tells steps without one, too."""
     drafted_a_step: int | None = None
     """Tokens that a step drafts at most, where they are more than the draft length: a tree's."""
     url: str | None = None

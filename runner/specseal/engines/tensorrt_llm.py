@@ -99,6 +99,7 @@ class TensorRtLlm:
             environment=_environment(devices),
             config={FILE: json.dumps(options, sort_keys=True, separators=(",", ":"))},
             dialect="trtllm-completions",
+            every_step_drafts=request.method != "none",  # it tells all its steps, drafts or none
             counts=_counts(request, options),
             health_path="/health",
             deadline_s=3600,  # a terabyte of weights, autotuning and CUDA graphs

@@ -167,6 +167,7 @@ def test_what_reads_take_away_is_added_up() -> None:
         "accepted_tokens": 6,
         "output_tokens": None,
         "prompt_tokens": None,
+        "cached_tokens": None,
     }
 
 

@@ -233,7 +233,7 @@ def test_official_images_are_those_of_the_family() -> None:
 
 
 def test_only_the_version_that_counts_verify_calls_is_asked_for_them() -> None:
-    names = {"output_tokens", "prompt_tokens"}
+    names = {"output_tokens", "prompt_tokens", "cached_tokens"}
     assert set(engine("sglang").launch(EAGLE3).counts["names"]) == names
     assert set(engine("sglang").launch(NEWEST).counts["names"]) == names | {"drafts"}
 
@@ -449,6 +449,7 @@ def snapshot(drafts: int | None) -> Snapshot:
     return Snapshot(
         phase="c4", moment="after", time_ns=1, settled=True, drafts=drafts, draft_tokens=None,
         accepted_tokens=None, accepted_per_position=None, output_tokens=99, prompt_tokens=9,
+        cached_tokens=None,
     )  # fmt: skip
 
 
@@ -530,7 +531,7 @@ def test_a_baseline_that_drafted_is_found_out() -> None:
     ],
 )
 def test_it_says_which_method_is_on(said: dict[str, Any], method: str | None) -> None:
-    assert engine("sglang").method_found({"server_info": said}) == method  # type: ignore[attr-defined]
+    assert engine("sglang").method_found({"server_info": said}, "") == method
 
 
 def test_it_says_its_version() -> None:

@@ -316,7 +316,7 @@ def snapshot(drafts: int | None, draft_tokens: int | None) -> Snapshot:
     return Snapshot(
         phase="c32", moment="after", time_ns=1, settled=True, drafts=drafts,
         draft_tokens=draft_tokens, accepted_tokens=None, accepted_per_position=None,
-        output_tokens=None, prompt_tokens=None,
+        output_tokens=None, prompt_tokens=None, cached_tokens=None,
     )  # fmt: skip
 
 
