@@ -54,8 +54,13 @@ class FakeRuntime:
         if self.fails or job.name in self.breaks:
             raise EngineFailed(f"{job.name}: the engine died with exit code 9")
         slot = {"speculative": "--spec-ngram-simple-size-m" in job.launch.args, "n_ctx": 4096}
+        types = "ngram-simple" if slot["speculative"] else "none"
+        after = {"slots": [{"params": {"speculative.types": types}}]}
         status = JobStatus(
-            outcome="done", reason="", phases=(WARMUP, PHASE), engine={"slots": [slot] * self.slots}
+            outcome="done",
+            reason="",
+            phases=(WARMUP, PHASE),
+            engine={"slots": [slot] * self.slots, "after": after},
         )
         speculates = slot["speculative"] or self.baseline_speculates
         counts = COUNTS if speculates else NO_DRAFTS

@@ -196,7 +196,7 @@ def test_a_baseline_that_speculated_is_refused(bench: Bench) -> None:
     bench.runtime.baseline_speculates = True
     job = bench.job("none")
     bench.run(job)
-    with pytest.raises(EngineFailed, match="r1-none: the engine did not do as asked: a draft had"):
+    with pytest.raises(EngineFailed, match="r1-none: the engine did not do as asked: its draf"):
         prove(job)
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from specseal.client.errors import InputRefused
-from specseal.client.llamacpp import LLAMACPP
+from specseal.client.llamacpp import LLAMACPP, LLAMACPP_CACHED
 from specseal.client.openai import CHAT, COMPLETIONS
 from specseal.client.wire import Dialect
 
 DIALECTS: dict[str, Dialect] = {
     "llamacpp": LLAMACPP,
+    "llamacpp-cached": LLAMACPP_CACHED,
     "openai-completions": COMPLETIONS,
     "openai-chat": CHAT,
 }
