@@ -69,7 +69,7 @@ def read_whole_numbers(path: Path, tensor: str) -> NDArray[np.int64] | None:
             raise head.refusal(f"has a {tensor} of kind {found.kind}, {shape}: no list of integers")
         alignment = metadata.get(*_ALIGNMENT)
         if type(alignment) is not int or alignment < 1:
-            raise head.refusal(f"says {_ALIGNMENT[0]}: {alignment}, which is no alignment")
+            raise head.refusal(f"says {_ALIGNMENT[0]}: {alignment!r}, which is no alignment")
         head.skip(-file.tell() % alignment + found.offset)
         return np.frombuffer(head.take(8 * found.shape[0]), "<i8")
 
