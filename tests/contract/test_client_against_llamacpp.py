@@ -225,7 +225,7 @@ def test_every_kind_of_n_gram_is_proven_to_be_the_one_asked_for(
     llamacpp_server: StartServer, tmp_path: Path, kind: str
 ) -> None:
     changes = {"drafter_args": {"kind": kind}, "draft_length": 3}
-    with llamacpp_server(3, **changes) as port:
+    with llamacpp_server(3, drafter_args={"kind": kind}) as port:
         prompts, _ = encode(tmp_path / "encode", port)
         _, before, after = measure(tmp_path / "run", port, prompts, concurrency=3)
     status = status_of(tmp_path / "run")
