@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import docker
 import pytest
@@ -110,28 +111,33 @@ def model_folder(site: Settings, quickstart_draft: Draft) -> Path:
 @pytest.fixture(scope="session")
 def llamacpp_server(
     site: Settings, quickstart_draft: Draft, model_folder: Path
-) -> Callable[[int], AbstractContextManager[int]]:
-    """Start a real llama.cpp server with a draft length (0: autoregressive); yields its port."""
+) -> Callable[..., AbstractContextManager[int]]:
+    """Start a real llama.cpp server with a draft length (0: autoregressive); yields its port.
+
+    It drafts from n-grams, or by a model where `drafter` names its file; other fields of the
+    request may be named too.
+    """
     lock = quickstart_draft.lock
     with needed():
         programs = build_environments(lock, settings=site, say=print)
 
     @contextmanager
-    def started(draft_length: int) -> Iterator[int]:
-        launch = engine("llamacpp").launch(
-            LaunchRequest(
-                method="ngram" if draft_length else "none",
-                draft_length=draft_length,
-                drafter_args={},
-                max_sequences=4,
-                engine=lock.engine,
-            )
+    def started(draft_length: int, drafter: Path | None = None, **asked: Any) -> Iterator[int]:
+        drafts = "draft_model" if drafter else "ngram"
+        request = LaunchRequest(
+            method=drafts if draft_length else "none",
+            draft_length=draft_length,
+            drafter_args={},
+            has_drafter_model=drafter is not None,
+            max_sequences=4,
+            engine=lock.engine,
         )
+        launch = engine("llamacpp").launch(replace(request, **asked))
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port: int = probe.getsockname()[1]
         model = str(model_folder / lock.model["load"])
-        values = {"model": model, "port": str(port), "threads": "2"}
+        values = {"model": model, "drafter": str(drafter), "port": str(port), "threads": "2"}
         command = [*programs.engine, *filled(launch.args, values)]
         with subprocess.Popen(
             command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL

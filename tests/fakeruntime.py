@@ -73,11 +73,13 @@ class FakeRuntime:
         if job.name in self.stops:
             raise RunFailed(f"{job.name}: records.jsonl: can't be written")
         slot = {"speculative": "--spec-ngram-simple-size-m" in job.launch.args, "n_ctx": 4096}
+        types = "ngram-simple" if slot["speculative"] else "none"
+        after = {"slots": [{"params": {"speculative.types": types}}]}
         status = JobStatus(
             outcome="done",
             reason="",
             phases=(WARMUP, PHASE),
-            engine={"slots": [slot] * self.slots, **self.said},
+            engine={"slots": [slot] * self.slots, "after": after, **self.said},
         )
         records = []
         if job.name in self.breaks_late:

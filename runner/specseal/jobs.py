@@ -235,6 +235,7 @@ def _write_inputs(folder: JobFolder, prompts: Mapping[Digest, Path]) -> None:
             "model": launch.model,
             "counts": launch.counts,
             "readback": launch.readback,
+            "readback_after": launch.readback_after,
             "stop_ids": lock.model["stop_ids"],
             "silence_timeout_s": SILENCE_TIMEOUT_S,
             "phases": [

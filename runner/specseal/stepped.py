@@ -31,6 +31,8 @@ from specseal.records import write_json_atomically
 from specseal.runtimes import ProgramRun
 from specseal.spec.locked import Lock
 
+GGUF_ENGINE = "llamacpp"
+"""Whatever loads the outcome: only a GGUF file can be cut."""
 Section = dict[str, Any]
 _MEND = "make the lock again with `specseal lock SPEC`"
 
@@ -121,7 +123,7 @@ class Models:
             out = Path(scratch) / "out"
             out.mkdir()
             if step["step"] == FIRST_LAYERS:
-                (model,) = folder.glob("*.gguf")
+                model = folder / file_to_load(GGUF_ENGINE, [file["path"] for file in step["from"]])
                 keep_first_layers(model, step["layers"], out / model.name)
             else:
                 self._convert(step, folder, out, lock)

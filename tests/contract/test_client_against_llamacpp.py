@@ -15,11 +15,20 @@ from typing import Any
 import pytest
 
 from specseal.client.__main__ import main
-from specseal.records import Record, Snapshot, read_records, read_snapshots, read_status
+from specseal.engines import LaunchRequest, engine
+from specseal.lock import Draft, keep_first_layers
+from specseal.records import (
+    JobStatus,
+    Record,
+    Snapshot,
+    read_records,
+    read_snapshots,
+    read_status,
+)
 
 pytestmark = pytest.mark.engine
 
-StartServer = Callable[[int], AbstractContextManager[int]]
+StartServer = Callable[..., AbstractContextManager[int]]
 
 DRAFT_LENGTH = 4
 MAX_TOKENS = 48
@@ -68,6 +77,7 @@ def run_client(folder: Path, port: int, job: dict[str, Any], **rows: list[dict[s
         "server": {"health_path": "/health", "deadline_s": 120},
         "dialect": "llamacpp",
         "readback": {"props": "/props", "slots": "/slots"},
+        "readback_after": {"slots": "/slots"},
         "silence_timeout_s": 120,
         **job,
     }
@@ -89,7 +99,12 @@ def encode(folder: Path, port: int) -> tuple[list[dict[str, Any]], dict[str, Any
 
 
 def measure(
-    folder: Path, port: int, prompts: list[dict[str, Any]], *, concurrency: int
+    folder: Path,
+    port: int,
+    prompts: list[dict[str, Any]],
+    *,
+    concurrency: int,
+    **changes: Any,
 ) -> tuple[tuple[Record, ...], Snapshot, Snapshot]:
     phase = {
         "name": "c",
@@ -105,6 +120,7 @@ def measure(
         "counts": COUNTS,
         "stop_ids": [2],
         "phases": [{**phase, "name": "warmup", "measured": False}, phase],
+        **changes,
     }
     out = run_client(folder, port, job, prompts=prompts)
     status = read_status(out / "status.json")
@@ -153,6 +169,28 @@ def test_prompts_are_encoded_by_the_engines_own_template(
     assert between[0] == 2, "<|im_end|> closes the answer"
 
 
+@pytest.fixture(scope="module")
+def first_layers(model_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The first 8 of the model's 30 layers, as a drafter."""
+    (model,) = model_folder.glob("*.gguf")
+    drafter = tmp_path_factory.mktemp("drafter") / "drafter.gguf"
+    keep_first_layers(model, 8, drafter)
+    return drafter
+
+
+def asked(**changes: Any) -> LaunchRequest:
+    """Return what the fixture asks of a server, and what this test changes."""
+    engine_ = {"context_length": 4096, "family": "cpu"}
+    usual: dict[str, Any] = {"method": "ngram", "draft_length": DRAFT_LENGTH, "drafter_args": {}}
+    return LaunchRequest(**{**usual, "max_sequences": 4, "engine": engine_, **changes})
+
+
+def status_of(folder: Path) -> JobStatus:
+    status = read_status(folder / "out" / "status.json")
+    assert status is not None
+    return status
+
+
 @pytest.mark.parametrize("concurrency", [1, 3])
 def test_records_agree_with_the_engines_own_counters(
     llamacpp_server: StartServer, tmp_path: Path, concurrency: int
@@ -160,6 +198,55 @@ def test_records_agree_with_the_engines_own_counters(
     with llamacpp_server(DRAFT_LENGTH) as port:
         prompts, _ = encode(tmp_path / "encode", port)
         records, before, after = measure(tmp_path / "run", port, prompts, concurrency=concurrency)
+    check_counts(records, before, after)
+    assert engine("llamacpp").proof(asked(), status_of(tmp_path / "run"), (before, after), "") == ()
+
+
+def test_a_model_that_drafts_is_counted_and_proven(
+    llamacpp_server: StartServer, first_layers: Path, tmp_path: Path
+) -> None:
+    with llamacpp_server(DRAFT_LENGTH, first_layers) as port:
+        prompts, _ = encode(tmp_path / "encode", port)
+        records, before, after = measure(tmp_path / "run", port, prompts, concurrency=3)
+    check_counts(records, before, after)
+    assert sum(record.accepted_tokens or 0 for record in records) > 0
+    # It always has something to propose: as many tokens as max_tokens leaves room for.
+    assert all(record.draft_tokens for record in records if record.output_tokens > 2)
+    status = status_of(tmp_path / "run")
+    request = asked(method="draft_model", has_drafter_model=True)
+    assert engine("llamacpp").proof(request, status, (before, after), "") == ()
+    assert engine("llamacpp").method_found(status.engine, "") == "draft_model"
+    as_ngram = engine("llamacpp").proof(asked(), status, (before, after), "")
+    assert as_ngram == ("it drafts with draft-simple, asked for ngram-simple",)
+
+
+@pytest.mark.parametrize("kind", ["map-k", "map-k4v", "mod"])
+def test_every_kind_of_n_gram_is_proven_to_be_the_one_asked_for(
+    llamacpp_server: StartServer, tmp_path: Path, kind: str
+) -> None:
+    changes = {"drafter_args": {"kind": kind}, "draft_length": 3}
+    with llamacpp_server(3, drafter_args={"kind": kind}) as port:
+        prompts, _ = encode(tmp_path / "encode", port)
+        _, before, after = measure(tmp_path / "run", port, prompts, concurrency=3)
+    status = status_of(tmp_path / "run")
+    assert engine("llamacpp").proof(asked(**changes), status, (before, after), "") == ()
+
+
+def test_a_prefix_cache_that_is_asked_for_is_used(
+    llamacpp_server: StartServer, quickstart_draft: Draft, tmp_path: Path
+) -> None:
+    cached = {**quickstart_draft.lock.engine, "prefix_cache": True}
+    with llamacpp_server(0, engine=cached) as port:
+        prompts, _ = encode(tmp_path / "encode", port)
+        for dialect, reused in (("llamacpp-cached", True), ("llamacpp", False)):
+            records, _, _ = measure(
+                tmp_path / dialect, port, prompts, concurrency=1, dialect=dialect
+            )
+            assert any(record.cached_tokens for record in records) is reused
+
+
+def check_counts(records: tuple[Record, ...], before: Snapshot, after: Snapshot) -> None:
+    """Hold what requests say against what the engine's counters say."""
     assert len(records) == 4
     assert [record.error for record in records] == [None] * 4
     assert all(sum(record.chunk_tokens) == record.output_tokens for record in records)
@@ -175,7 +262,7 @@ def test_records_agree_with_the_engines_own_counters(
     assert before.drafts is not None
     assert after.drafts > before.drafts
     assert after.accepted_per_position is not None
-    assert len(after.accepted_per_position) <= DRAFT_LENGTH
+    assert len(after.accepted_per_position) == DRAFT_LENGTH
     assert sum(after.accepted_per_position) == after.accepted_tokens
 
 

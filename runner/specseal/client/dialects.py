@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from specseal.client.errors import InputRefused
-from specseal.client.llamacpp import LLAMACPP
+from specseal.client.llamacpp import LLAMACPP, LLAMACPP_CACHED
 from specseal.client.openai import CHAT, COMPLETIONS
 from specseal.client.sglang import GENERATE
 from specseal.client.trtllm import TRTLLM
@@ -11,6 +11,7 @@ from specseal.client.wire import Dialect
 
 DIALECTS: dict[str, Dialect] = {
     "llamacpp": LLAMACPP,
+    "llamacpp-cached": LLAMACPP_CACHED,
     "openai-completions": COMPLETIONS,
     "openai-chat": CHAT,
     "trtllm-completions": TRTLLM,

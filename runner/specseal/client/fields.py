@@ -87,6 +87,13 @@ class Fields:
         inner = self.take_object(name)
         return {key: inner.take(key, str) for key in list(inner._left)}
 
+    def take_strings_or(self, name: str) -> dict[str, str]:
+        """Take such an object that may be absent or null."""
+        if self.has(name):
+            return self.take_strings(name)
+        self._left.pop(name, None)
+        return {}
+
     def take_list(self, name: str, kind: type[T]) -> tuple[T, ...]:
         """Take a list whose items are all of this type."""
         return self._items(self.take(name, list), kind, f"{self.where}.{name}")

@@ -97,6 +97,8 @@ class Job:
     """What the server calls its model; empty where its dialect has no such thing."""
     readback: dict[str, str]
     """Name → path whose JSON goes under that name into `status.engine`."""
+    readback_after: dict[str, str]
+    """The same into `status.engine["after"]`, when all phases are done."""
     silence_timeout_s: float
     task: Measure | Encode
 
@@ -123,6 +125,7 @@ def read_job(folder: Path) -> Job:
         dialect=fields.take("dialect", str),
         model=fields.take_or("model", str, ""),
         readback=fields.take_strings("readback"),
+        readback_after=fields.take_strings_or("readback_after"),
         silence_timeout_s=_positive(fields, "silence_timeout_s"),
         task=read_task(fields, folder),
     )

@@ -7,6 +7,8 @@ Two habits of the server shape what is here, both seen with the build in xllamac
   event's tokens are the difference of that number, not the length of `tokens`.
 - `/apply-template` strips a leading BOS where `/tokenize` with `add_special` would add one.
 
+There are two rows, because each request says whether what its slot holds may be reused.
+
 Source: tools/server/README.md of llama.cpp.
 """
 
@@ -14,6 +16,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from specseal.client.checked import an_object, count, count_or, ids, text
@@ -49,7 +53,7 @@ _NEUTRAL = {
 }
 
 
-def _complete(request: Request) -> Call:
+def _complete(request: Request, *, cache_prompt: bool) -> Call:
     sampling = request.sampling
     greedy = sampling.temperature == 0
     return Call(
@@ -67,7 +71,7 @@ def _complete(request: Request) -> Call:
             "samplers": ["temperature"] if greedy else ["top_k", "top_p", "temperature"],
             "stream": True,
             "return_tokens": True,
-            "cache_prompt": False,
+            "cache_prompt": cache_prompt,
         },
     )
 
@@ -119,7 +123,7 @@ def _encode(text: str, add_special: bool) -> Call:
 
 
 LLAMACPP = Dialect(
-    complete=_complete,
+    complete=partial(_complete, cache_prompt=False),
     decoder=lambda: _decode,
     peek=lambda data: _decode(data).final,
     text=TextCalls(
@@ -130,3 +134,4 @@ LLAMACPP = Dialect(
         encode=_encode,
     ),
 )
+LLAMACPP_CACHED = replace(LLAMACPP, complete=partial(_complete, cache_prompt=True))

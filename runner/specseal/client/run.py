@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -58,7 +58,7 @@ async def run_job(
     reason = ""
     try:
         await server.wait_until_healthy(job.health_path, deadline_s=job.deadline_s)
-        engine = await _read_back(job, server)
+        engine = await _read_back(job.readback, server)
         if isinstance(job.task, Encode):
             await encode(job.task, _text_of(job, counterpart), output)
         else:
@@ -74,6 +74,8 @@ async def run_job(
                     task, server, [own, *others], output, streams_a_process=streams_a_process
                 ):
                     phases.append(phase)
+            if job.readback_after:
+                engine["after"] = await _read_back(job.readback_after, server)
     except JobFailed as failure:
         reason = str(failure)
     status = JobStatus(
@@ -101,10 +103,10 @@ def _text_of(job: Job, counterpart: Counterpart) -> ServerText:
     return counterpart.text
 
 
-async def _read_back(job: Job, server: Server) -> dict[str, Any]:
+async def _read_back(pages: Mapping[str, str], server: Server) -> dict[str, Any]:
     """Return what the engine says of itself, a chat template as a digest only."""
     said: dict[str, Any] = {}
-    for name, path in job.readback.items():
+    for name, path in pages.items():
         try:
             said[name] = await server.get_any_json(path)
         except ServerError as error:

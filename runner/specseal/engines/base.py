@@ -112,6 +112,8 @@ class Launch:
     readback: Mapping[str, str]
     """Name → path whose JSON goes under that name into the job's status: what the engine says of
     itself before any request."""
+    readback_after: Mapping[str, str] = field(default_factory=dict)
+    """The same for after all phases, under `after`: what it only says once it had a request."""
     shm_bytes: int
     locks_memory: bool
     """Whether the engine pins host memory, and needs that limit lifted."""

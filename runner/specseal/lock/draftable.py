@@ -1,11 +1,13 @@
-"""The target's tokens that a drafter can propose at all, read from an EAGLE-3 checkpoint.
+"""The target's tokens that a drafter can propose at all, read from its checkpoint.
 
-Such drafters often know a part of the target's vocabulary only, and carry the mapping as tensors:
-`t2d`, a mask over the target's ids, and `d2t`, what to add to a draft id to get the target's.
+Drafters often know a part of the target's vocabulary only, and carry the mapping as tensors: `t2d`,
+a mask over the target's ids, and `d2t`, what to add to a draft id to get the target's. In a GGUF
+file there is `d2t` only, and it is the target's id itself.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
 from specseal.errors import LockError
+from specseal.lock.gguf import read_whole_numbers
 
 Tensors = dict[str, NDArray[np.generic]]
 
@@ -29,9 +32,11 @@ def read_draftable(drafter: Path) -> str | None:
         drafter: the folder of the drafter's files.
 
     Raises:
-        LockError: there is no safetensors file to look in, one can't be read, or the mapping
+        LockError: there is no file of a known kind to look in, one can't be read, or the mapping
             contradicts itself.
     """
+    if gguf := sorted(drafter.rglob("*.gguf")):
+        return _of_gguf(gguf)
     files = sorted(drafter.glob("*.safetensors"))
     if not files:
         # Another format may hold a mapping; None would claim that there is none.
@@ -43,6 +48,18 @@ def read_draftable(drafter: Path) -> str | None:
     for file in files:
         found |= _mapping_tensors(file)
     return draftable_bitmap(found)
+
+
+def _of_gguf(files: Sequence[Path]) -> str | None:
+    """Read the mapping of GGUF files.
+
+    Source: ggml-org/llama.cpp, src/models/eagle3.cpp and dflash.cpp (build 11549): the drafter's
+    logits are put into the target's by `ggml_set_rows`, whose rows `d2t` names.
+    """
+    ids = next(
+        (ids for file in files if (ids := read_whole_numbers(file, "d2t")) is not None), None
+    )
+    return None if ids is None else draftable_bitmap({"d2t": ids - np.arange(ids.size)})
 
 
 def _mapping_tensors(file: Path) -> Tensors:

@@ -87,7 +87,7 @@ def lock_model(
     """Fetch a model, keep its files in the store, and return their pins.
 
     Of a repository or a folder all files belong to the model, but for what no engine reads: hidden
-    files and folders, README files, and pictures.
+    files and folders, README files, and pictures. Of a repository one may be named.
 
     Args:
         source: where the spec says that it is.
@@ -198,6 +198,10 @@ def _lock_repository(source: Source, site: _Site) -> ModelPin:
     for sibling in info.siblings:
         _refuse_unsafe(sibling.rfilename)
     siblings = [file for file in info.siblings if _is_part_of_model(file.rfilename)]
+    if source.file is not None:
+        siblings = [file for file in siblings if file.rfilename == source.file]
+        if not siblings:
+            raise LockError(f"{what}: has no {source.file}", mend="name one of its files")
     files = [_lock_sibling(sibling, repo, commit, hub, site) for sibling in siblings]
     return _pin(source, files, revision=commit)
 

@@ -30,7 +30,7 @@ from specseal.spec.model import ENDPOINT, Dataset, Source, Spec
 
 TOKENIZER_VERSION = "5.24.0"
 """Of transformers, whose wheels are pinned in `images/tokenizer`."""
-MAY_REDUCE_VOCABULARY = ("eagle3",)
+MAY_REDUCE_VOCABULARY = ("eagle3", "dflash")
 """Methods whose drafter may know a part of the target's vocabulary only."""
 
 
@@ -176,7 +176,7 @@ def _drafter(spec: Spec, pin: ModelPin | None, inputs: Inputs) -> dict[str, Any]
         "draftable": None,
         **_files(spec.engine.name, source, pin),
     }
-    if pin is None or drafter.method not in MAY_REDUCE_VOCABULARY or format_of(pin.files) == GGUF:
+    if pin is None or drafter.method not in MAY_REDUCE_VOCABULARY:
         return section
     with tempfile.TemporaryDirectory(dir=inputs.settings.cache_dir, prefix="drafter-") as folder:
         files = materialise(

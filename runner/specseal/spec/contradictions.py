@@ -50,15 +50,6 @@ def _drafter_fits_method(document: Document) -> Iterator[Finding]:
         yield document.at_value(("drafter", "draft_length"), message)
 
 
-def _ngram_sizes_agree(document: Document) -> Iterator[Finding]:
-    if document.at("engine", "name") != "llamacpp":
-        return  # the sizes are others' own
-    place = ("drafter", "args", "ngram_max")
-    longest, shortest = document.at(*place), document.at(*place[:-1], "ngram_min")
-    if document.at("drafter", "method") == "ngram" and longest not in (None, shortest):
-        yield document.at_value(place, "kind simple has one size: write the same as ngram_min")
-
-
 def _context_holds_output(document: Document) -> Iterator[Finding]:
     context = document.at("engine", "context_length")
     output = document.at("workload", "sampling", "max_tokens") or Sampling().max_tokens
@@ -153,7 +144,6 @@ def _file_is_inside_package(document: Document) -> Iterator[Finding]:
 _CHECKS: tuple[Check, ...] = (
     *ENDPOINT_CHECKS,
     _drafter_fits_method,
-    _ngram_sizes_agree,
     _context_holds_output,
     _load_fits_mode,
     _open_load_says_how_many_at_once,

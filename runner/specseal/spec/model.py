@@ -74,7 +74,7 @@ class Source:
     package: str | None = None
     version: str | None = None
     file: str | None = None
-    """pypi: the file inside the wheel that is the model."""
+    """The file inside the wheel, or the repository, that is the model; hf: None, all of them."""
     repo: str | None = None
     revision: str | None = None
     path: str | None = None

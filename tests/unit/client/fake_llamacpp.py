@@ -108,6 +108,8 @@ class FakeLlamaCpp:
     drops_thoughts: bool = False
     thinks_in_history: bool = False
     tokenizer_fails: bool = False
+    drafts_with: str = "none"
+    """What slots say after their first request."""
     tokenize_calls: int = 0
     prompts: list[list[int]] = field(default_factory=list)
     """Input ids of each request, in the order of arrival."""
@@ -130,6 +132,7 @@ class FakeLlamaCpp:
         app.router.add_get("/health", self._health)
         app.router.add_get("/metrics", self._metrics)
         app.router.add_get("/props", self._props)
+        app.router.add_get("/slots", self._slots)
         app.router.add_post("/tokenize", self._tokenize)
         app.router.add_post("/apply-template", self._apply_template)
         app.router.add_post("/completion", self._completion)
@@ -157,6 +160,13 @@ class FakeLlamaCpp:
         return web.json_response(
             {"eos_token": "<eos>", "chat_template": "the template", "build_info": "b1"}
         )
+
+    async def _slots(self, request: web.Request) -> web.Response:
+        # As the server of xllamacpp 2026.10.11549 says it, but for what nobody looks at.
+        slot = {"id": 0, "n_ctx": 4096, "speculative": self.drafts_with != "none"}
+        if self.bodies:
+            slot["params"] = {"speculative.types": self.drafts_with}
+        return web.json_response([slot])
 
     async def _tokenize(self, request: web.Request) -> web.Response:
         self.tokenize_calls += 1

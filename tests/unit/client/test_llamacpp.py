@@ -8,7 +8,7 @@ import pytest
 
 from specseal.client.errors import InputRefused
 from specseal.client.job import Sampling
-from specseal.client.llamacpp import LLAMACPP
+from specseal.client.llamacpp import LLAMACPP, LLAMACPP_CACHED
 from specseal.client.wire import Event, Request
 from unit.client.fake_llamacpp import final, token
 
@@ -44,6 +44,13 @@ def test_greedy_request_names_every_parameter_and_only_the_temperature_sampler()
     assert call.body["cache_prompt"] is False
     assert call.body["min_p"] == 0
     assert call.body["repeat_penalty"] == 1
+
+
+def test_rows_differ_in_whether_a_slot_may_reuse_what_it_holds_and_in_nothing_else() -> None:
+    asked = request(5, temperature=0.7)
+    without, cached = LLAMACPP.complete(asked), LLAMACPP_CACHED.complete(asked)
+    assert cached.body == {**without.body, "cache_prompt": True}
+    assert (cached.path, LLAMACPP_CACHED.text) == (without.path, LLAMACPP.text)
 
 
 def test_sampled_request_runs_top_k_and_top_p_before_the_temperature() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from specseal.client.connection import Connector
+from specseal.engines import LaunchRequest, engine
 from specseal.records import JobStatus, Record, read_records, read_snapshots, read_status
 from unit.client.fake_llamacpp import (
     EOS,
@@ -123,6 +124,94 @@ def test_connection_that_takes_long_does_not_make_the_client_late(
     assert record.submit_ns - record.due_ns >= record.connect_ns
     (seen,) = status.phases
     assert seen.send_lag_max_ns == record.submit_ns - record.due_ns - record.connect_ns
+
+
+def test_pages_are_read_back_before_any_request_and_once_more_after_all_phases(
+    run: RunJob, out: Path
+) -> None:
+    fake = FakeLlamaCpp(drafts_with="none,draft-simple")
+    pages = {"readback": {"slots": "/slots"}, "readback_after": {"slots": "/slots"}}
+    status = run(fake, job(phase("a"), **pages), prompts=[prompt("a", 7)])
+    slot = {"id": 0, "n_ctx": 4096, "speculative": True}
+    params = {"params": {"speculative.types": "none,draft-simple"}}
+    assert status.engine == {"slots": [slot], "after": {"slots": [slot | params]}}
+
+
+def test_page_that_can_not_be_read_back_after_all_fails_the_job(run: RunJob) -> None:
+    pages = {"readback_after": {"slots": "/nowhere"}}
+    status = run(FakeLlamaCpp(), job(phase("a"), **pages), prompts=[prompt("a", 7)])
+    assert status.outcome == "failed"
+    assert "the engine can't be read back" in status.reason
+
+
+LLAMACPP_METRICS = """\
+# TYPE llamacpp:prompt_tokens_total counter
+llamacpp:prompt_tokens_total {prompt}
+# TYPE llamacpp:tokens_predicted_total counter
+llamacpp:tokens_predicted_total {output}
+# TYPE llamacpp:spec_decode_num_draft_tokens_total counter
+llamacpp:spec_decode_num_draft_tokens_total {drafted}
+# TYPE llamacpp:spec_decode_num_accepted_tokens_total counter
+llamacpp:spec_decode_num_accepted_tokens_total {accepted}
+# TYPE llamacpp:spec_decode_num_drafts_total counter
+llamacpp:spec_decode_num_drafts_total {drafts}
+{positions}# TYPE llamacpp:requests_processing gauge
+llamacpp:requests_processing 0
+# TYPE llamacpp:requests_deferred gauge
+llamacpp:requests_deferred 0
+"""
+"""As the server of xllamacpp 2026.10.11549 writes it, without the help lines and other families."""
+LLAMACPP_POSITIONS = """\
+# TYPE llamacpp:spec_decode_num_accepted_tokens_per_pos_total counter
+llamacpp:spec_decode_num_accepted_tokens_per_pos_total{position="0"} 1
+llamacpp:spec_decode_num_accepted_tokens_per_pos_total{position="1"} 0
+llamacpp:spec_decode_num_accepted_tokens_per_pos_total{position="2"} 0
+llamacpp:spec_decode_num_accepted_tokens_per_pos_total{position="3"} 0
+"""
+
+
+def test_what_the_adapter_asks_of_the_client_comes_back_as_proof(run: RunJob, out: Path) -> None:
+    request = LaunchRequest(
+        method="draft_model",
+        draft_length=4,
+        drafter_args={},
+        has_drafter_model=True,
+        max_sequences=1,
+        engine={"context_length": 4096, "family": "cpu"},
+    )
+    launch = engine("llamacpp").launch(request)
+    fake = FakeLlamaCpp(
+        drafts_with="draft-simple",
+        script=lambda ids: answer(ids, [50, 51, 52], drafted=(4, 1)),
+    )
+
+    def page(read: int) -> str:
+        # The positions are there once a draft was verified, those without any token included.
+        if not fake.bodies:
+            nothing = dict.fromkeys(("prompt", "output", "drafted", "accepted", "drafts"), 0)
+            return LLAMACPP_METRICS.format(**nothing, positions="")
+        some = {"prompt": 1, "output": 3, "drafted": 4, "accepted": 1, "drafts": 1}
+        return LLAMACPP_METRICS.format(**some, positions=LLAMACPP_POSITIONS)
+
+    fake.metrics = page
+    asked = {
+        "dialect": launch.dialect,
+        "counts": launch.counts,
+        "readback": {"slots": launch.readback["slots"]},
+        "readback_after": launch.readback_after,
+    }
+    status = run(fake, job(phase("a"), **asked), prompts=[prompt("a", 7)])
+    (record,) = records_of(out)
+    snapshots = read_snapshots(out / "counts.jsonl")
+    before, after = snapshots
+    assert (before.drafts, before.accepted_per_position) == (0, ())
+    assert (after.drafts, after.accepted_per_position) == (1, (1, 0, 0, 0))
+    assert (record.output_ids, record.chunk_tokens) == ((50, 51, 52), (1, 1, 1))
+    assert (record.draft_tokens, record.accepted_tokens) == (
+        (after.draft_tokens, after.accepted_tokens)
+    )
+    assert engine("llamacpp").proof(request, status, snapshots, "") == ()
+    assert engine("llamacpp").method_found(status.engine, "") == "draft_model"
 
 
 def test_bos_that_the_engine_added_is_in_the_record(run: RunJob, out: Path) -> None:

@@ -1,5 +1,7 @@
 """What a drafter can draft, from the tensors of its checkpoint; contradictions are refused."""
 
+import struct
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -83,4 +85,57 @@ def test_folder_without_safetensors_is_refused_rather_than_taken_for_a_full_voca
 def test_damaged_file_is_refused_by_name(tmp_path):
     (tmp_path / "model.safetensors").write_bytes(b"\x08\0\0\0\0\0\0\0garbage!")
     with pytest.raises(LockError, match=r"model\.safetensors: can't be read"):
+        read_draftable(tmp_path)
+
+
+def gguf(*tensors, alignment=32):
+    """Return a GGUF file with (name, kind, numbers) as its tensors."""
+    text = lambda value: struct.pack("<Q", len(value)) + value.encode()  # noqa: E731
+    infos, data = b"", b""
+    for name, kind, shape, content in tensors:
+        infos += text(name) + struct.pack(f"<I{len(shape)}Q", len(shape), *shape)
+        infos += struct.pack("<IQ", kind, len(data))
+        data += content + bytes(-len(content) % alignment)
+    keys = text("general.alignment") + struct.pack("<II", 4, alignment)
+    head = b"GGUF" + struct.pack("<IQQ", 3, len(tensors), 1) + keys + infos
+    return head + bytes(-len(head) % alignment) + data
+
+
+F32, I32, I64 = 0, 26, 27
+FC = ("fc.weight", F32, (3, 2), b"\0" * 24)
+
+
+def d2t(*ids):
+    return ("d2t", I64, (len(ids),), np.array(ids, dtype="<i8").tobytes())
+
+
+@pytest.mark.parametrize("alignment", [32, 64])
+def test_gguf_drafter_names_the_targets_ids_themselves(tmp_path, alignment):
+    file = gguf(FC, d2t(9, 0, 3, 8), ("blk.0.w", *FC[1:]), alignment=alignment)
+    (tmp_path / "eagle3.gguf").write_bytes(file)
+    assert read_draftable(tmp_path) == "0903"
+
+
+def test_gguf_drafter_without_a_mapping_can_draft_everything(tmp_path):
+    (tmp_path / "eagle3.gguf").write_bytes(gguf(FC))
+    assert read_draftable(tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (gguf(("d2t", I32, (2,), b"\0" * 8)), r"eagle3\.gguf has a d2t of kind 26, 2: no list"),
+        (gguf(("d2t", I64, (2, 2), b"\0" * 32)), "has a d2t of kind 27, 2 × 2: no list"),
+        (gguf(d2t(4, 4)), "ids from 4 to 4, 1 of them twice"),
+        (gguf(d2t(-1, 4)), "ids from -1 to 4"),
+        (gguf(("d2t", I64, (1 << 40,), b"\0" * 8)), "ends within its metadata"),
+        (gguf(FC, d2t(1, 2))[:-64], "ends within its"),
+        (gguf(d2t(1, 2), alignment=32).replace(b"\x04\0\0\0\x20\0\0\0", b"\x04\0\0\0" + b"\0" * 4),
+         "which is no alignment"),
+        (b"GGUF", "ends within its metadata"),
+    ],
+)  # fmt: skip
+def test_damaged_gguf_drafter_is_refused_saying_why(tmp_path, content, message):
+    (tmp_path / "eagle3.gguf").write_bytes(content)
+    with pytest.raises(LockError, match=message):
         read_draftable(tmp_path)

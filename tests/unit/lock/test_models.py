@@ -4,6 +4,7 @@ import dataclasses
 import os
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -212,6 +213,21 @@ def test_what_no_engine_reads_is_left_out_of_a_repository(place):
     hub = FakeHub({"a/model.bin": WEIGHTS, "LICENSE": b"free", **dict.fromkeys(ignored, b"x")})
     pin = place.lock(HUB_SOURCE, hub=hub)
     assert [file.path for file in pin.files] == ["LICENSE", "a/model.bin"]
+
+
+def test_one_file_of_a_repository_may_be_the_model(place):
+    hub = FakeHub({"a/Q4.gguf": WEIGHTS, "a/Q8.gguf": b"other", "config.json": b"{}"})
+    source = replace(HUB_SOURCE, file="a/Q4.gguf")
+    pin = place.lock(source, hub=hub)
+    assert contents(place.materialise(pin)) == {"a/Q4.gguf": WEIGHTS}
+    assert hub.downloads == ["a/Q4.gguf"]
+    place.lose(pin)
+    assert contents(place.materialise(pin, hub=hub)) == {"a/Q4.gguf": WEIGHTS}
+
+
+def test_file_that_a_repository_does_not_have_is_refused_by_name(place):
+    with pytest.raises(LockError, match=r"has no Q4\.gguf"):
+        place.lock(replace(HUB_SOURCE, file="Q4.gguf"), hub=FakeHub({"Q8.gguf": WEIGHTS}))
 
 
 def test_lost_file_is_fetched_from_the_pinned_commit_not_the_branch(place):

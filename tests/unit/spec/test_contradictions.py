@@ -22,14 +22,6 @@ MANY = (CONTEXT, f"{CONTEXT}, max_sequences: 16")
             "{method: ngram, draft_length: 4, model: {source: path, path: m.gguf}}",
             "7:44: drafter.model: method ngram uses no model: leave it out",
         ),
-        (
-            "{method: ngram, draft_length: 4, args: {ngram_min: 2, ngram_max: 3}}",
-            "7:76: drafter.args.ngram_max: kind simple has one size",
-        ),
-        (
-            "{method: ngram, draft_length: 4, args: {ngram_max: 3}}",
-            "7:62: drafter.args.ngram_max: kind simple has one size",
-        ),
     ],
 )
 def test_drafter_that_contradicts_its_method_is_refused(broken, drafter, expected):

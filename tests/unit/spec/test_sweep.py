@@ -182,10 +182,10 @@ def test_value_that_is_wrong_whatever_the_others_are_is_told_once(refused):
 
 
 def test_values_that_do_not_fit_each_other_name_the_combination(refused):
-    sweep = "{engine.context_length: [64, 4096], workload.sampling.max_tokens: [32, 64]}"
+    sweep = "{engine.context_length: [256, 4096], workload.sampling.max_tokens: [32, 256]}"
     assert refused(sweep) == [
-        "15:33: sweep.engine.context_length[0]: with workload.sampling.max_tokens 64:"
-        " 64 tokens can't hold a prompt and max_tokens (64) of output"
+        "15:33: sweep.engine.context_length[0]: with workload.sampling.max_tokens 256:"
+        " 256 tokens can't hold a prompt and max_tokens (256) of output"
     ]
 
 
@@ -204,8 +204,9 @@ def test_what_the_engine_can_not_do_is_asked_of_every_combination(refused):
 
 
 def test_setting_that_the_engine_has_not_is_refused_in_a_sweep_too(refused):
-    assert refused("{engine.args.threads: [4, 8]}") == [
-        "15:9: engine.args: llamacpp has no such setting here: leave it out",
+    assert refused("{engine.dtype: [float16, bfloat16]}") == [
+        "15:24: sweep.engine.dtype[0]: llamacpp has no such setting here: leave it out",
+        "15:33: sweep.engine.dtype[1]: llamacpp has no such setting here: leave it out",
     ]
 
 
