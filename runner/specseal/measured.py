@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
@@ -66,7 +67,6 @@ def read_job(folder: JobFolder) -> JobData:
     phases, said = ((), {}) if failure else _phases(folder)
     adapter = engine(folder.lock.engine["name"])
     is_here = _is_here(folder.launch.url)
-    accelerators = _machine(folder).get("accelerators", [])
     return JobData(
         key=folder.key,
         speculation=folder.job.method,
@@ -78,13 +78,21 @@ def read_job(folder: JobFolder) -> JobData:
         prefix_cache=folder.lock.engine["prefix_cache"],
         devices=folder.lock.hardware["count"],
         accelerator=folder.lock.hardware["accelerator"],
-        accelerators_found=tuple(one["name"] for one in accelerators) if is_here else None,
+        accelerators_found=_accelerators(folder) if is_here else None,
         engine_version=folder.lock.engine["version"],
         engine_version_found=adapter.version_found(said),
         telemetry=() if failure else tuple(_read_telemetry(folder, is_here=is_here)),
         failure=failure,
         phases=phases,
     )
+
+
+def _accelerators(folder: JobFolder) -> tuple[str, ...]:
+    """Return the names of what a job held; of a running server, of all that its machine has."""
+    machine = _machine(folder)
+    inspection = machine.get("inspection")  # none in jobs of earlier versions
+    held = machine["accelerators"] if folder.launch.url or not inspection else inspection["devices"]
+    return tuple(one["name"] for one in held)
 
 
 def _phases(folder: JobFolder) -> tuple[tuple[PhaseData, ...], dict[str, Any]]:
@@ -149,6 +157,12 @@ def job_environment(folder: JobFolder) -> dict[str, Any]:
         "machine": _machine(folder),
         **(json.loads(found.read_bytes()) if found.is_file() else {}),
     }
+
+
+def hardware_taken(jobs: Sequence[Mapping[str, Any]]) -> str:
+    """Return `any` where a job of these environments might hold what its lock does not name."""
+    taken = {job["machine"].get("inspection", {}).get("hardware") for job in jobs}
+    return "any" if "any" in taken else "as_locked"
 
 
 def _machine(folder: JobFolder) -> dict[str, Any]:
