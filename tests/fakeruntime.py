@@ -14,6 +14,7 @@ from specseal.records import (
     write_json_atomically,
 )
 from specseal.runtimes import JobRun, Progress
+from specseal.runtimes.devices import Address
 
 PHASE = PhaseStatus(
     phase="c1", measured=True, start_ns=1, end_ns=2, requests=1, failed=0, loop_lag_p99_ns=0,
@@ -41,6 +42,8 @@ class FakeRuntime:
     """Names of jobs whose engine dies."""
     ran: list[str] = field(default_factory=list)
     found: list[str] = field(default_factory=list)
+    devices: list[tuple[Address, ...]] = field(default_factory=list)
+    """What each job was given."""
 
     def clean(self) -> int:
         return 0
@@ -51,6 +54,7 @@ class FakeRuntime:
         )
         out = job.folder / "out"
         self.ran.append(job.name)
+        self.devices.append(job.devices)
         if self.fails or job.name in self.breaks:
             raise EngineFailed(f"{job.name}: the engine died with exit code 9")
         slot = {"speculative": "--spec-ngram-simple-size-m" in job.launch.args, "n_ctx": 4096}

@@ -26,8 +26,8 @@ NO_NVIDIA = {"NVIDIA_VISIBLE_DEVICES": "void"}
 """Where the daemon's default runtime is NVIDIA's, an image that says `all` gets all without asking.
 CDI sets this value too."""
 HOOKS = ("nvidia-container-runtime-hook", "nvidia-cdi-hook")
-"""One of them in its PATH is all that dockerd's device driver `nvidia` needs: from Docker 29.2 on it
-may be the second."""
+"""One of them in its PATH is all that dockerd's device driver `nvidia` needs: the first, or, from
+Docker 29.2 on, either."""
 _CAPABILITIES = [["gpu", "compute", "utility"]]
 _KFD = "/dev/kfd"
 TOOLKIT_MEND = (

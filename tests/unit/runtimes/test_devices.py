@@ -9,7 +9,14 @@ from typing import NoReturn
 
 import pytest
 
-from specseal.runtimes.devices import Address, Device, Devices, accelerator_name, open_devices, readings
+from specseal.runtimes.devices import (
+    Address,
+    Device,
+    Devices,
+    accelerator_name,
+    open_devices,
+    readings,
+)
 
 SPEC_PATTERN = r"[a-z0-9]+/[a-z0-9][a-z0-9.-]*"
 

@@ -131,7 +131,7 @@ def test_too_few_devices_of_the_family_stop_any_run(
     found: tuple[Found, ...], any_hardware: bool
 ) -> None:
     inspection = look(asked(3), *found, any_hardware=any_hardware)
-    with pytest.raises(MachineLacks, match="asked for 3 of cuda, found [01]"):
+    with pytest.raises(MachineLacks, match=r"asked for 3 of cuda, found [01]"):
         inspection.demand()
 
 
