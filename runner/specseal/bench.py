@@ -38,6 +38,7 @@ from specseal.prepare import Preparation, Prepared
 from specseal.programs import Programs, Say, choose, facts_of, make_all_ready
 from specseal.runfolder import BUNDLE, alone, begin, earlier, unfinished, utc_now
 from specseal.runtimes import (
+    Address,
     Inspection,
     Preflight,
     Progress,
@@ -166,11 +167,13 @@ class _Look:
     def __init__(self, preflight: Preflight, say: Say) -> None:
         self._preflight, self._say = preflight, say
         self._said: set[str] = set()
+        self._held: tuple[Address, ...] = ()
 
     def at(self, asked: Hardware) -> Inspection:
         """Return what is found; each warning is said once. Raises: MachineLacks."""
-        inspection = self._preflight.inspect(asked)
+        inspection = self._preflight.inspect(asked, before=self._held)
         inspection.demand()
+        self._held = tuple(dict.fromkeys([*self._held, *inspection.addresses]))
         for warning in inspection.warnings():
             if warning not in self._said:
                 self._said.add(warning)

@@ -106,7 +106,7 @@ class NativeRuntime:
             arguments = run.arguments(model=str(run.model.resolve()), out=str(run.out.resolve()))
             with _started(
                 [*self._engine, *arguments],
-                self._environment(scratch),
+                self._environment(scratch) | visible(()),
                 scratch / "log",
                 usable_cpus(),
             ) as program:

@@ -135,8 +135,13 @@ class Preflight:
     any_hardware: bool = False
     libraries: tuple[OpenLibrary, ...] = field(default=(nvidia_devices, amd_devices))
 
-    def inspect(self, asked: Hardware) -> Inspection:
-        """Return what is found of what is asked for; a `cpu` is always there."""
+    def inspect(self, asked: Hardware, *, before: Sequence[Address] = ()) -> Inspection:
+        """Return what is found of what is asked for; a `cpu` is always there.
+
+        Args:
+            asked: what the lock asks for.
+            before: devices that jobs of this run have held.
+        """
         if asked.accelerator == CPU:
             return Inspection(any_hardware=self.any_hardware)
         with open_devices(*self.libraries) as opened:
@@ -144,7 +149,9 @@ class Preflight:
                 Found(facts=one.facts, condition=one.condition(), address=one.address)
                 for one in opened.devices
             ]
-        inspection = judge(asked, found, opened.faults, any_hardware=self.any_hardware)
+        inspection = judge(
+            asked, found, opened.faults, before=before, any_hardware=self.any_hardware
+        )
         if self.container_engine is None:
             return inspection
         into = _into_containers(inspection.addresses, self.container_engine)
@@ -158,17 +165,24 @@ def devices_here() -> tuple[Address, ...]:
 
 
 def judge(
-    asked: Hardware, found: Sequence[Found], faults: Sequence[str] = (), *, any_hardware: bool
+    asked: Hardware,
+    found: Sequence[Found],
+    faults: Sequence[str] = (),
+    *,
+    before: Sequence[Address] = (),
+    any_hardware: bool,
 ) -> Inspection:
     """Choose the devices of a job and say what holds.
 
-    Those that the lock names go before others of their family, idle ones before busy ones, then in
+    Those that the lock names go before others of their family; then those that jobs of this run
+    have held, because what is compared must run on the same; then idle ones before busy ones, in
     the order of their vendor's library. A device that is divided into partitions is never taken.
 
     Args:
         asked: what the lock asks for; not `cpu`.
         found: every device of the machine.
         faults: why a vendor's library could not be asked.
+        before: devices that jobs of this run have held.
         any_hardware: whether other devices of the family will do.
     """
     family = family_of(asked.accelerator)
@@ -177,7 +191,11 @@ def judge(
     named = [one for one in whole if one.name == asked.accelerator]
     usable = sorted(
         whole if any_hardware else named,
-        key=lambda one: (one.name != asked.accelerator, not one.is_idle),
+        key=lambda one: (
+            one.name != asked.accelerator,
+            one.address not in before,
+            not one.is_idle,
+        ),
     )
     held = usable[: asked.count]
     findings = [

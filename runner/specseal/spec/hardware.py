@@ -43,9 +43,8 @@ def _count_fits_parallel(document: Document) -> Iterator[Finding]:
     if not isinstance(count, int) or is_endpoint(document):
         return
     parallel = document.at("engine", "parallel")
-    if document.at("hardware", "accelerator") in (None, CPU):
-        if count != 1:
-            yield document.at_value(_COUNT, f"{CPU} is one device, not {shown(count)}")
+    if document.at("hardware", "accelerator") in (None, CPU) and count != 1:
+        yield document.at_value(_COUNT, f"{CPU} is one device, not {shown(count)}")
         return
     if not isinstance(parallel, dict):
         return

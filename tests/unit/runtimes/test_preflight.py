@@ -96,6 +96,20 @@ def test_first_devices_that_match_and_are_idle_are_held(
     assert held(inspection) == numbers
 
 
+def test_devices_of_the_job_before_are_held_again_though_its_traces_still_show() -> None:
+    first = look(asked(2), device(0), device(1), device(2), device(3))
+    still = {"utilization_percent": 80, "processes": 1}
+    found = [device(0, **still), device(1, **still), device(2), device(3)]
+    again = judge(asked(2), found, before=first.addresses, any_hardware=False)
+    assert held(again) == [0, 1]
+
+
+def test_device_that_was_not_held_before_is_added_where_more_are_asked_for() -> None:
+    before = (device(2).address,)
+    more = judge(asked(2), [device(0), device(1), device(2)], before=before, any_hardware=False)
+    assert held(more) == [2, 0]
+
+
 def test_other_accelerator_stops_the_run_and_says_what_was_found() -> None:
     inspection = look(asked(), device(0, A100))
     with pytest.raises(MachineLacks) as caught:

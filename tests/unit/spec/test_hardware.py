@@ -72,6 +72,14 @@ def test_devices_that_parallelism_does_not_use_up_are_refused(broken, count, spl
     assert found.partition("hardware.count: ")[2] == f"{expected}: let them agree"
 
 
+def test_a_processor_is_not_shared_out(broken):
+    (found,) = broken(parallel("tensor: 2"))
+    assert found == (
+        "5:1: hardware.count: engine.parallel.tensor 2 × engine.parallel.data 1 are 2 devices,"
+        " hardware.count is 1: let them agree"
+    )
+
+
 @pytest.mark.parametrize(
     ("count", "split"),
     [(8, "tensor: 8"), (8, "tensor: 4, data: 2"), (2, "tensor: 1, data: 2"), (8, "expert: 8"),
