@@ -18,6 +18,7 @@ from specseal.records import (
     write_json_atomically,
 )
 from specseal.runtimes import JobRun, Progress
+from specseal.runtimes.devices import Address
 
 PHASE = PhaseStatus(
     phase="c1", measured=True, start_ns=1, end_ns=2, requests=1, failed=0, loop_lag_p99_ns=0,
@@ -56,6 +57,8 @@ class FakeRuntime:
     log: str = "xllamacpp 2026.10.11549\n"
     ran: list[str] = field(default_factory=list)
     found: list[str] = field(default_factory=list)
+    devices: list[tuple[Address, ...]] = field(default_factory=list)
+    """What each job was given."""
 
     def clean(self) -> int:
         return 0
@@ -66,6 +69,7 @@ class FakeRuntime:
         )
         out = job.folder / "out"
         self.ran.append(job.name)
+        self.devices.append(job.devices)
         if self.fails or job.name in self.breaks:
             raise EngineFailed(f"{job.name}: the engine died with exit code 9")
         if job.name in self.kills:

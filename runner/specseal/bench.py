@@ -30,15 +30,24 @@ from specseal.bundle import (
 )
 from specseal.engines import CAPABILITIES
 from specseal.errors import JobFailed, RunFailed
+from specseal.hardware import CPU
 from specseal.jobs import JobFolder, adopt, job_folder, run_job
-from specseal.measured import has_measured, job_environment, prove, read_job
+from specseal.measured import hardware_taken, has_measured, job_environment, prove, read_job
 from specseal.plan import Job, make_plan
 from specseal.prepare import Preparation, Prepared
-from specseal.programs import Programs, choose, facts_of, make_all_ready
+from specseal.programs import Programs, Say, choose, facts_of, make_all_ready
 from specseal.runfolder import BUNDLE, alone, begin, earlier, unfinished, utc_now
-from specseal.runtimes import Progress, describe_machine
+from specseal.runtimes import (
+    Address,
+    Inspection,
+    Preflight,
+    Progress,
+    describe_container_engine,
+    describe_machine,
+)
 from specseal.settings import Settings
-from specseal.spec import parse_spec
+from specseal.spec import Spec, parse_spec
+from specseal.spec.model import Hardware
 
 
 class Watcher(Protocol):
@@ -97,6 +106,7 @@ def run_spec(
     watcher: Watcher,
     clock: Clock,
     fresh: bool = False,
+    any_hardware: bool = False,
 ) -> Done:
     """Lock if needed, build, run, seal and verify.
 
@@ -107,6 +117,7 @@ def run_spec(
         watcher: is told how it goes.
         clock: counts where the time goes.
         fresh: measure everything anew, whatever has been measured before.
+        any_hardware: take other accelerators than the spec names, and say so in the result.
 
     Raises:
         SpecError, LockError, MachineLacks, RunFailed: what was measured is kept.
@@ -116,6 +127,10 @@ def run_spec(
         text = spec_path.read_bytes()  # once: the file may be edited while the run goes on
         spec = parse_spec(text, path=str(spec_path), capabilities=CAPABILITIES)
         name = choose(runtime, spec, settings, watcher.say)
+    with clock.stage("looking at the machine"):
+        look = _Look(_preflight(spec, name, settings, any_hardware=any_hardware), watcher.say)
+        for asked in _hardware_of(spec):
+            look.at(asked)
     preparation = Preparation(spec, spec_path, runtime=name, settings=settings, say=watcher.say)
     with clock.stage("locking"):
         prepared = preparation.ready()
@@ -124,13 +139,46 @@ def run_spec(
         programs = make_all_ready(name, locks, settings, watcher.say)
     home = settings.runs_dir / prepared.lock.spec["name"]
     with _disk_errors(), alone(settings.cache_dir):
-        run = _Run(home, text, prepared, programs, settings, watcher, clock, fresh=fresh)
+        run = _Run(home, text, prepared, programs, settings, watcher, clock, look, fresh=fresh)
         run.measure()
         bundle = run.seal()
     with clock.stage("verifying"):
         report = verify(bundle, trusted=trusted_keys(settings), now=datetime.now(UTC))
     contents = report.demand(trust=True)
     return Done(bundle=bundle, contents=contents)
+
+
+def _preflight(spec: Spec, runtime: str, settings: Settings, *, any_hardware: bool) -> Preflight:
+    """Return what looks at this machine; a container engine is asked only where that matters."""
+    needs_devices = any(asked.accelerator != CPU for asked in _hardware_of(spec))
+    told = describe_container_engine(settings) if runtime == "docker" and needs_devices else None
+    return Preflight(container_engine=told, any_hardware=any_hardware)
+
+
+def _hardware_of(spec: Spec) -> list[Hardware]:
+    """Return what a spec asks of this machine: of a running server's, nothing."""
+    specs = [variant.spec for variant in spec.variants] or [spec]
+    return list(dict.fromkeys(one.hardware for one in specs if one.engine.url is None))
+
+
+class _Look:
+    """Looks at this machine before anything expensive, and again before each job."""
+
+    def __init__(self, preflight: Preflight, say: Say) -> None:
+        self._preflight, self._say = preflight, say
+        self._said: set[str] = set()
+        self._held: tuple[Address, ...] = ()
+
+    def at(self, asked: Hardware) -> Inspection:
+        """Return what is found; each warning is said once. Raises: MachineLacks."""
+        inspection = self._preflight.inspect(asked, before=self._held)
+        inspection.demand()
+        self._held = tuple(dict.fromkeys([*self._held, *inspection.addresses]))
+        for warning in inspection.warnings():
+            if warning not in self._said:
+                self._said.add(warning)
+                self._say(f"warning: {warning}")
+        return inspection
 
 
 class _Run:
@@ -145,11 +193,13 @@ class _Run:
         settings: Settings,
         watcher: Watcher,
         clock: Clock,
+        look: _Look,
         *,
         fresh: bool,
     ) -> None:
         self._spec_bytes, self._prepared, self._programs = spec_bytes, prepared, programs
         self._settings, self._watcher, self._clock = settings, watcher, clock
+        self._look = look
         self._session = uuid.uuid4().hex
         self._prompts = {
             digest: path
@@ -215,11 +265,14 @@ class _Run:
 
     def _run_job(self, job: JobFolder) -> None:
         start = monotonic_ns()
+        is_ours = job.launch.url is None
+        inspection = self._look.at(Hardware(**job.lock.hardware)) if is_ours else Inspection()
         status = run_job(
             job,
             self._prepared.variants[job.job.variant],
             self._prompts,
             self._programs[job.job.variant],
+            inspection=inspection,
             session=self._session,
             watch=self._watcher.progress,
         )
@@ -268,6 +321,7 @@ class _Run:
     def _environment(self, jobs: Sequence[JobData]) -> dict[str, Any]:
         lock, runtime = self._prepared.lock, self._programs[0].runtime
         facts = facts_of(self._programs)
+        found = list(map(job_environment, self._jobs, jobs))
         return {
             "schema": "specseal/environment/1",
             "specseal_version": specseal.__version__,
@@ -276,10 +330,11 @@ class _Run:
             "runtime": runtime.name,
             "isolation": runtime.isolation,
             "pinned": "yes" if lock.engine["image"] else "no",
+            "hardware": hardware_taken(found),
             "machine": describe_machine(),
             "images": facts,
             "packages": {role: one["wheels"] for role, one in self._programs[0].facts.items()},
-            "jobs": list(map(job_environment, self._jobs, jobs)),
+            "jobs": found,
         }
 
     def _redact(self) -> dict[str, str]:

@@ -7,13 +7,21 @@ import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
+from typing import Any
 
 from specseal.errors import MachineLacks, SpecsealError
+from specseal.hardware import known
 from specseal.images.base import find_mirror
-from specseal.runtimes import connect, describe_machine
+from specseal.runtimes import (
+    connect,
+    container_problem,
+    describe_container_engine,
+    describe_machine,
+    devices_here,
+)
 from specseal.settings import Settings
 
 _GIB = 1 << 30
@@ -37,7 +45,7 @@ def examine(settings: Settings) -> tuple[Finding, ...]:
     """Look at everything a run may need; nothing is changed and nothing is downloaded."""
     checks: tuple[Callable[[Settings], Finding], ...] = (
         _python, _machine, _accelerators, _disk, _pip,
-        _container_engine, _debian_mirror, _openmp, _key,
+        _container_engine, _devices_in_containers, _debian_mirror, _openmp, _key,
     )  # fmt: skip
     return tuple(check(settings) for check in checks)
 
@@ -77,10 +85,20 @@ def _machine(settings: Settings) -> Finding:
 
 def _accelerators(settings: Settings) -> Finding:
     machine = describe_machine()
-    found = ", ".join(one["name"] for one in machine["accelerators"]) or "none"
+    found = ", ".join(map(_described, machine["accelerators"])) or "none"
     faults = "; ".join(machine["accelerator_faults"])
     mend = f"mend the vendor's library, which can't be asked: {faults}" if faults else ""
     return _finding("accelerators", "accelerators", found, mend)
+
+
+def _described(device: Mapping[str, Any]) -> str:
+    memory, driver = device.get("memory_bytes"), device.get("driver")
+    told = [
+        f"{memory / _GIB:.1f} GiB" if memory else "",
+        f"driver {driver}" if driver else "",
+        "" if known(device["name"]) else "not in the table: no spec can name it",
+    ]
+    return f"{device['name']} ({', '.join(filter(None, told))})"
 
 
 def _disk(settings: Settings) -> Finding:
@@ -109,6 +127,18 @@ def _container_engine(settings: Settings) -> Finding:
     except MachineLacks as error:
         return _finding("container engine", "docker", "none answers", error.mend)
     return _finding("container engine", "docker", f"Docker Engine {version}")
+
+
+def _devices_in_containers(settings: Settings) -> Finding:
+    name, devices = "accelerators in containers", devices_here()
+    if not devices:
+        return _finding(name, "accelerators", "no accelerators")
+    try:
+        told = describe_container_engine(settings)
+    except SpecsealError as error:
+        return _finding(name, "accelerators", "no container engine answers", error.mend)
+    problem, mend = container_problem(devices, told)
+    return _finding(name, "accelerators", problem or "there is a way", mend)
 
 
 def _debian_mirror(settings: Settings) -> Finding:

@@ -24,7 +24,7 @@ from specseal.plan import BASELINE, Job, Phase
 from specseal.prepare import SILENCE_TIMEOUT_S, PreparedVariant
 from specseal.programs import Programs
 from specseal.records import JobStatus, RecordsDamaged, read_status, write_json_atomically
-from specseal.runtimes import JobRun, Progress, describe_machine
+from specseal.runtimes import Inspection, JobRun, Progress, describe_machine
 from specseal.spec.locked import Lock
 
 FINISHED = "finished.json"
@@ -181,6 +181,7 @@ def run_job(
     prompts: Mapping[Digest, Path],
     programs: Programs,
     *,
+    inspection: Inspection,
     session: str,
     watch: Callable[[Progress], None],
 ) -> JobStatus:
@@ -191,6 +192,7 @@ def run_job(
         variant: whose model it runs on.
         prompts: the files that its phases name.
         programs: what runs it.
+        inspection: of this machine for this job, just now: its devices are the job's to hold.
         session: of this run of specseal.
         watch: is told how far the job is.
 
@@ -202,7 +204,9 @@ def run_job(
     for name in ("in", "out"):
         (folder.path / name).mkdir(parents=True)
     _write_inputs(folder, prompts)
-    write_json_atomically(folder.path / MACHINE, describe_machine())
+    write_json_atomically(
+        folder.path / MACHINE, {**describe_machine(), "inspection": inspection.to_dict()}
+    )
     status = programs.runtime.run(
         JobRun(
             launch=folder.launch,
@@ -213,6 +217,7 @@ def run_job(
             drafter_file=folder.lock.drafter["load"],
             folder=folder.path,
             name=folder.job.name,
+            devices=inspection.addresses,
         ),
         watch,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 from itertools import takewhile
@@ -115,7 +115,6 @@ def read_job(folder: JobFolder) -> JobData:
     phases = _phases(folder, out) if out else ()
     planned = [phase for phase in folder.job.phases if phase.measured]
     is_here = _is_here(folder.launch.url)
-    accelerators = _machine(folder).get("accelerators", [])
     return JobData(
         key=folder.key,
         speculation=folder.job.method,
@@ -129,7 +128,7 @@ def read_job(folder: JobFolder) -> JobData:
         prefix_cache=folder.lock.prefix_cache,
         devices=folder.lock.hardware["count"],
         accelerator=folder.lock.hardware["accelerator"],
-        accelerators_found=tuple(one["name"] for one in accelerators) if is_here else None,
+        accelerators_found=_accelerators(folder) if is_here else None,
         engine_version=folder.lock.engine["version"],
         **_seen(folder, out),
         telemetry=tuple(_read_telemetry(folder, is_here=is_here)) if phases else (),
@@ -137,6 +136,14 @@ def read_job(folder: JobFolder) -> JobData:
         phases=phases,
         missing=tuple(map(missing_phase, planned[len(phases) :] if failure else ())),
     )
+
+
+def _accelerators(folder: JobFolder) -> tuple[str, ...]:
+    """Return the names of what a job held; of a running server, of all that its machine has."""
+    machine = _machine(folder)
+    inspection = machine.get("inspection")  # none in jobs of earlier versions
+    held = machine["accelerators"] if folder.launch.url or not inspection else inspection["devices"]
+    return tuple(one["name"] for one in held)
 
 
 def _seen(folder: JobFolder, out: _Out | None) -> dict[str, Any]:
@@ -242,6 +249,12 @@ def job_environment(folder: JobFolder, data: JobData) -> dict[str, Any]:
         "machine": _machine(folder),
         **(json.loads(found.read_bytes()) if found.is_file() else {}),
     }
+
+
+def hardware_taken(jobs: Sequence[Mapping[str, Any]]) -> str:
+    """Return `any` where a job of these environments might hold what its lock does not name."""
+    taken = {job["machine"].get("inspection", {}).get("hardware") for job in jobs}
+    return "any" if "any" in taken else "as_locked"
 
 
 def _machine(folder: JobFolder) -> dict[str, Any]:

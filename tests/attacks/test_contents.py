@@ -286,6 +286,7 @@ def test_conversation_measured_again_in_place_of_another_is_found(
         ("lock.json", b'"schema"', b'"schema":"","schema"', "schemas.lock"),
         ("environment.json", b'"isolation":"none",', b"", "schemas.environment"),
         ("environment.json", b'"pinned":"yes",', b"", "schemas.environment"),
+        ("environment.json", b'"images":', b'"hardware":"mine","images":', "schemas.environment"),
         ("environment.json", b'"pinned":"yes"', b'"pinned":"no"', "schemas.disagree"),
         ("environment.json", b'"client":{', b'"client":{},"server":{', "schemas.environment"),
         ("environment.json", b'"lock_sha256":"', b'"lock_sha256":"0', "schemas.environment"),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import errno
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +15,20 @@ import pytest
 from fakeruntime import FakeRuntime
 from locks import make_lock as make_any_lock
 from locks import write_prompts
-from specseal.bench import Clock, _disk_errors, _Run
+from specseal.analysis import analyse
+from specseal.bench import Clock, _disk_errors, _hardware_of, _Look, _preflight, _Run
 from specseal.digests import Digest
-from specseal.errors import JobFailed, RunFailed
+from specseal.errors import JobFailed, MachineLacks, RunFailed
 from specseal.measured import read_job
 from specseal.plan import Job
 from specseal.prepare import Prepared, PreparedVariant
 from specseal.programs import Programs
-from specseal.runtimes import Progress
+from specseal.runtimes import Preflight, Progress
+from specseal.runtimes.nvidia import nvidia_devices
 from specseal.settings import Settings
+from specseal.spec import Spec, parse_spec
 from specseal.spec.locked import Lock
+from unit.runtimes.fake_nvml import FakeNvml
 
 
 def test_a_clock_adds_up_what_is_spent_in_a_stage_even_where_it_fails() -> None:
@@ -92,6 +97,7 @@ class Place:
     folder: Path
     runtime: FakeRuntime
     said: Said
+    preflight: Preflight = field(default_factory=Preflight)
 
     def run(self, lock: Lock, *, fresh: bool = False, home: str = "runs") -> _Run:
         prompts = self.folder / "prompts.jsonl"
@@ -102,7 +108,10 @@ class Place:
             drafter=None,
             prompts={Digest(lock.prompts["sha256"]): prompts},
         )
-        facts = {"engine": {"inputs": "1" * 64}, "client": {"inputs": "2" * 64}}
+        facts = {
+            role: {"inputs": number * 64, "wheels": []}
+            for role, number in (("engine", "1"), ("client", "2"))
+        }
         return _Run(
             self.folder / home,
             b"",
@@ -116,6 +125,7 @@ class Place:
             ),
             self.said,
             Clock(),
+            _Look(self.preflight, self.said.say),
             fresh=fresh,
         )
 
@@ -129,6 +139,126 @@ class Place:
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
     return Place(folder=tmp_path, runtime=FakeRuntime(), said=Said())
+
+
+H100 = "nvidia/h100-sxm5-80gb"
+
+
+def on_one(api: FakeNvml, *, any_hardware: bool = False) -> Preflight:
+    return Preflight(libraries=(partial(nvidia_devices, api),), any_hardware=any_hardware)
+
+
+def gpu_lock() -> Lock:
+    return make_lock(hardware={"accelerator": H100, "count": 1, "driver": None})
+
+
+def test_every_job_is_looked_at_anew_and_gets_its_devices(place: Place) -> None:
+    api = FakeNvml(processes=(7,))
+    there = replace(place, preflight=on_one(api))
+    there.run(gpu_lock()).measure()
+    assert [[one.uuid for one in given] for given in place.runtime.devices] == [["GPU-0"]] * 2
+    busy = [line for line in place.said.lines if "other processes" in line]
+    assert busy == [
+        "warning: other processes: nvidia 0: 1 process (mend: wait for them to end, or end them)"
+    ]
+
+
+def test_device_that_is_gone_before_a_job_stops_the_run_and_not_the_job_alone(
+    place: Place,
+) -> None:
+    there = replace(place, preflight=on_one(FakeNvml(devices=0)))
+    with pytest.raises(MachineLacks, match=f"asked for 1 × {H100}, found none"):
+        there.run(gpu_lock()).measure()
+    assert place.runtime.ran == []
+
+
+def test_other_hardware_is_in_the_environment_and_spoils_the_figures(place: Place) -> None:
+    api = FakeNvml(product="NVIDIA H200", memory_bytes=141 << 30)
+    run = replace(place, preflight=on_one(api, any_hardware=True)).run(gpu_lock())
+    run.measure()
+    environment = run._environment()
+    assert environment["hardware"] == "any"
+    (finding,) = [
+        one
+        for one in environment["jobs"][0]["machine"]["inspection"]["findings"]
+        if one["name"] == "accelerators"
+    ]
+    assert finding["found"] == f"asked for 1 × {H100}, found 1 × nvidia/h200-sxm-141gb"
+    result = analyse(run._inputs().run)
+    drafted = [one for one in result.metrics if one.name == "acceptance_length_drafted"]
+    assert drafted
+    assert not any(one.valid for one in drafted)
+    assert all("accelerator_not_as_locked" in one.reasons for one in drafted)
+
+
+def test_a_run_on_cpus_took_what_was_locked(place: Place) -> None:
+    run = place.run(make_lock())
+    run.measure()
+    assert run._environment()["hardware"] == "as_locked"
+    assert place.runtime.devices == [(), ()]
+
+
+SPEC = """\
+apiVersion: specseal/v1
+name: tiny
+title: A tiny run
+engine: {name: llamacpp, version: "2026.10.11549", context_length: 4096}
+hardware: {accelerator: cpu}
+model: {source: path, path: model.gguf}
+drafter: {method: ngram, draft_length: 2}
+baseline: autoregressive
+workload:
+  dataset: {source: builtin, name: speed-mini, split: qualitative}
+  sampling: {temperature: 0, max_tokens: 8}
+  load: {concurrency: [1]}
+"""
+
+
+def spec_with(*replacements: tuple[str, str]) -> Spec:
+    text = SPEC
+    for old, new in replacements:
+        text = text.replace(old, new)
+    return parse_spec(text.encode(), path="x")
+
+
+def test_each_hardware_of_a_sweep_is_looked_at_once() -> None:
+    swept = spec_with(
+        ("accelerator: cpu", f"accelerator: {H100}"),
+        ("workload:", "sweep: {hardware.count: [1, 2], drafter.draft_length: [2, 3]}\nworkload:"),
+    )
+    assert [one.count for one in _hardware_of(swept)] == [1, 2]
+
+
+def test_nothing_is_asked_of_this_machine_for_a_running_server() -> None:
+    running = spec_with(
+        (
+            '{name: llamacpp, version: "2026.10.11549", context_length: 4096}',
+            '{name: endpoint, url: "http://127.0.0.1:8000", model: tiny, api: chat}',
+        ),
+        ("accelerator: cpu", f"accelerator: {H100}, count: 8"),
+        ("{source: path, path: model.gguf}", "{source: none}"),
+        ("baseline: autoregressive", "baseline: none"),
+    )
+    assert _hardware_of(running) == []
+
+
+@pytest.mark.parametrize(
+    ("accelerator", "runtime", "asks"),
+    [("cpu", "docker", False), (H100, "docker", True), (H100, "native", False)],
+)
+def test_container_engine_is_asked_only_where_devices_go_into_containers(
+    accelerator: str, runtime: str, asks: bool, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = {"Runtimes": {"nvidia": {}}}
+    monkeypatch.setattr("specseal.bench.describe_container_engine", lambda settings: told)
+    spec = spec_with(("accelerator: cpu", f"accelerator: {accelerator}"))
+    settings = Settings(
+        cache_dir=place.folder, config_dir=place.folder, runs_dir=place.folder,
+        signing_key=place.folder / "key",
+    )  # fmt: skip
+    found = _preflight(spec, runtime, settings, any_hardware=True)
+    assert found.container_engine == (told if asks else None)
+    assert found.any_hardware
 
 
 def seal(run: _Run) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from specseal import doctor
 from specseal.doctor import Finding, can_run, examine
+from specseal.runtimes.devices import Address
 from specseal.settings import Settings
 
 
@@ -69,6 +70,47 @@ def test_a_container_engine_that_does_not_answer_is_lacking(settings: Settings) 
 
 def test_a_mirror_in_the_settings_is_taken_from_there(settings: Settings) -> None:
     assert named(settings, "Debian mirror").found == "known from specseal.toml"
+
+
+def test_accelerators_are_shown_by_the_names_that_specs_have(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = [
+        {"name": "nvidia/h100-sxm5-80gb", "memory_bytes": 79 << 30, "driver": "580.65.06"},
+        {"name": "nvidia/t4"},
+    ]
+    machine = doctor.describe_machine() | {"accelerators": there}
+    monkeypatch.setattr(doctor, "describe_machine", lambda: machine)
+    assert named(settings, "accelerators").found == (
+        "nvidia/h100-sxm5-80gb (79.0 GiB, driver 580.65.06), "
+        "nvidia/t4 (not in the table: no spec can name it)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        ({"Runtimes": {"nvidia": {}}}, "there is a way"),
+        ({"Runtimes": {"runc": {}}}, "NVIDIA's container toolkit is not found"),
+    ],
+)
+def test_way_of_accelerators_into_containers_is_looked_for(
+    told: dict[str, object], expected: str, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    devices = (Address(vendor="nvidia", number=0, uuid="GPU-0"),)
+    monkeypatch.setattr(doctor, "devices_here", lambda: devices)
+    monkeypatch.setattr(doctor, "describe_container_engine", lambda settings: told)
+    found = doctor._devices_in_containers(settings)
+    assert (found.found, found.holds) == (expected, not found.mend)
+
+
+def test_way_into_containers_of_an_engine_that_does_not_answer_is_lacking(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    devices = (Address(vendor="nvidia", number=0),)
+    monkeypatch.setattr(doctor, "devices_here", lambda: devices)
+    assert named(settings, "accelerators in containers").found == "no container engine answers"
 
 
 def test_a_full_disk_is_lacking(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

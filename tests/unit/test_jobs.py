@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,14 @@ from specseal.digests import Digest
 from specseal.engines.llamacpp import LlamaCpp
 from specseal.errors import EngineFailed, RunFailed
 from specseal.jobs import JobFolder, adopt, job_folder, run_job
-from specseal.measured import has_measured, job_environment, prove, read_job
+from specseal.measured import hardware_taken, has_measured, job_environment, prove, read_job
 from specseal.plan import make_plan
 from specseal.prepare import PreparedVariant
 from specseal.programs import Programs
 from specseal.records import JobStatus, append_jsonl, read_records
+from specseal.runtimes import Inspection
+from specseal.runtimes.devices import Address
+from specseal.runtimes.preflight import Found
 from specseal.spec.locked import Lock
 
 
@@ -38,6 +41,7 @@ class Bench:
     runtime: FakeRuntime
     variant: PreparedVariant
     folder: Path
+    inspection: Inspection = field(default_factory=Inspection)
 
     def job(self, method: str = "ngram") -> JobFolder:
         (job,) = [job for job in make_plan(self.lock).jobs if job.method == method]
@@ -49,6 +53,7 @@ class Bench:
             self.variant,
             self.variant.prompts,
             self.programs,
+            inspection=self.inspection,
             session="s1",
             watch=lambda _: None,
         )
@@ -185,6 +190,37 @@ def test_a_finished_job_is_read_back_without_its_warm_up(bench: Bench) -> None:
     assert environment["runtime"] == "fake"
     assert environment["engine"]["slots"]
     assert environment["machine"]["cpus"]
+    assert environment["machine"]["inspection"] == {
+        "hardware": "as_locked", "devices": [], "findings": [],
+    }  # fmt: skip
+    assert hardware_taken([environment]) == "as_locked"
+
+
+def test_a_job_holds_the_devices_that_were_found_for_it(bench: Bench) -> None:
+    address = Address(vendor="nvidia", number=3, uuid="GPU-3")
+    device = Found(facts={"name": "nvidia/t4"}, condition={"processes": 0}, address=address)
+    one = replace(bench, inspection=Inspection(devices=(device,), any_hardware=True))
+    job = one.job()
+    one.run(job)
+    assert bench.runtime.devices == [(address,)]
+    assert read_job(job).accelerators_found == ("nvidia/t4",)
+    machine = job_environment(job)["machine"]
+    assert machine["inspection"]["devices"] == [
+        {"vendor": "nvidia", "number": 3, "name": "nvidia/t4", "processes": 0}
+    ]
+    assert hardware_taken([job_environment(job)]) == "any"
+
+
+def test_a_job_of_an_earlier_version_is_read_as_it_was(bench: Bench) -> None:
+    job = bench.job()
+    bench.run(job)
+    machine = json.loads((job.path / "machine.json").read_bytes())
+    del machine["inspection"]
+    (job.path / "machine.json").write_text(
+        json.dumps(machine | {"accelerators": [{"name": "nvidia/t4"}]})
+    )
+    assert read_job(job).accelerators_found == ("nvidia/t4",)
+    assert hardware_taken([job_environment(job)]) == "as_locked"
 
 
 @pytest.mark.parametrize(

@@ -117,6 +117,8 @@ def summarise(
     with_values = [column for column in columns if any(_has_value(row, column) for row in rows)]
     told = sentences(result)
     trust = {name: environment[name] for name in ("runtime", "isolation", "pinned")}
+    if environment.get("hardware") == "any":
+        trust["hardware"] = "any"
     header = [*(names.get(key, key) for key in shown), "drafting"]
     return Summary(
         setting=" · ".join(

@@ -18,13 +18,22 @@ from specseal.cli.show import as_document, as_table
 @RUNTIME
 @click.option("--fresh", is_flag=True, help="Measure anew whatever has been measured before.")
 @click.option(
+    "--hardware",
+    type=click.Choice(("as-locked", "any")),
+    default="as-locked",
+    show_default=True,
+    help="Which accelerators will do; any takes others of the same family, and says so.",
+)
+@click.option(
     "--strict",
     is_flag=True,
     help="Exit with 4 where a validity check fires; a figure that can't be told exactly, or at "
     "all, is no reason.",
 )
 @JSON
-def command(spec: Path, runtime: str, fresh: bool, strict: bool, as_json: bool) -> None:
+def command(
+    spec: Path, runtime: str, fresh: bool, hardware: str, strict: bool, as_json: bool
+) -> None:
     """Lock SPEC if needed, build, measure, seal and verify; print the table and the bundle's path.
 
     Run again after a failure, it goes on from the jobs that have finished. A job that fails does
@@ -39,6 +48,7 @@ def command(spec: Path, runtime: str, fresh: bool, strict: bool, as_json: bool) 
             watcher=watcher,
             clock=clock,
             fresh=fresh,
+            any_hardware=hardware == "any",
         )
     _print(done, clock, as_json=as_json)
     demand_outcome(done.contents.result, strict=strict)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from specseal.hardware import family_of
 from specseal.records import JobStatus, Snapshot
 
 ANY_FAMILY = "any"
@@ -41,8 +42,7 @@ def accelerator_family(accelerator: str) -> str:
 
     `any`, for a machine that nothing is known of, is a family of its own.
     """
-    vendor = accelerator.partition("/")[0]
-    return {"nvidia": "cuda", "amd": "rocm"}.get(vendor, vendor)
+    return family_of(accelerator)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

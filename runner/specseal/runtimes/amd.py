@@ -15,7 +15,15 @@ from contextlib import contextmanager, redirect_stdout
 from functools import partial
 from typing import Any
 
-from specseal.runtimes.devices import Device, Devices, Reading, accelerator_name, readings
+from specseal.runtimes.devices import (
+    Address,
+    Condition,
+    Device,
+    Devices,
+    Reading,
+    accelerator_name,
+    readings,
+)
 
 _THROTTLES = {
     "active_prochot_thrm": "prochot_thermal",
@@ -58,7 +66,13 @@ def _found(api: Any) -> Devices:
     except api.AmdSmiException as error:
         return _fault(error)
     devices = (
-        Device(facts=_facts(api, handle), read=partial(_read, api, handle)) for handle in handles
+        Device(
+            facts=_facts(api, handle),
+            read=partial(_read, api, handle),
+            address=_address(api, handle, number),
+            condition=partial(_condition, api, handle),
+        )
+        for number, handle in enumerate(handles)
     )
     return Devices(devices=tuple(devices))
 
@@ -81,6 +95,9 @@ def _facts(api: Any, handle: Any) -> dict[str, Any]:
     told = readings(
         {
             "product": lambda: _told(api.amdsmi_get_gpu_asic_info(handle), "market_name"),
+            "architecture": lambda: _told(
+                api.amdsmi_get_gpu_asic_info(handle), "target_graphics_version"
+            ),
             "driver": lambda: _told(api.amdsmi_get_gpu_driver_info(handle), "driver_version"),
             "memory_bytes": lambda: api.amdsmi_get_gpu_memory_total(
                 handle, api.AmdSmiMemoryType.VRAM
@@ -97,7 +114,74 @@ def _facts(api: Any, handle: Any) -> dict[str, Any]:
         },
         api.AmdSmiException,
     )
-    return {"name": accelerator_name("amd", told.get("product", "unknown")), **told}
+    ids = readings(
+        {"pci": lambda: _told(api.amdsmi_get_gpu_asic_info(handle), "device_id")},
+        api.AmdSmiException,
+    )
+    name = accelerator_name(
+        "amd",
+        told.get("product", "unknown"),
+        ids=map(str, ids.values()),
+        memory_bytes=told.get("memory_bytes"),
+    )
+    return {"name": name, **told}
+
+
+def _address(api: Any, handle: Any, number: int) -> Address:
+    """Return how programs are told of a device.
+
+    Libraries before ROCm 6.4 don't tell the number that HIP gives it, nor its render node.
+    """
+    told = readings(
+        {
+            "number": lambda: _told(api.amdsmi_get_gpu_enumeration_info(handle), "hip_id"),
+            "render": lambda: _told(api.amdsmi_get_gpu_enumeration_info(handle), "drm_render"),
+        },
+        (api.AmdSmiException, AttributeError),
+    )
+    node = f"/dev/dri/renderD{told['render']}" if "render" in told else ""
+    return Address(vendor="amd", number=int(told.get("number", number)), node=node)
+
+
+def _condition(api: Any, handle: Any) -> Condition:
+    return readings(
+        {
+            "memory_used_bytes": lambda: api.amdsmi_get_gpu_memory_usage(
+                handle, api.AmdSmiMemoryType.VRAM
+            ),
+            "utilization_percent": lambda: _told(
+                api.amdsmi_get_gpu_activity(handle), "gfx_activity"
+            ),
+            "processes": lambda: _processes(api.amdsmi_get_gpu_process_list(handle)),
+            "clocks_set": lambda: _clocks_set(api.amdsmi_get_gpu_perf_level(handle)),
+            "power_limit_default_w": lambda: _scaled(
+                _told(api.amdsmi_get_power_cap_info(handle), "default_power_cap"), 1e-6
+            ),
+            "partitions": lambda: _partitions(api.amdsmi_get_gpu_compute_partition(handle)),
+        },
+        (api.AmdSmiException, AttributeError),
+    )
+
+
+def _processes(listed: list[Any]) -> int:
+    """Return how many processes hold memory of a device: ROCm's open all devices there are."""
+
+    def holds_none(process: Any) -> bool:
+        memory = process.get("memory_usage", {}) if isinstance(process, Mapping) else {}
+        return bool(memory.get("vram_mem") == 0)
+
+    return sum(not holds_none(process) for process in listed)
+
+
+def _clocks_set(level: str) -> str:
+    """Return the performance level where somebody has set it."""
+    name = level.removeprefix("AMDSMI_DEV_PERF_LEVEL_").lower()
+    return "" if name in ("auto", "unknown") else f"performance level {name}"
+
+
+def _partitions(mode: str) -> str:
+    """Return the compute partitioning, where there are several partitions: SPX has one."""
+    return "" if mode in ("SPX", "N/A", "") else mode
 
 
 def _read(api: Any, handle: Any) -> Reading:

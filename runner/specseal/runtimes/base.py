@@ -17,6 +17,7 @@ from typing import Any, Protocol
 from specseal.engines import Launch, filled
 from specseal.errors import ClientFailed, EngineFailed, RunFailed
 from specseal.records import JobStatus, RecordsDamaged, append_jsonl, read_status
+from specseal.runtimes.devices import Address
 from specseal.runtimes.telemetry import sampler
 
 POLL_S = 0.1
@@ -52,6 +53,8 @@ class JobRun:
     """Folder of the drafter's files, to be mounted read-only; None where it has none."""
     drafter_file: str = ""
     """What the engine is told to load of them."""
+    devices: tuple[Address, ...] = ()
+    """The accelerators that its engine gets, and it alone; none for a job on CPUs."""
 
     def model_folder(self) -> Path:
         """Return `model`, of a job that starts an engine. Raises: RunFailed where it is None."""

@@ -1,8 +1,8 @@
 """Two containers on one loopback: the engine's has no network, the client's joins its namespace.
 
 Both: read-only root, no capabilities, no new privileges, not root, limits on processes and memory.
-The engine sees its model read-only and one writable scratch folder; the client sees `in/`
-read-only and can write only to `out/`.
+The engine sees its model read-only, one writable scratch folder and the job's accelerators; the
+client sees `in/` read-only, can write only to `out/`, and has no device.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from specseal.records import JobStatus, write_json_atomically
 from specseal.runtimes import owner
 from specseal.runtimes.base import POLL_S, JobRun, ProgramRun, Watch, conclude, supervise
 from specseal.runtimes.machine import split_cpus, usable_cpus
+from specseal.runtimes.passing import NO_NVIDIA, container_settings
 from specseal.settings import Settings
 
 PORT = 8080
@@ -64,6 +65,13 @@ def connect(settings: Settings, *, timeout_s: int = _TIMEOUT_S) -> docker.Docker
             "--runtime native",
         ) from error
     return client
+
+
+def describe_container_engine(settings: Settings) -> dict[str, Any]:
+    """Return what the container engine says of itself. Raises: MachineLacks, RunFailed."""
+    with closing(connect(settings)) as client, _answering():
+        told: dict[str, Any] = client.info()
+    return told
 
 
 def _cause(error: BaseException) -> str:
@@ -108,11 +116,14 @@ class ContainerRuntime:
         user = _give_away([out, scratch])
         _open_to_others(job.folder / "in")
         engine_cpus, client_cpus = split_cpus(usable_cpus(), job.streams)
+        with _answering():
+            # Only where it matters: it takes time.
+            told = self._docker.info() if job.devices else {}
         with (
             _answering(),
             self._started(
                 self._engine_image,
-                _engine_settings(job, user, scratch, engine_cpus),
+                _engine_settings(job, user, scratch, engine_cpus, told),
                 log=out / "engine.log",
             ) as engine,
             self._started(
@@ -130,6 +141,7 @@ class ContainerRuntime:
                     "threads": len(engine_cpus),
                     "engine_cpus": engine_cpus,
                     "client_cpus": client_cpus,
+                    "devices": [device.shown() for device in job.devices],
                     "containers": {"engine": engine.settings(), "client": client.settings()},
                 },
             )
@@ -208,6 +220,13 @@ class _Container:
         return {key: host[key] for key in kept} | {
             "Image": self._container.attrs["Image"],
             "User": self._container.attrs["Config"]["User"],
+            # By number, not by the serial numbers that they may be named by.
+            "DeviceRequests": [
+                {"Driver": request["Driver"], "Devices": len(request["DeviceIDs"] or ())}
+                for request in host.get("DeviceRequests") or ()
+            ],
+            "Devices": sorted(one["PathInContainer"] for one in host.get("Devices") or ()),
+            "GroupAdd": sorted(host.get("GroupAdd") or ()),
             "NetworkMode": "container:engine" if network.startswith("container:") else network,
             "Mounts": sorted(
                 f"{mount['Destination']}:{'rw' if mount['RW'] else 'ro'}"
@@ -216,7 +235,9 @@ class _Container:
         }
 
 
-def _engine_settings(job: JobRun, user: str, scratch: Path, cpus: list[int]) -> dict[str, Any]:
+def _engine_settings(
+    job: JobRun, user: str, scratch: Path, cpus: list[int], container_engine: Mapping[str, Any]
+) -> dict[str, Any]:
     values = {
         "model": _inside("/model", job.model_file),
         "drafter": _inside("/drafter", job.drafter_file),
@@ -231,12 +252,15 @@ def _engine_settings(job: JobRun, user: str, scratch: Path, cpus: list[int]) -> 
         "config": job.config if job.launch.config else None,
     }
     entrypoint = {"entrypoint": list(job.launch.entrypoint)} if job.launch.entrypoint else {}
+    devices = container_settings(job.devices, container_engine)
+    own = {**job.launch.environment, **devices["environment"]}
     return (
         _alone(user, cpus, scratch, folders)
         | entrypoint
+        | devices
         | {
             "command": filled(job.launch.args, values),
-            "environment": _engine_environment(job.launch.environment),
+            "environment": _engine_environment(own),
             "shm_size": job.launch.shm_bytes,
             "ulimits": [Ulimit(name="memlock", soft=-1, hard=-1)]
             if job.launch.locks_memory
@@ -250,7 +274,7 @@ def _program_settings(run: ProgramRun, user: str, scratch: Path) -> dict[str, An
     settings["mounts"].append(Mount("/made", str(run.out), type="bind"))
     return settings | {
         "command": run.arguments(model="/model", out="/made"),
-        "environment": _engine_environment({}),
+        "environment": _engine_environment(NO_NVIDIA),
     }
 
 
@@ -281,6 +305,7 @@ def _inside(folder: str, file: str) -> str:
 def _client_settings(job: JobRun, user: str, cpus: list[int], engine: str) -> dict[str, Any]:
     return _both(user, cpus) | {
         "command": ["--in", "/in", "--out", "/out", "--port", str(PORT)],
+        "environment": dict(NO_NVIDIA),
         "network_mode": f"container:{engine}",
         "ipc_mode": "none",  # no /dev/shm: the client writes to /out and nowhere else
         "mounts": [

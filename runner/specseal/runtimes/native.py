@@ -26,6 +26,7 @@ from specseal.records import JobStatus, write_json_atomically
 from specseal.runtimes import owner
 from specseal.runtimes.base import POLL_S, JobRun, ProgramRun, Watch, conclude, supervise
 from specseal.runtimes.machine import split_cpus, usable_cpus
+from specseal.runtimes.passing import visible
 
 _KEPT_VARIABLES = ("PATH", "LANG", "LD_LIBRARY_PATH")
 _CLIENT_VARIABLES = ("SPECSEAL_ENDPOINT_KEY", "SSL_CERT_FILE", "SSL_CERT_DIR")
@@ -74,7 +75,9 @@ class NativeRuntime:
                 server = parts.enter_context(
                     _started(
                         [*self._engine, *setup.arguments],
-                        self._environment(scratch) | dict(job.launch.environment),
+                        self._environment(scratch)
+                        | dict(job.launch.environment)
+                        | visible(job.devices),
                         out / "engine.log",
                         setup.engine_cpus,
                     )
@@ -103,7 +106,7 @@ class NativeRuntime:
             arguments = run.arguments(model=str(run.model.resolve()), out=str(run.out.resolve()))
             with _started(
                 [*self._engine, *arguments],
-                self._environment(scratch),
+                self._environment(scratch) | visible(()),
                 scratch / "log",
                 usable_cpus(),
             ) as program:
@@ -120,6 +123,7 @@ class NativeRuntime:
             "threads": len(setup.engine_cpus),
             "engine_cpus": setup.engine_cpus,
             "client_cpus": setup.client_cpus,
+            "devices": [device.shown() for device in job.devices],
         }
         return found | ({"url": job.launch.url} if job.launch.url else {})
 

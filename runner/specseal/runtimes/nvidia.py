@@ -12,7 +12,15 @@ from typing import Any
 
 import pynvml
 
-from specseal.runtimes.devices import Device, Devices, Reading, accelerator_name, readings
+from specseal.runtimes.devices import (
+    Address,
+    Condition,
+    Device,
+    Devices,
+    Reading,
+    accelerator_name,
+    readings,
+)
 
 _THROTTLES = {
     pynvml.nvmlClocksEventReasonSwPowerCap: "sw_power_cap",
@@ -62,7 +70,14 @@ def _found(api: Any) -> Devices:
         except api.NVMLError as error:
             faults.append(f"NVML, device {index}: {error}")
             continue
-        devices.append(Device(facts=_facts(api, handle), read=partial(_read, api, handle)))
+        devices.append(
+            Device(
+                facts=_facts(api, handle),
+                read=partial(_read, api, handle),
+                address=Address(vendor="nvidia", number=index, uuid=_uuid(api, handle)),
+                condition=partial(_condition, api, handle),
+            )
+        )
     return Devices(devices=tuple(devices), faults=tuple(faults))
 
 
@@ -70,7 +85,11 @@ def _facts(api: Any, handle: Any) -> dict[str, Any]:
     told = readings(
         {
             "product": lambda: _text(api.nvmlDeviceGetName(handle)),
+            "architecture": lambda: "sm_{}{}".format(
+                *api.nvmlDeviceGetCudaComputeCapability(handle)
+            ),
             "driver": lambda: _text(api.nvmlSystemGetDriverVersion()),
+            "cuda": lambda: _cuda(api.nvmlSystemGetCudaDriverVersion_v2()),
             "memory_bytes": lambda: api.nvmlDeviceGetMemoryInfo(handle).total,
             "power_limit_w": lambda: api.nvmlDeviceGetEnforcedPowerLimit(handle) / 1000,
             "clock_max_mhz": lambda: api.nvmlDeviceGetMaxClockInfo(handle, api.NVML_CLOCK_SM),
@@ -80,7 +99,66 @@ def _facts(api: Any, handle: Any) -> dict[str, Any]:
         },
         api.NVMLError,
     )
-    return {"name": accelerator_name("nvidia", told.get("product", "unknown")), **told}
+    name = accelerator_name(
+        "nvidia", told.get("product", "unknown"), memory_bytes=told.get("memory_bytes")
+    )
+    return {"name": name, **told}
+
+
+def _uuid(api: Any, handle: Any) -> str:
+    try:
+        return _text(api.nvmlDeviceGetUUID(handle))
+    except api.NVMLError:
+        return ""
+
+
+def _cuda(version: int) -> str:
+    return f"{version // 1000}.{version % 1000 // 10}"
+
+
+def _condition(api: Any, handle: Any) -> Condition:
+    return readings(
+        {
+            "memory_used_bytes": lambda: _memory_used_bytes(api, handle),
+            "utilization_percent": lambda: api.nvmlDeviceGetUtilizationRates(handle).gpu,
+            "processes": lambda: _processes(api, handle),
+            "persistence": lambda: bool(api.nvmlDeviceGetPersistenceMode(handle)),
+            "clocks_set": lambda: _clocks_set(api, handle),
+            "power_limit_default_w": lambda: (
+                api.nvmlDeviceGetPowerManagementDefaultLimit(handle) / 1000
+            ),
+            "partitions": lambda: (
+                "MIG" if api.nvmlDeviceGetMigMode(handle)[0] == api.NVML_DEVICE_MIG_ENABLE else ""
+            ),
+            "ecc": lambda: bool(api.nvmlDeviceGetEccMode(handle)[0]),
+        },
+        # The second is no NVMLError: the driver's structures are of another size than pynvml's.
+        (api.NVMLError, pynvml.NVMLLibraryMismatchError),
+    )
+
+
+def _processes(api: Any, handle: Any) -> int:
+    """Return how many processes have a context on a device.
+
+    From within a container without the host's process namespace NVML shows none.
+    """
+    found = {
+        process.pid
+        for ask in (
+            api.nvmlDeviceGetComputeRunningProcesses,
+            api.nvmlDeviceGetGraphicsRunningProcesses,
+        )
+        for process in ask(handle)
+    }
+    return len(found)
+
+
+def _clocks_set(api: Any, handle: Any) -> str:
+    """Return the application clock where it is not the default; no function tells locked ones."""
+    kind = api.NVML_CLOCK_SM
+    set_to = api.nvmlDeviceGetApplicationsClock(handle, kind)
+    default = api.nvmlDeviceGetDefaultApplicationsClock(handle, kind)
+    return "" if set_to == default else f"{set_to} MHz instead of {default} MHz"
 
 
 def _read(api: Any, handle: Any) -> Reading:
@@ -92,14 +170,17 @@ def _read(api: Any, handle: Any) -> Reading:
             "memory_clock_mhz": lambda: api.nvmlDeviceGetClockInfo(handle, api.NVML_CLOCK_MEM),
             "temperature_c": lambda: api.nvmlDeviceGetTemperature(handle, api.NVML_TEMPERATURE_GPU),
             "utilization_percent": lambda: api.nvmlDeviceGetUtilizationRates(handle).gpu,
-            # Of version 2, which leaves out what the driver keeps for itself.
-            "memory_used_bytes": lambda: (
-                api.nvmlDeviceGetMemoryInfo(handle, version=api.nvmlMemory_v2).used
-            ),
+            "memory_used_bytes": lambda: _memory_used_bytes(api, handle),
             "throttle": lambda: throttle_reasons(_clock_reasons(api, handle)),
         },
         api.NVMLError,
     )
+
+
+def _memory_used_bytes(api: Any, handle: Any) -> int:
+    # Of version 2, which leaves out what the driver keeps for itself.
+    used: int = api.nvmlDeviceGetMemoryInfo(handle, version=api.nvmlMemory_v2).used
+    return used
 
 
 def throttle_reasons(mask: int) -> str:

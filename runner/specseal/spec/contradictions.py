@@ -1,7 +1,7 @@
 """Where a spec contradicts itself, or names what can't be: one check each, in one table.
 
 Asked of a document whose form the schema has already judged. Nothing here knows an engine; what a
-spec may say of a running server is a table of its own (`endpoint`).
+spec may say of a running server, and of hardware, are tables of their own (`endpoint`, `hardware`).
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from pathlib import PurePosixPath
 
 from specseal.spec.document import Document, Finding, Place
 from specseal.spec.endpoint import ENDPOINT_CHECKS, is_endpoint
+from specseal.spec.hardware import HARDWARE_CHECKS
 from specseal.spec.model import Load, Sampling
 from specseal.spec.schema import shown
 
@@ -143,6 +144,7 @@ def _file_is_inside_package(document: Document) -> Iterator[Finding]:
 
 _CHECKS: tuple[Check, ...] = (
     *ENDPOINT_CHECKS,
+    *HARDWARE_CHECKS,
     _drafter_fits_method,
     _context_holds_output,
     _load_fits_mode,

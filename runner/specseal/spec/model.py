@@ -58,6 +58,7 @@ class Hardware:
     """What the spec asks of the machine."""
 
     accelerator: str = "cpu"
+    """A row of the table of accelerators (`specseal.hardware`); with a running server also any."""
     count: int = 1
     driver: str | None = None
     """Which driver versions will do, as a PEP 440 specifier."""

@@ -120,6 +120,13 @@ def test_only_input_is_said_of_the_whole_table_where_it_is_not_the_usual_one() -
     assert table(length(concurrency=1, input="random")).setting.endswith(" · input: random")
 
 
+@pytest.mark.parametrize(("hardware", "told"), [("any", " · hardware: any"), ("as_locked", "")])
+def test_hardware_is_shown_where_other_than_the_locks_was_allowed(hardware: str, told: str) -> None:
+    result = Result(analysis_version=2, metrics=(length(concurrency=1),))
+    shown = summarise(result, {**ENVIRONMENT, "hardware": hardware}, by="load").setting
+    assert shown == f"runtime: native · isolation: none · pinned: yes{told}"
+
+
 def test_what_a_sweep_varies_is_a_column_by_the_last_part_of_its_path() -> None:
     summary = table(
         *(length(concurrency=1, **{"drafter.args.num": value}) for value in (12, 3)),

@@ -74,6 +74,21 @@ def test_fresh_is_passed_on(fresh: bool, ran: Ran, tmp_path: Path) -> None:
     assert ran.asked["fresh"] is fresh
 
 
+@pytest.mark.parametrize(
+    ("options", "takes_any"),
+    [((), False), (("--hardware", "as-locked"), False), (("--hardware", "any"), True)],
+)
+def test_hardware_that_will_do_is_passed_on(
+    options: tuple[str, ...], takes_any: bool, ran: Ran, tmp_path: Path
+) -> None:
+    assert call(tmp_path, *options).exit_code == 0
+    assert ran.asked["any_hardware"] is takes_any
+
+
+def test_hardware_is_named_in_the_spec_and_not_in_the_command(ran: Ran, tmp_path: Path) -> None:
+    assert call(tmp_path, "--hardware", "nvidia/h200-sxm-141gb").exit_code == 2
+
+
 def test_failed_job_is_exit_code_4_after_everything_is_printed(ran: Ran, tmp_path: Path) -> None:
     ran.done = with_result(ran.done, failures=(FAILURE,))
     called = call(tmp_path)

@@ -25,6 +25,13 @@ class FakeNvml:
     lost: set[int] = field(default_factory=set)
     """Devices that have fallen off the bus."""
     reasons: int = 0
+    memory_bytes: int = 80 << 30
+    processes: tuple[int, ...] = ()
+    """Ids of those that compute."""
+    mismatched: set[str] = field(default_factory=set)
+    """Functions whose structures are of another size in the driver."""
+    application_clock_mhz: int = 1980
+    mig: int = 0
     opened: int = 0
 
     NVMLError = pynvml.NVMLError
@@ -39,6 +46,8 @@ class FakeNvml:
     def _ask(self, name: str, *args: Any, **named: Any) -> Any:
         if name in self.refused:
             raise pynvml.NVMLError(pynvml.NVML_ERROR_NOT_SUPPORTED)
+        if name in self.mismatched:
+            raise pynvml.NVMLLibraryMismatchError("Unversioned function called")
         return getattr(self, f"_{name}")(*args, **named)
 
     def _nvmlInit(self) -> None:  # noqa: N802  (NVML's names)
@@ -63,13 +72,30 @@ class FakeNvml:
     def _nvmlDeviceGetMemoryInfo(self, handle: str, version: int | None = None) -> Any:  # noqa: N802
         # The first version counts as used what the driver keeps for itself.
         used = 3 << 30 if version == pynvml.nvmlMemory_v2 else 4 << 30
-        return SimpleNamespace(total=80 << 30, used=used)
+        return SimpleNamespace(total=self.memory_bytes, used=used)
 
     def _nvmlDeviceGetTemperature(self, handle: str, sensor: int) -> int:  # noqa: N802
         return {pynvml.NVML_TEMPERATURE_GPU: 51}[sensor]
 
+    def _nvmlDeviceGetApplicationsClock(self, handle: str, kind: int) -> int:  # noqa: N802
+        return {pynvml.NVML_CLOCK_SM: self.application_clock_mhz}[kind]
+
+    def _nvmlDeviceGetDefaultApplicationsClock(self, handle: str, kind: int) -> int:  # noqa: N802
+        return {pynvml.NVML_CLOCK_SM: 1980}[kind]
+
+    def _nvmlDeviceGetComputeRunningProcesses(self, handle: str) -> list[Any]:  # noqa: N802
+        return [SimpleNamespace(pid=pid, usedGpuMemory=None) for pid in self.processes]
+
     def __post_init__(self) -> None:
         simple: dict[str, Any] = {
+            "nvmlDeviceGetUUID": lambda handle: f"GPU-{handle.removeprefix('handle ')}",
+            "nvmlDeviceGetCudaComputeCapability": lambda handle: (9, 0),
+            "nvmlSystemGetCudaDriverVersion_v2": lambda: 13_000,
+            "nvmlDeviceGetPersistenceMode": lambda handle: 1,
+            "nvmlDeviceGetPowerManagementDefaultLimit": lambda handle: 700_000,
+            "nvmlDeviceGetMigMode": lambda handle: [self.mig, self.mig],
+            "nvmlDeviceGetEccMode": lambda handle: [1, 1],
+            "nvmlDeviceGetGraphicsRunningProcesses": lambda handle: [],
             "nvmlDeviceGetCount": lambda: self.devices,
             "nvmlSystemGetDriverVersion": lambda: "580.65.06",
             "nvmlDeviceGetName": lambda handle: self.product,

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from specseal.runtimes.amd import amd_devices
+from specseal.runtimes.devices import Address
 from unit.runtimes.fake_amd import FakeAmdSmi
 
 
@@ -31,14 +32,64 @@ def test_every_field_is_in_its_unit() -> None:
 def test_device_is_described_by_its_spec_name_driver_and_limits() -> None:
     with amd_devices(FakeAmdSmi) as found:
         assert found.devices[0].facts == {
-            "name": "amd/mi300x",
+            "name": "amd/mi300x-192gb",
             "product": "AMD Instinct MI300X",
+            "architecture": "gfx942",
             "driver": "6.14.14",
             "memory_bytes": 192 << 30,
             "power_limit_w": 750.0,
             "clock_max_mhz": 2100,
             "memory_clock_max_mhz": 1300,
         }
+
+
+def condition(api: FakeAmdSmi) -> dict[str, Any]:
+    with amd_devices(lambda: api) as found:
+        return found.devices[0].condition()
+
+
+def address(api: FakeAmdSmi) -> Address:
+    with amd_devices(lambda: api) as found:
+        return found.devices[0].address
+
+
+@pytest.mark.parametrize(
+    ("product", "device_id"), [("AMD Instinct MI300X OAM", "N/A"), ("N/A", "0x74A1")]
+)
+def test_device_is_recognised_by_its_name_or_its_id(product: str, device_id: str) -> None:
+    with amd_devices(lambda: FakeAmdSmi(product=product, device_id=device_id)) as found:
+        assert found.devices[0].facts["name"] == "amd/mi300x-192gb"
+
+
+def test_device_is_addressed_by_what_hip_counts_and_its_render_node() -> None:
+    assert address(FakeAmdSmi()) == Address(vendor="amd", number=1, node="/dev/dri/renderD129")
+
+
+def test_older_library_leaves_a_device_its_place_and_no_node() -> None:
+    api = FakeAmdSmi(missing={"amdsmi_get_gpu_enumeration_info"})
+    assert address(api) == Address(vendor="amd", number=0)
+
+
+def test_condition_of_a_device_that_nobody_has_touched() -> None:
+    assert condition(FakeAmdSmi()) == {
+        "memory_used_bytes": 7 << 30,
+        "utilization_percent": 88,
+        "processes": 0,
+        "clocks_set": "",
+        "power_limit_default_w": 750.0,
+        "partitions": "",
+    }
+
+
+def test_condition_tells_of_clocks_and_partitions() -> None:
+    told = condition(FakeAmdSmi(level="AMDSMI_DEV_PERF_LEVEL_MANUAL", partition="CPX"))
+    assert (told["clocks_set"], told["partitions"]) == ("performance level manual", "CPX")
+
+
+def test_processes_that_hold_no_memory_of_a_device_have_only_opened_it() -> None:
+    holds = {"pid": 7, "name": "python3", "memory_usage": {"vram_mem": 1 << 30}}
+    opened = {"pid": 8, "name": "N/A", "memory_usage": {"vram_mem": 0}}
+    assert condition(FakeAmdSmi(processes=[holds, opened, {"pid": 9}]))["processes"] == 2
 
 
 @pytest.mark.parametrize(

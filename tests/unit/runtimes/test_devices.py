@@ -9,7 +9,14 @@ from typing import NoReturn
 
 import pytest
 
-from specseal.runtimes.devices import Device, Devices, accelerator_name, open_devices, readings
+from specseal.runtimes.devices import (
+    Address,
+    Device,
+    Devices,
+    accelerator_name,
+    open_devices,
+    readings,
+)
 
 SPEC_PATTERN = r"[a-z0-9]+/[a-z0-9][a-z0-9.-]*"
 
@@ -18,12 +25,14 @@ SPEC_PATTERN = r"[a-z0-9]+/[a-z0-9][a-z0-9.-]*"
     ("maker", "product", "name"),
     [
         ("nvidia", "NVIDIA H100 80GB HBM3", "nvidia/h100-sxm5-80gb"),
-        ("nvidia", "NVIDIA H100 PCIe", "nvidia/h100-pcie"),
+        ("nvidia", "NVIDIA H100 PCIe", "nvidia/h100-pcie-80gb"),
         ("nvidia", "NVIDIA A100-SXM4-80GB", "nvidia/a100-sxm4-80gb"),
-        ("nvidia", "NVIDIA H200", "nvidia/h200"),
-        ("nvidia", "NVIDIA GeForce RTX 4090", "nvidia/geforce-rtx-4090"),
+        ("nvidia", "NVIDIA H200", "nvidia/h200-sxm-141gb"),
+        ("nvidia", "NVIDIA GeForce RTX 4090", "nvidia/rtx-4090-24gb"),
         ("nvidia", "Tesla T4", "nvidia/t4"),
-        ("amd", "AMD Instinct MI300X", "amd/mi300x"),
+        ("nvidia", "NVIDIA H20", "nvidia/h20"),
+        ("nvidia", "NVIDIA A100-SXM4-40GB MIG 1g.5gb", "nvidia/a100-sxm4-40gb-mig-1g.5gb"),
+        ("amd", "AMD Instinct MI300X", "amd/mi300x-192gb"),
         ("amd", "AMD Radeon™ PRO W7900", "amd/radeon-pro-w7900"),
     ],
 )
@@ -54,7 +63,8 @@ def test_devices_of_all_libraries_are_numbered_in_their_order_and_closed_at_the_
     def library(*names: str, fault: str = "") -> object:
         @contextmanager
         def opened() -> Iterator[Devices]:
-            devices = [Device(facts={"name": name}, read=dict) for name in names]
+            address = Address(vendor="acme", number=0)
+            devices = [Device(facts={"name": name}, read=dict, address=address) for name in names]
             try:
                 yield Devices(devices=tuple(devices), faults=(fault,) if fault else ())
             finally:

@@ -10,19 +10,21 @@ from contextlib import contextmanager
 import pytest
 
 from specseal.runtimes import describe_machine, machine
-from specseal.runtimes.devices import Device, Devices
+from specseal.runtimes.devices import Address, Device, Devices
 
 
 @contextmanager
 def one_device() -> Iterator[Devices]:
-    facts = {"name": "nvidia/h200", "driver": "580.65.06"}
-    yield Devices(devices=(Device(facts=facts, read=dict),), faults=("NVML, device 1: lost",))
+    facts = {"name": "nvidia/h200-sxm-141gb", "driver": "580.65.06"}
+    address = Address(vendor="nvidia", number=0, uuid="GPU-1")
+    device = Device(facts=facts, read=dict, address=address)
+    yield Devices(devices=(device,), faults=("NVML, device 1: lost",))
 
 
 def test_accelerators_are_described_beside_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "nvidia_devices", one_device)
     found = describe_machine()
-    assert found["accelerators"] == [{"name": "nvidia/h200", "driver": "580.65.06"}]
+    assert found["accelerators"] == [{"name": "nvidia/h200-sxm-141gb", "driver": "580.65.06"}]
     assert found["accelerator_faults"] == ["NVML, device 1: lost"]
     assert found["cpus"]
 

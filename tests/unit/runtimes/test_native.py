@@ -13,6 +13,7 @@ import pytest
 from specseal.engines import Launch
 from specseal.errors import EngineFailed, MachineLacks, RunFailed
 from specseal.runtimes import ContainerRuntime, JobRun, NativeRuntime, Progress
+from specseal.runtimes.devices import Address
 
 KEY = "sk-0123456789"
 
@@ -97,6 +98,22 @@ def test_engine_and_client_are_told_one_port(job: JobRun, notes: Path) -> None:
     assert "--url" not in client
     assert (job.folder / "out" / "engine.log").read_text() == "ready\n"
     assert "url" not in found(job)
+
+
+def test_engine_sees_the_devices_of_its_job_and_the_environment_no_serial_number(
+    job: JobRun, notes: Path
+) -> None:
+    devices = (Address(vendor="nvidia", number=2, uuid="GPU-2f"),)
+    runtime(notes).run(replace(job, devices=devices), quiet)
+    assert noted(notes, "engine")["environment"]["CUDA_VISIBLE_DEVICES"] == "GPU-2f"
+    assert "CUDA_VISIBLE_DEVICES" not in noted(notes, "client")["environment"]
+    assert found(job)["devices"] == [{"vendor": "nvidia", "number": 2}]
+
+
+def test_engine_on_cpus_sees_no_device(job: JobRun, notes: Path) -> None:
+    runtime(notes).run(job, quiet)
+    assert noted(notes, "engine")["environment"]["CUDA_VISIBLE_DEVICES"] == "-1"
+    assert found(job)["devices"] == []
 
 
 def test_running_server_is_measured_by_a_client_alone(running: JobRun, notes: Path) -> None:

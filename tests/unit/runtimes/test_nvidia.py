@@ -7,6 +7,7 @@ from typing import Any
 import pynvml
 import pytest
 
+from specseal.runtimes.devices import Address
 from specseal.runtimes.nvidia import nvidia_devices, throttle_reasons
 from unit.runtimes.fake_nvml import FakeNvml
 
@@ -35,12 +36,67 @@ def test_device_is_described_by_its_spec_name_driver_and_limits(product: str | b
         assert found.devices[0].facts == {
             "name": "nvidia/h100-sxm5-80gb",
             "product": "NVIDIA H100 80GB HBM3",
+            "architecture": "sm_90",
             "driver": "580.65.06",
+            "cuda": "13.0",
             "memory_bytes": 80 << 30,
             "power_limit_w": 700.0,
             "clock_max_mhz": 1980,
             "memory_clock_max_mhz": 2619,
         }
+
+
+def condition(api: FakeNvml) -> dict[str, Any]:
+    with nvidia_devices(api) as found:
+        return found.devices[0].condition()
+
+
+def test_device_is_addressed_by_its_number_and_its_uuid() -> None:
+    with nvidia_devices(FakeNvml(devices=2)) as found:
+        assert [device.address for device in found.devices] == [
+            Address(vendor="nvidia", number=0, uuid="GPU-0"),
+            Address(vendor="nvidia", number=1, uuid="GPU-1"),
+        ]
+
+
+def test_uuid_that_is_not_told_is_empty() -> None:
+    with nvidia_devices(FakeNvml(refused={"nvmlDeviceGetUUID"})) as found:
+        assert found.devices[0].address == Address(vendor="nvidia", number=0)
+
+
+def test_condition_of_a_device_that_nobody_has_touched() -> None:
+    assert condition(FakeNvml()) == {
+        "memory_used_bytes": 3 << 30,
+        "utilization_percent": 97,
+        "processes": 0,
+        "persistence": True,
+        "clocks_set": "",
+        "power_limit_default_w": 700.0,
+        "partitions": "",
+        "ecc": True,
+    }
+
+
+def test_condition_tells_of_processes_clocks_and_mig() -> None:
+    told = condition(FakeNvml(processes=(7, 8), application_clock_mhz=1410, mig=1))
+    assert told["processes"] == 2
+    assert told["clocks_set"] == "1410 MHz instead of 1980 MHz"
+    assert told["partitions"] == "MIG"
+
+
+def test_condition_that_the_driver_refuses_or_tells_otherwise_is_absent() -> None:
+    told = condition(
+        FakeNvml(
+            refused={"nvmlDeviceGetMigMode", "nvmlDeviceGetApplicationsClock"},
+            mismatched={"nvmlDeviceGetComputeRunningProcesses"},
+        )
+    )
+    assert not {"partitions", "clocks_set", "processes"} & told.keys()
+
+
+def test_product_with_other_memory_than_its_row_is_not_named_like_it() -> None:
+    with nvidia_devices(FakeNvml(product="NVIDIA A100-SXM4-80GB", memory_bytes=64 << 30)) as found:
+        assert found.devices[0].facts["name"] == "nvidia/a100-sxm4-80gb-unlike-the-table"
 
 
 def test_what_a_device_does_not_tell_is_absent() -> None:

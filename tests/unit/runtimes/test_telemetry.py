@@ -9,10 +9,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from specseal.runtimes.devices import Device
+from specseal.runtimes.devices import Address, Device
 from specseal.runtimes.rapl import PackageEnergy
 from specseal.runtimes.telemetry import Sampler, sampler, tree
 
+FIRST = Address(vendor="nvidia", number=0)
 # A parent that starts a child which works and ends, then one that stays and holds 64 MiB.
 FAMILY = """
 import subprocess, sys
@@ -41,8 +42,8 @@ def test_accelerators_are_numbered_and_what_they_do_not_tell_is_absent(
     nothing_else: PackageEnergy,
 ) -> None:
     devices = (
-        Device(facts={}, read=lambda: {"power_w": 300.0, "throttle": ""}),
-        Device(facts={}, read=lambda: {"power_w": 310.0}),
+        Device(facts={}, read=lambda: {"power_w": 300.0, "throttle": ""}, address=FIRST),
+        Device(facts={}, read=lambda: {"power_w": 310.0}, address=FIRST),
     )
     row = Sampler(devices, nothing_else).sample({})
     assert (row["accelerator0_power_w"], row["accelerator0_throttle"]) == (300.0, "")

@@ -77,20 +77,21 @@ def test_official_image_must_be_of_a_known_version_too(good):
 
 
 KNOWN = ("2026.10.11549", "2026.9.1")
+ON_TWO = ("{accelerator: cpu}", "{accelerator: nvidia/h100-sxm5-80gb, count: 2}")
 
 
 @pytest.mark.parametrize(
     ("setting", "path"),
     [
-        ("parallel: {expert: 2}", "parallel.expert"),
-        ("parallel: {data: 2}", "parallel.data"),
+        ("parallel: {tensor: 2, expert: 2}", "parallel.expert"),
+        ("parallel: {tensor: 1, data: 2}", "parallel.data"),
         ("quantization: fp8", "quantization"),
         ("chunked_prefill: true", "chunked_prefill"),
         ("args: {x: 1}", "args"),
     ],
 )
 def test_setting_that_the_engine_has_not_is_refused(good, setting, path):
-    assert refused(good, KNOWN, ("context_length: 4096", setting)) == [
+    assert refused(good, KNOWN, ON_TWO, ("context_length: 4096", setting)) == [
         f"engine.{path}: llamacpp has no such setting here: leave it out"
     ]
 
@@ -103,7 +104,7 @@ def test_argument_that_the_method_has_not_is_refused(good):
 
 def test_what_an_engine_refuses_of_keys_that_are_fine_by_themselves_is_shown_at_its_place(good):
     settings = "context_length: 4096, dtype: bfloat16, parallel: {tensor: 2}"
-    assert refused(good, KNOWN, ("context_length: 4096", settings)) == [
+    assert refused(good, KNOWN, ON_TWO, ("context_length: 4096", settings)) == [
         "drafter.draft_length: this engine drafts 3 tokens or 5"
     ]
 

@@ -100,6 +100,10 @@ def test_what_can_not_be_set_on_a_running_server_is_refused(refused, given):
             " or source none",
         ),
         (
+            ("count: 8", 'driver: ">=570"'),
+            "5:48: hardware.driver: the driver under a running server is not seen: leave it out",
+        ),
+        (
             ("api: chat", "api: completions"),
             "4:76: engine.api: completions are asked for in token ids, and source none has no"
             " tokenizer: write chat",
