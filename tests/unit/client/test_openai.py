@@ -312,5 +312,5 @@ def test_peek_tells_counts_of_the_last_event_alone() -> None:
 
 def test_each_dialect_is_found_by_its_name_and_no_other_is() -> None:
     assert all(dialect_named(name) is dialect for name, dialect in DIALECTS.items())
-    with pytest.raises(InputRefused, match="'grpc' is none of llamacpp, openai-completions"):
+    with pytest.raises(InputRefused, match="'grpc' is none of llamacpp, llamacpp-cached, openai-"):
         dialect_named("grpc")
