@@ -26,7 +26,7 @@ COMPILE      = .venv/bin/uv pip compile --quiet --generate-hashes --universal \
 COMPILE_LINUX = $(filter-out --universal,$(COMPILE)) --python-platform x86_64-manylinux_2_36
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-services lint bench-client locks bench-locks ci-tools clean
+.PHONY: help setup run test test-services images lint bench-client locks bench-locks ci-tools clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
@@ -41,6 +41,10 @@ test: .venv/.dev ## run all tests but the slow ones; PYTEST=... adds arguments
 
 test-services: .venv/.dev ## run the slow tests, which need services; a missing one fails them
 	@SPECSEAL_REQUIRE_SERVICES=1 .venv/bin/pytest -m slow $(PYTEST)
+
+images: .venv/.setup ## build every image that this machine can, for the specs of specs/cpu
+	@$(foreach spec,specs/quickstart.yaml $(wildcard specs/cpu/*.yaml),.venv/bin/specseal build \
+	$(spec) --runtime docker &&) :
 
 lint: .venv/.dev ## check style, types and the layers
 	@.venv/bin/ruff check

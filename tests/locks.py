@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 from specseal.spec.locked import Lock
@@ -17,6 +19,12 @@ CONVERSATIONS = [
     for category in ("coding", "math")
     for number in range(3)
 ]
+
+
+def write_prompts(path: Path) -> None:
+    """Write a file of prompts for the conversations of the lock."""
+    rows = [{"id": row["id"], "first": [1], "between": []} for row in CONVERSATIONS]
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
 
 
 def make_lock(**changes: dict[str, Any]) -> Lock:

@@ -94,6 +94,7 @@ def _records(speculates: bool, level: int, arguments: argparse.Namespace) -> Ite
             turn=0,
             cycle=cycle,
             due_ns=submit_ns,
+            connect_ns=0,
             submit_ns=submit_ns,
             chunk_ns=tuple(arrivals),
             chunk_tokens=tokens,
@@ -131,9 +132,12 @@ def _job(speculates: bool, paths: dict[tuple[bool, int], Path]) -> JobData:
         accelerators_found=(),
         engine_version="",
         engine_version_found=None,
+        method_found=None,
+        draft_length_found=None,
         telemetry=(),
         failure="",
         phases=tuple(_phase(level, read_records(paths[speculates, level])) for level in LEVELS),
+        missing=(),
     )
 
 
@@ -160,6 +164,8 @@ def _phase(level: int, records: tuple[Record, ...]) -> PhaseData:
             send_lag_p99_ns=0,
             send_lag_max_ns=0,
             client_cpu_share=0.1,
+            client_cpu_total=0.1,
+            client_cpus=1,
             client_memory_bytes=0,
             client_processes=1,
         ),
@@ -181,6 +187,7 @@ def _snapshot(moment: str, drafted: int, accepted: int) -> Snapshot:
         accepted_per_position=None,
         output_tokens=None,
         prompt_tokens=None,
+        cached_tokens=None,
     )
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import errno
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -18,7 +18,7 @@ from typing import Any, Protocol
 import psutil
 
 import specseal
-from specseal.analysis import Objectives, RunData
+from specseal.analysis import JobData, Objectives, RunData
 from specseal.bundle import (
     Contents,
     SealInputs,
@@ -29,9 +29,9 @@ from specseal.bundle import (
     verify,
 )
 from specseal.engines import CAPABILITIES
-from specseal.errors import EngineFailed, RunFailed
+from specseal.errors import JobFailed, RunFailed
 from specseal.jobs import JobFolder, adopt, job_folder, run_job
-from specseal.measured import job_environment, prove, read_job
+from specseal.measured import has_measured, job_environment, prove, read_job
 from specseal.plan import Job, make_plan
 from specseal.prepare import Preparation, Prepared
 from specseal.programs import Programs, choose, facts_of, make_all_ready
@@ -160,7 +160,7 @@ class _Run:
         # Found before the new run's folder is there, which would be the newest of them.
         # What a running server was when it was measured before, nobody knows.
         anew = fresh or lock.spec["url"] is not None
-        self._earlier = () if anew else earlier(home, lock, name)
+        self._earlier = () if anew else earlier(settings.runs_dir, lock, name)
         going_on = None if fresh else unfinished(home, lock, name)
         self._run = going_on or begin(home, lock, name)
         self._folder = self._run.path
@@ -179,7 +179,8 @@ class _Run:
         """Run every job that has not finished before; one that fails does not stop the others.
 
         Raises:
-            RunFailed: every job failed, or something broke that is not one job's own.
+            RunFailed: every job failed before it had measured anything, or something broke that
+                is not one job's own.
         """
         left = self._programs[0].runtime.clean()
         if left:
@@ -192,10 +193,10 @@ class _Run:
                     self._run_job(job)
                 # Also those that were kept: specseal may have died just before it looked.
                 prove(job)
-            except EngineFailed as failure:
+            except JobFailed as failure:
                 job.fail(failure.message, session=self._session)
                 self._watcher.say(f"{failure.message}\n  the other jobs go on")
-        if all(job.status() is None for job in self._jobs):
+        if not any(map(has_measured, self._jobs)):
             reason = self._jobs[0].meta()["reason"]
             raise RunFailed(
                 f"every job failed; the first: {reason}",
@@ -242,7 +243,7 @@ class _Run:
             return seal(inputs, self._folder / BUNDLE, signer=signer, now=datetime.now(UTC))
 
     def _inputs(self) -> SealInputs:
-        lock = self._prepared.lock
+        lock, jobs = self._prepared.lock, tuple(map(read_job, self._jobs))
         logs = {
             f"{job.job.name}.{part}.log": job.path / "out" / f"{part}.log"
             for job in self._jobs
@@ -251,9 +252,9 @@ class _Run:
         return SealInputs(
             spec_bytes=self._spec_bytes,
             lock=lock,
-            environment=self._environment(),
+            environment=self._environment(jobs),
             run=RunData(
-                jobs=tuple(read_job(job) for job in self._jobs),
+                jobs=jobs,
                 objectives=Objectives(**lock.points["objectives"]),
                 draftable=lock.drafter["draftable"],
                 seed=lock.points["seed"],
@@ -264,7 +265,7 @@ class _Run:
             redact=self._redact(),
         )
 
-    def _environment(self) -> dict[str, Any]:
+    def _environment(self, jobs: Sequence[JobData]) -> dict[str, Any]:
         lock, runtime = self._prepared.lock, self._programs[0].runtime
         facts = facts_of(self._programs)
         return {
@@ -278,7 +279,7 @@ class _Run:
             "machine": describe_machine(),
             "images": facts,
             "packages": {role: one["wheels"] for role, one in self._programs[0].facts.items()},
-            "jobs": [job_environment(job) for job in self._jobs],
+            "jobs": list(map(job_environment, self._jobs, jobs)),
         }
 
     def _redact(self) -> dict[str, str]:

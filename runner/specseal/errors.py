@@ -99,8 +99,16 @@ class RunFailed(SpecsealError):
     exit_code = 4
 
 
-class EngineFailed(RunFailed):
-    """An engine died, failed, or did not do as asked: that is a result of this one job.
+class JobFailed(RunFailed):
+    """What broke is one job's own: that is its result.
 
     The other jobs of the run go on, and the bundle keeps the reason.
     """
+
+
+class EngineFailed(JobFailed):
+    """An engine died, failed, or did not do as asked."""
+
+
+class ClientFailed(JobFailed):
+    """The load generator of one job was killed, or broke: what it needed was too much there."""

@@ -20,7 +20,7 @@ from typing import Any
 from specseal.digests import Digest, sha256_value
 from specseal.engines import Launch, LaunchRequest, engine
 from specseal.errors import RunFailed
-from specseal.plan import BASELINE, Job
+from specseal.plan import BASELINE, Job, Phase
 from specseal.prepare import SILENCE_TIMEOUT_S, PreparedVariant
 from specseal.programs import Programs
 from specseal.records import JobStatus, RecordsDamaged, read_status, write_json_atomically
@@ -60,6 +60,15 @@ class JobFolder:
             return read_status(self.path / "out" / "status.json")
         except RecordsDamaged as error:
             raise self.refuse(str(error)) from error
+
+    def turns(self, phase: Phase) -> dict[str, int]:
+        """Return how many turns each conversation of a phase has, as its prompts have them."""
+        path = self.path / "in" / _prompts_name(phase.prompts)
+        rows = map(json.loads, path.read_bytes().splitlines())
+        return {
+            row["id"]: len(row["turns"]) if "turns" in row else 1 + len(row["between"])
+            for row in rows
+        }
 
     def refuse(self, why: str, mend: str = "run again: it is measured anew") -> RunFailed:
         """Make the job an unfinished one, and return the error that says why."""
@@ -105,6 +114,7 @@ def job_folder(job: Job, number: int, lock: Lock, programs: Programs, parent: Pa
         engine=lock.engine,
         devices=lock.hardware["count"],
         url=lock.spec["url"],
+        temperature=max((phase.sampling["temperature"] for phase in job.phases), default=None),
     )
     launch = engine(lock.engine["name"]).launch(request)
     plan = {key: value for key, value in job.to_dict().items() if key not in ("name", "variant")}
@@ -113,8 +123,7 @@ def job_folder(job: Job, number: int, lock: Lock, programs: Programs, parent: Pa
             json.dumps(
                 {
                     "job": plan,
-                    "launch": [*launch.args, *sorted(launch.environment.items())],
-                    "url": launch.url,
+                    "launch": asdict(launch),
                     "engine": lock.engine,
                     "hardware": lock.hardware,
                     "client": lock.client,
@@ -186,8 +195,8 @@ def run_job(
         watch: is told how far the job is.
 
     Raises:
-        EngineFailed: the engine died or failed.
-        RunFailed: the client did.
+        JobFailed: the engine or the client died or failed.
+        RunFailed: something broke that is not this job's own.
     """
     shutil.rmtree(folder.path, ignore_errors=True)
     for name in ("in", "out"):
@@ -199,6 +208,7 @@ def run_job(
             launch=folder.launch,
             model=variant.model,
             model_file=folder.lock.model["load"],
+            streams=max(phase.load.concurrency or 1 for phase in folder.job.phases),
             drafter=variant.drafter if folder.request.has_drafter_model else None,
             drafter_file=folder.lock.drafter["load"],
             folder=folder.path,

@@ -13,7 +13,7 @@ from typing import Any
 
 from specseal.digests import Digest, sha256_value
 from specseal.errors import InputError, MachineLacks
-from specseal.images import build_environments, build_images
+from specseal.images import build_environments, build_images, differences_of_builds
 from specseal.images.base import find_mirror
 from specseal.runtimes import ContainerRuntime, NativeRuntime, ProgramRuntime, Runtime, connect
 from specseal.settings import Settings
@@ -130,6 +130,19 @@ def make_all_ready(
         if key not in made:
             made[key] = make_ready(name, lock, settings, say)
     return tuple(made[key] for key in keys)
+
+
+def compare_builds(locks: Sequence[Lock], settings: Settings, say: Say) -> dict[str, list[str]]:
+    """Build each image of the locks twice; return {folder: paths in which the builds differ}.
+
+    Raises:
+        LockError, MachineLacks, RunFailed: see `build_images`.
+    """
+    found: dict[str, list[str]] = {}
+    with closing(connect(settings)) as client:
+        for lock in locks:
+            found |= differences_of_builds(lock, client=client, settings=settings, say=say)
+    return found
 
 
 def facts_of(programs: Sequence[Programs]) -> dict[str, Any]:

@@ -116,6 +116,9 @@ class Record:
     due_ns: int | None
     """When it should have been sent: at its instant of the schedule (open), or when what it had
     to wait for had ended. None where nothing says when."""
+    connect_ns: int
+    """How long its connection took to be set up (TCP, and TLS where there is any), before it was
+    submitted: the network's and the server's time, of which nothing is the client's lateness."""
     submit_ns: int
     """When the request was handed to the socket."""
     chunk_ns: Sequence[int]
@@ -143,7 +146,8 @@ class Record:
     accepted_tokens: int | None
     """Draft tokens accepted for this request, where the engine tells per request."""
     verify_steps: int | None
-    """Verify steps of this request that had a draft, where the engine tells per request."""
+    """Verify steps of this request that had a draft, where the engine tells per request; of one
+    that tells nothing else (TensorRT-LLM), all its decode steps."""
     cached_tokens: int | None
     """Prompt tokens served from a cache, where the engine tells."""
 
@@ -157,6 +161,8 @@ class Record:
         times = (self.submit_ns, *self.chunk_ns, self.end_ns)
         if list(times) != sorted(times):
             return "its times run backwards"
+        if self.connect_ns < 0:
+            return "its connection took less than no time"
         if self.chunk_tokens is None:
             if self.output_tokens and not self.chunk_ns:
                 return f"no chunk arrived, output is {self.output_tokens} tokens"
@@ -200,6 +206,8 @@ class Snapshot:
     """Joint counts: how often the token at draft position i (from 0) was accepted."""
     output_tokens: int | None
     prompt_tokens: int | None
+    cached_tokens: int | None
+    """Prompt tokens that came from a cache."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types."""
@@ -233,10 +241,14 @@ class PhaseStatus:
     """99th percentile of how late the client's event loop woke from a fixed sleep."""
     loop_lag_max_ns: int
     send_lag_p99_ns: int
-    """99th percentile of how late requests were sent: `submit_ns` − `due_ns`."""
+    """99th percentile of how late requests were sent: `submit_ns` − `connect_ns` − `due_ns`."""
     send_lag_max_ns: int
     client_cpu_share: float
     """CPU seconds ÷ wall seconds of the phase (1.0 is one full core), of the busiest process."""
+    client_cpu_total: float
+    """The same of all the client's processes together."""
+    client_cpus: int
+    """CPUs that they may use, by their affinity."""
     client_memory_bytes: int
     """Peak memory of all the client's processes together."""
     client_processes: int

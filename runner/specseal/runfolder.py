@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -47,6 +47,9 @@ class RunFolder:
         return any(self.path.glob(f"jobs/*/{FAILED}"))
 
 
+_NOTED = {field.name for field in fields(RunFolder)}
+
+
 def begin(home: Path, lock: Lock, runtime: str) -> RunFolder:
     """Make the folder of a new run.
 
@@ -66,20 +69,25 @@ def begin(home: Path, lock: Lock, runtime: str) -> RunFolder:
 
 def unfinished(home: Path, lock: Lock, runtime: str) -> RunFolder | None:
     """Return the newest run of this lock and runtime that has no bundle yet."""
-    for run in _runs(home, runtime):
+    for run in _runs(home, f"*/{RUN}", runtime):
         if run.lock_sha256 == lock.digest and not run.is_sealed:
             return run
     return None
 
 
-def earlier(home: Path, lock: Lock, runtime: str) -> tuple[Path, ...]:
+def earlier(runs_dir: Path, lock: Lock, runtime: str) -> tuple[Path, ...]:
     """Return the runs whose finished jobs a new run of this lock takes over, newest first.
 
     Where this very lock has been measured whole, that is none: to run it again is to measure it
-    again. Else it is every run of this name: what another lock measured under the same key, and
-    what is left of a run in which jobs failed.
+    again. Else it is every run, of whatever name: a job is known by its key alone. What another
+    lock measured under the same key is among them, and what is left of a run in which jobs failed.
+
+    Args:
+        runs_dir: the folder of the runs of all spec names.
+        lock: what is to be run.
+        runtime: the runtime's name.
     """
-    runs = _runs(home, runtime)
+    runs = _runs(runs_dir, f"*/*/{RUN}", runtime)
     if any(
         run.lock_sha256 == lock.digest and run.is_sealed and not run.has_failures for run in runs
     ):
@@ -87,12 +95,13 @@ def earlier(home: Path, lock: Lock, runtime: str) -> tuple[Path, ...]:
     return tuple(run.path for run in runs)
 
 
-def _runs(home: Path, runtime: str) -> list[RunFolder]:
-    found = (
-        RunFolder(**{**json.loads(path.read_bytes()), "path": path.parent})
-        for path in sorted(home.glob(f"*/{RUN}"), reverse=True)
-    )
-    return [run for run in found if run.runtime == runtime]
+def _runs(folder: Path, pattern: str, runtime: str) -> list[RunFolder]:
+    """Return the runs whose notes match a pattern, newest first, as their folders' names say."""
+    paths = sorted(folder.glob(pattern), key=lambda path: path.parent.name, reverse=True)
+    noted = ({**json.loads(path.read_bytes()), "path": path.parent} for path in paths)
+    # Another version of specseal may have noted something else; its jobs have other keys.
+    known = (RunFolder(**note) for note in noted if note.keys() == _NOTED)
+    return [run for run in known if run.runtime == runtime]
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from specseal.bundle.manifest import ATTESTATIONS, MANIFEST
 from specseal.bundle.seal import attest
 from specseal.plan import Job, Phase, make_plan
 from specseal.records import PhaseStatus, Record, Snapshot
+from specseal.sent import missing_phase
 from specseal.spec import parse_spec
 from specseal.spec.locked import Lock
 
@@ -39,6 +40,8 @@ workload:
   seed: 0
 """
 TOKENS = 5
+DESCRIBED = ("key", "session", "engine_version_found", "method_found", "draft_length_found")
+"""What `environment.json` must have of a job."""
 
 
 def make_signer() -> Signer:
@@ -70,9 +73,25 @@ def make_job(job: Job) -> JobData:
         accelerators_found=(),
         engine_version="2026.10.11549",
         engine_version_found="2026.10.11549",
+        method_found=job.method,
+        draft_length_found=None,
         telemetry=_telemetry(),
         failure="",
         phases=tuple(_phase(job, phase) for phase in job.phases if phase.measured),
+        missing=(),
+    )
+
+
+def make_failed_job(job: Job, reason: str, *, measured: int = 0) -> JobData:
+    """A job that failed when it had measured so many of its phases."""
+    planned = [phase for phase in job.phases if phase.measured]
+    whole = make_job(job)
+    return replace(
+        whole,
+        failure=reason,
+        phases=whole.phases[:measured],
+        missing=tuple(map(missing_phase, planned[measured:])),
+        telemetry=whole.telemetry if measured else (),
     )
 
 
@@ -122,6 +141,8 @@ def _phase(job: Job, phase: Phase) -> PhaseData:
             send_lag_p99_ns=1000,
             send_lag_max_ns=2000,
             client_cpu_share=0.25,
+            client_cpu_total=0.25,
+            client_cpus=2,
             client_memory_bytes=50_000_000,
             client_processes=1,
         ),
@@ -142,6 +163,7 @@ def _record(phase: Phase, order: int, conversation: str, accepted: int) -> Recor
         turn=0,
         cycle=0,
         due_ns=submit,
+        connect_ns=0,
         submit_ns=submit,
         chunk_ns=chunks,
         chunk_tokens=(1,) * TOKENS,
@@ -172,6 +194,7 @@ def _snapshot(phase: str, moment: str, accepted: int, *, drafts: int) -> Snapsho
         accepted_per_position=(accepted, 0),
         output_tokens=None,
         prompt_tokens=None,
+        cached_tokens=None,
     )
 
 
@@ -179,6 +202,14 @@ def make_inputs(folder: Path) -> SealInputs:
     """All that the good bundle is made of; `folder` gets its one log."""
     lock = make_lock()
     return inputs_of(SPEC, lock, make_run(lock), folder)
+
+
+ENGINE_IMAGE = {
+    "inputs": "1" * 64,
+    "packages": [{"type": "pypi", "name": "wheel", "version": "1.0"}],
+    "wheels": {"wheel-1.0-py3-none-any.whl": "3" * 64},
+    "debian": {"libc6_2.36-9": "4" * 64},
+}
 
 
 def inputs_of(spec: bytes, lock: Lock, run: RunData, folder: Path) -> SealInputs:
@@ -196,10 +227,10 @@ def inputs_of(spec: bytes, lock: Lock, run: RunData, folder: Path) -> SealInputs
             "isolation": "none",
             "pinned": "yes" if lock.engine["image"] else "no",
             "specseal_version": "0.1.0",
-            "images": {"engine": {"inputs": "1" * 64}, "client": {"inputs": "2" * 64}},
+            "images": {"engine": ENGINE_IMAGE, "client": {"inputs": "2" * 64}},
             "packages": {"engine": ["wheel-1.0"]},
             "machine": {"cpu": "a processor", "cache": f"{folder}/cache"},
-            "jobs": [{"key": job.key, "session": job.session} for job in run.jobs],
+            "jobs": [{name: getattr(job, name) for name in DESCRIBED} for job in run.jobs],
         },
         run=run,
         logs={"r1-ngram.engine.log": log},

@@ -407,3 +407,48 @@ def test_records_that_make_no_sense_are_a_no_and_no_crash(
     report = verify_run(good, bundle, alter_records(good.inputs.run, change))
     assert codes(report) <= {"recompute.records", "recompute.more"}
     assert not report.intact
+
+
+# Bills of materials
+
+
+SBOM = "env/engine.cdx.json"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda bom: bom["components"].pop(), "pypi wheel 1.0 is not as in environment.json"),
+        (lambda bom: bom["components"][1].update(version="2"), "pypi wheel 2 is not as in"),
+        (
+            lambda bom: bom["components"][1]["hashes"][0].update(content="5" * 64),
+            "pypi wheel 1.0 is not as in",
+        ),
+        (lambda bom: bom.update(components="none"), "deb libc6 2.36-9 is not as in"),
+        (lambda bom: bom.update(components=[3]), "can't be read"),
+    ],
+)
+def test_bill_of_materials_that_is_not_the_environments_is_refused(
+    good: GoodBundle, bundle: Path, change: Callable[[dict[str, Any]], None], said: str
+) -> None:
+    report = verify_edited(good, bundle, SBOM, change)
+    assert codes(report) == {"schemas.sbom"}
+    assert any(said in check.message for check in report.checks)
+
+
+def test_bill_of_materials_that_is_missing_or_of_no_program_is_refused(
+    good: GoodBundle, bundle: Path
+) -> None:
+    def without_engine(environment: dict[str, Any]) -> None:
+        del environment["images"]["engine"]
+
+    assert codes(verify_edited(good, bundle, "environment.json", without_engine)) == {
+        "schemas.sbom"
+    }
+    (bundle / SBOM).unlink()
+    good.sign_again(bundle)
+    assert good.verify(bundle).intact
+    (bundle / "env/client.cdx.json").unlink()
+    (bundle / "env").rmdir()
+    good.sign_again(bundle)
+    assert codes(good.verify(bundle)) == {"schemas.sbom"}

@@ -44,7 +44,7 @@ def make_lock() -> Lock:
         "model": "m",
         "metrics": None,
     }
-    return replace(lock, engine=engine)
+    return replace(lock, engine=engine, encoder=None)
 
 
 def counted_by_the_server(record: Record) -> Record:
@@ -53,15 +53,16 @@ def counted_by_the_server(record: Record) -> Record:
     return replace(record, input_tokens=tokens, engine_input_tokens=tokens)
 
 
-def without_version(run: RunData) -> RunData:
-    jobs = [replace(job, engine_version="", engine_version_found=None) for job in run.jobs]
+def of_an_endpoint(run: RunData) -> RunData:
+    unseen: dict[str, Any] = {"engine_version_found": None, "prefix_cache": None}
+    jobs = [replace(job, engine_version="", method_found=None, **unseen) for job in run.jobs]
     return replace(run, jobs=tuple(jobs))
 
 
 @pytest.fixture
 def inputs(tmp_path: Path) -> SealInputs:
     lock = make_lock()
-    run = alter_records(without_version(make_run(lock)), counted_by_the_server)
+    run = alter_records(of_an_endpoint(make_run(lock)), counted_by_the_server)
     inputs = inputs_of(ENDPOINT, lock, run, tmp_path)
     return replace(
         inputs,
@@ -83,10 +84,22 @@ def test_bundle_of_a_running_server_holds_and_says_that_nothing_was_pinned(
     bundle = seal(inputs, tmp_path / "bundle", signer=good.signer, now=NOW)
     contents = good.verify(bundle).demand(trust=True)
     summary = summarise(contents.result, contents.environment, by="load")
-    assert "pinned: no" in render(summary, "simple")
+    text = render(summary, "simple")
+    assert "pinned: no" in text
+    for code in ("method_not_seen", "version_not_seen"):
+        assert text.count(code) == 1
     readme = (bundle / "README.md").read_text(encoding="utf-8")
     assert "| engine | endpoint |" in readme
     assert "pinned: no" in readme
+
+
+@pytest.mark.parametrize("prefix_cache", [False, True])
+def test_run_that_knows_the_cache_setting_of_a_running_server_is_found(
+    good: GoodBundle, inputs: SealInputs, tmp_path: Path, prefix_cache: bool
+) -> None:
+    jobs = tuple(replace(job, prefix_cache=prefix_cache) for job in inputs.run.jobs)
+    inputs = replace(inputs, run=replace(inputs.run, jobs=jobs))
+    assert found(good, inputs, tmp_path) == {"recompute.lock"}
 
 
 def test_running_server_that_claims_to_be_pinned_is_found(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import locks
-from attacks.builder import NOW, SPEC, GoodBundle, codes, inputs_of, make_job
+from attacks.builder import NOW, SPEC, GoodBundle, codes, inputs_of, make_failed_job, make_job
 from specseal.analysis import JobData, PhaseData, RunData
 from specseal.bundle import SealInputs, seal
 from specseal.plan import make_plan
@@ -59,10 +59,10 @@ def variant_of(spec: Spec, *, spec_sha256: str) -> Lock:
     )
 
 
-def run_of(lock: Lock, failed: str = "") -> RunData:
-    """A run of a lock's plan, in which the job of that name failed."""
+def run_of(lock: Lock, failed: str = "", *, measured: int = 0) -> RunData:
+    """A run of a lock's plan; the job of that name failed when it had measured so many phases."""
     jobs = [
-        replace(make_job(job), phases=(), telemetry=(), failure="the engine died with exit code 9")
+        make_failed_job(job, "the engine died with exit code 9", measured=measured)
         if job.name == failed
         else make_job(job)
         for job in make_plan(lock).jobs
@@ -107,9 +107,39 @@ def changed(inputs: SealInputs, number: int, **changes: Any) -> RunData:
     return replace(inputs.run, jobs=tuple(jobs))
 
 
-def test_failed_job_that_still_has_figures_is_found(inputs: SealInputs, found: Found) -> None:
-    run = changed(inputs, 1, failure="it was too slow")
+@pytest.mark.parametrize("measured", [0, 1, 3])
+def test_what_a_failed_job_had_measured_is_kept(
+    measured: int, inputs: SealInputs, found: Found
+) -> None:
+    run = run_of(inputs.lock, "r1-ngram-3", measured=measured)
+    assert len(run.jobs[2].phases) == measured
+    assert found(run=run) == set()
+
+
+def test_phase_of_a_failed_job_left_out_is_found(inputs: SealInputs, found: Found) -> None:
+    job = run_of(inputs.lock, "r1-ngram-3", measured=2).jobs[2]
+    assert found(run=changed(inputs, 2, phases=job.phases[1:])) == {"recompute.plan"}
+
+
+def test_missing_phase_that_is_not_said_to_be_is_found(inputs: SealInputs, found: Found) -> None:
+    missing = inputs.run.jobs[2].missing
+    assert found(run=changed(inputs, 2, missing=missing[1:])) == {"recompute.plan"}
+
+
+def test_half_a_phase_of_a_failed_job_is_found(inputs: SealInputs, found: Found) -> None:
+    first, second = run_of(inputs.lock, "r1-ngram-3", measured=2).jobs[2].phases
+    half = replace(second, records=second.records[:3])
+    missing = inputs.run.jobs[2].missing[2:]
+    run = changed(inputs, 2, phases=(first, half), missing=missing)
     assert found(run=run) == {"recompute.plan"}
+
+
+@pytest.mark.parametrize("name", ["engine_version_found", "method_found", "draft_length_found"])
+def test_what_was_seen_of_an_engine_stands_in_the_environment(
+    name: str, inputs: SealInputs, found: Found
+) -> None:
+    seen: dict[str, Any] = {name: 9 if name == "draft_length_found" else "other"}
+    assert "recompute.jobs" in found(run=changed(inputs, 1, **seen))
 
 
 def test_failure_left_out_is_found(inputs: SealInputs, found: Found) -> None:

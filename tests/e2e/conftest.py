@@ -112,6 +112,16 @@ class Place:
             time.sleep(0.1)
         raise AssertionError(f"no {count} jobs finished")
 
+    def wait_for_phase(self, job: str, phase: str, process: subprocess.Popen[str]) -> None:
+        """Wait until a job, whose folder's name begins so, is in a phase."""
+        for _ in range(6000):
+            for path in self.folder.glob(f"runs/tiny/*/jobs/{job}*/out/progress.json"):
+                if json.loads(path.read_bytes())["phase"] == phase:
+                    return
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.05)
+        raise AssertionError(f"job {job} never came to {phase}")
+
     def bundles(self) -> list[Path]:
         return sorted(self.folder.glob("runs/tiny/*/bundle"))
 

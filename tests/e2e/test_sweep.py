@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import time
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ from typing import Any
 import psutil
 import pytest
 
-from e2e.conftest import Place
+from e2e.conftest import Place, prompt_row
+from specseal.records import Record
 from specseal.runtimes import owner
 
 pytestmark = [pytest.mark.slow, pytest.mark.engine]
@@ -99,6 +101,30 @@ def test_an_engine_that_dies_fails_its_job_alone_and_only_that_runs_again(place:
     assert shown(place, again.stdout.splitlines()[-1])["failures"] == []
 
 
+def test_an_engine_that_dies_under_a_load_leaves_what_it_had_measured(place: Place) -> None:
+    # Long answers, so that the second load level is there to be broken.
+    text = place.spec.read_text().replace("max_tokens: 16", "max_tokens: 96, ignore_eos: true")
+    place.spec.write_text(text.replace("repeats: 2", "repeats: 1"))
+    process = place.start("run", "tiny.yaml", "--runtime", "native")
+    place.wait_for_jobs(1, process)
+    place.wait_for_phase("02-", "c2", process)
+    kill_engine(place)
+    out, said = process.communicate(timeout=300)
+    assert process.returncode == 4, said
+    assert "ngram 4, concurrency 2, repeat 1" in said
+    bundle = out.splitlines()[-1]
+    assert place.call("verify", bundle).returncode == 0
+    document = shown(place, bundle)
+    (failure,) = document["failures"]
+    assert failure["missing"] == [{"input": "dataset", "concurrency": 2}]
+    levels = {
+        one["where"]["concurrency"]
+        for one in document["metrics"]
+        if one["name"] == "speedup_user_tps" and "concurrency" in one["where"]
+    }
+    assert levels == {1}
+
+
 def kill_engine(place: Place) -> None:
     """Kill the engine of the second job as soon as it is there."""
     for _ in range(600):
@@ -113,30 +139,47 @@ def kill_engine(place: Place) -> None:
     raise AssertionError("no engine was started")
 
 
+ALONE = 6
+"""Conversations: an interval rests on at least 5."""
+
+
 def test_two_runs_of_one_lock_agree(place: Place) -> None:
+    text = place.spec.read_text().replace("concurrency: [1, 2]", "concurrency: [1]")
+    place.spec.write_text(text.replace("repeats: 2", "repeats: 1"))
+    words = ["red", "two", "sea", "oak", "fox", "sun"][:ALONE]
+    rows = [prompt_row(word, [f"Say {word} again: {f'{word}, ' * 9}{word}"]) for word in words]
+    (place.folder / "prompts.jsonl").write_text("\n".join(map(json.dumps, rows)))
     runs = []
     for _ in range(2):
         done = place.call("run", "tiny.yaml", "--runtime", "native")
         assert done.returncode == 0, done.stderr
         runs.append(shown(place, done.stdout.splitlines()[-1]))
     assert runs[0]["recipe"] == runs[1]["recipe"]
+    assert runs[0]["bundle"] != runs[1]["bundle"]
     first, second = (place.records(run) for run in place.runs())
-    for job in ("r1-none", "r1-ngram"):
-        alone = [
-            {(one.conversation, one.turn): one.output_ids for one in run[job] if one.phase == "c1"}
-            for run in (first, second)
-        ]
-        assert alone[0] == alone[1]
-    for one, other in zip(lengths_alone(runs[0]), lengths_alone(runs[1]), strict=True):
-        assert one["value"] == other["value"]  # the same tokens give the same counts
+    assert set(first) == {"r1-none", "r1-ngram"}
+    for job in first:
+        assert len(output_ids(first[job])) == ALONE
+        assert output_ids(first[job]) == output_ids(second[job])
+    for one, other in zip(map(length_alone, runs), map(length_alone, reversed(runs)), strict=True):
+        assert None not in (one["low"], one["high"], other["low"], other["high"])
+        assert one["low"] <= other["high"]
 
 
-def lengths_alone(document: dict[str, Any]) -> list[dict[str, Any]]:
-    return [
+def output_ids(records: Iterable[Record]) -> dict[tuple[str, int], Sequence[int] | None]:
+    """Return the output ids of each turn."""
+    return {(one.conversation, one.turn): one.output_ids for one in records}
+
+
+def length_alone(document: dict[str, Any]) -> dict[str, Any]:
+    """Return the acceptance length at one request at a time, over all categories."""
+    (found,) = [
         one
         for one in document["metrics"]
         if one["name"] == "acceptance_length" and one["where"].get("concurrency") == 1
+        if "category" not in one["where"]
     ]
+    return found
 
 
 def test_strict_is_exit_code_4_where_something_spoils_a_figure_and_all_is_written(

@@ -10,13 +10,15 @@ from typing import Any
 import pytest
 
 from specseal.analysis import Metric, PhaseData, Result, analyse
+from specseal.engines.counters import counts_of
 from specseal.records import Load
 from truth.answers import FIRST_ID, STOP_ID
-from truth.clients import COUNTS, Outcome, prompt, run_client, write_job
+from truth.clients import Outcome, prompt, run_client, write_job
 from truth.held import (
     Truth,
     assert_counted,
     assert_in_order,
+    assert_in_time,
     assert_true,
     true_acceptance_lengths,
 )
@@ -68,7 +70,7 @@ def swift(**behaviour: Any) -> dict[str, Any]:
 def analysed(outcome: Outcome, *, max_tokens: int, **job: Any) -> Result:
     """Analyse the one phase of a job, as a run would."""
     (status,) = outcome.status.phases
-    before, after = outcome.snapshots
+    before, after = outcome.snapshots or (None, None)
     phase = PhaseData(
         load=Load(mode="closed", concurrency=8),
         input="dataset",
@@ -114,14 +116,68 @@ def test_every_token_is_counted_once_and_acceptance_is_exact(
         assert_true(record, truths[record.input_sha256])
         assert record.verify_steps == len(truths[record.input_sha256]["drafted"])
     assert_counted(outcome, truths)
+    if concurrency == 1:
+        assert_in_time(outcome.records, truths)
     # Some last steps verified past max_tokens: what they accepted counts, what was cut does not.
     verified = sum(a + 1 for truth in truths.values() for a in truth["accepted"])
     assert verified > sum(record.output_tokens - 1 for record in outcome.records)
-    result = analysed(outcome, max_tokens=33)
-    for name, value in true_acceptance_lengths(truths).items():
+    # What `specseal.measured` takes a server with vLLM's page of metrics for.
+    result = analysed(outcome, max_tokens=33, one_chunk_a_step=True, prefix_cache=None)
+    true = true_acceptance_lengths(truths)
+    for name, value in true.items():
         found = metric(result, name)
         assert found.value == pytest.approx(value, rel=1e-12)
         assert found.valid, (name, found.reasons)
+    stream = metric(result, "acceptance_length_stream")
+    assert stream.value is not None
+    is_off = abs(stream.value / true["acceptance_length"] - 1) > 0.01
+    assert is_off == (merged > 1)
+    assert stream.valid == (not is_off), stream.reasons
+    assert ("counters_and_stream_disagree" in stream.reasons) == is_off
+
+
+def test_requests_of_others_on_the_same_server_are_seen_by_its_counters(measure: Measure) -> None:
+    outcome, _ = measure(
+        usual=swift(),
+        by_first={"21": {"twins": 1}},
+        prompts=[prompt(number, first=7 if number else 21) for number in range(12)],
+        concurrency=4,
+        max_tokens=48,
+    )
+    result = analysed(outcome, max_tokens=48)
+    for name in ("acceptance_length_drafted", "acceptance_rate"):
+        assert "counters_and_requests_disagree" in metric(result, name).reasons
+    assert "other_requests_served" in metric(result, "latency_mean").reasons
+
+
+NO_COUNTS = {"source": "none"}
+
+
+@pytest.mark.parametrize("plain", [False, True], ids=["by request", "by counter"])
+def test_cached_prompts_of_a_running_server_are_seen_however_it_tells_of_them(
+    measure: Measure, plain: bool
+) -> None:
+    outcome, _ = measure(
+        usual=swift(cached_tokens=5, plain=plain),
+        conversations=4,
+        concurrency=4,
+        max_tokens=16,
+        counts=counts_of("vllm") if plain else NO_COUNTS,
+    )
+    result = analysed(outcome, max_tokens=16, prefix_cache=None)
+    assert "cached_prompts" in metric(result, "ttft_mean").reasons
+
+
+def test_running_server_that_tells_next_to_nothing_is_not_taken_at_its_best(
+    measure: Measure,
+) -> None:
+    outcome, _ = measure(
+        usual=swift(plain=True), conversations=4, concurrency=4, max_tokens=16, counts=NO_COUNTS
+    )
+    result = analysed(outcome, max_tokens=16, prefix_cache=None)
+    assert "cache_unknown" in metric(result, "ttft_mean").reasons
+    assert "first_chunk_not_counted" in metric(result, "tpot_mean").reasons
+    assert not any("counters_not_settled" in each.reasons for each in result.metrics)
 
 
 def test_more_streams_than_one_process_holds_are_spread_and_merged_in_order(
@@ -206,25 +262,10 @@ def test_acceptance_of_a_drafter_that_often_finds_no_draft_is_never_wrong_and_va
 
 
 def test_llamacpp_sends_one_token_a_chunk_and_is_counted_as_exactly(measure: Measure) -> None:
-    names = {
-        ours: theirs.replace("vllm:generation_tokens", "llamacpp:tokens_predicted").replace(
-            "vllm:", "llamacpp:"
-        )
-        for ours, theirs in COUNTS["names"].items()
-    }
-    counts = {
-        **COUNTS,
-        "names": names,
-        "per_position": {
-            "name": "llamacpp:spec_decode_num_accepted_tokens_per_pos_total",
-            "label": "position",
-        },
-        "in_flight": ["llamacpp:requests_processing", "llamacpp:requests_deferred"],
-    }
     outcome, truths = measure(
         usual=swift(drafting="shortened", draft_share=0.6),
         counters="llamacpp",
-        counts=counts,
+        counts=counts_of("llamacpp"),
         dialect="llamacpp",
         conversations=24,
         concurrency=8,

@@ -32,6 +32,8 @@ class Behaviour:
     cached_tokens: int = 0
     extra_input_tokens: int = 0
     """Input tokens counted beyond what was sent, as with a BOS of the server's own."""
+    twins: int = 0
+    """How many others ask the same at the same time, of whom only the counters tell."""
     tells_requests: bool = True
     """Whether counts a request are in the answer."""
     plain: bool = False

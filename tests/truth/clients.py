@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from specseal.engines.counters import counts_of
 from specseal.records import (
     JobStatus,
     Record,
@@ -20,22 +21,6 @@ from specseal.records import (
     read_status,
 )
 
-COUNTS: dict[str, Any] = {
-    "source": "prometheus",
-    "path": "/metrics",
-    "names": {
-        "drafts": "vllm:spec_decode_num_drafts_total",
-        "draft_tokens": "vllm:spec_decode_num_draft_tokens_total",
-        "accepted_tokens": "vllm:spec_decode_num_accepted_tokens_total",
-        "output_tokens": "vllm:generation_tokens_total",
-        "prompt_tokens": "vllm:prompt_tokens_total",
-    },
-    "per_position": {
-        "name": "vllm:spec_decode_num_accepted_tokens_per_pos_total",
-        "label": "position",
-    },
-    "in_flight": ["vllm:num_requests_running", "vllm:num_requests_waiting"],
-}
 _SAMPLING = {"temperature": 0, "top_p": 1, "top_k": 0, "seed": 0, "stop": [], "ignore_eos": True}
 
 
@@ -90,7 +75,7 @@ def write_job(
         "server": {"health_path": "/health", "deadline_s": 30},
         "dialect": dialect,
         "model": "truth",
-        "counts": COUNTS,
+        "counts": counts_of("vllm"),
         "readback": {},
         "stop_ids": [],
         "silence_timeout_s": 30,

@@ -60,7 +60,10 @@ class Engine:
             _reply(connection, request, 400, json.dumps({"error": {"message": "stream: true"}}))
             return
         self.ledger.totals["running"] += 1
-        self.ledger.totals["prompt_tokens"] += ask.input_tokens
+        asked = 1 + behaviour.twins
+        totals = self.ledger.totals
+        totals["prompt_tokens"] += asked * (ask.input_tokens + behaviour.extra_input_tokens)
+        totals["cached_tokens"] += asked * behaviour.cached_tokens
         stream = _Stream(
             engine=self,
             connection=connection,
@@ -192,13 +195,14 @@ class _Stream:
         for step in chunk.steps:
             self.entry.drafted.append(step.drafted)
             self.entry.accepted.append(step.accepted)
+        asked = 1 + self.behaviour.twins
         totals = self.engine.ledger.totals
-        totals["output_tokens"] += chunk.tokens
+        totals["output_tokens"] += asked * chunk.tokens
         if not self.behaviour.counters_lag_s:
-            self.engine.ledger.count(chunk.steps)
+            self.engine.ledger.count(chunk.steps * asked)
         else:
             due_ns = monotonic_ns() + round(self.behaviour.counters_lag_s * 1e9)
-            self.engine.loop.at(due_ns, lambda: self.engine.ledger.count(chunk.steps))
+            self.engine.loop.at(due_ns, lambda: self.engine.ledger.count(chunk.steps * asked))
 
     def _stamp(self, chunk: Chunk, *, ends: bool) -> None:
         """Note the chunk's time; the last thing before its bytes go."""

@@ -18,6 +18,7 @@ _NAMES = {
         "accepted_tokens": "vllm:spec_decode_num_accepted_tokens_total",
         "per_position": "vllm:spec_decode_num_accepted_tokens_per_pos_total",
         "prompt_tokens": "vllm:prompt_tokens_total",
+        "cached_tokens": "vllm:prefix_cache_hits_total",
         "output_tokens": "vllm:generation_tokens_total",
         "running": "vllm:num_requests_running",
         "waiting": "vllm:num_requests_waiting",

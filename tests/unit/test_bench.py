@@ -13,9 +13,11 @@ import pytest
 
 from fakeruntime import FakeRuntime
 from locks import make_lock as make_any_lock
+from locks import write_prompts
 from specseal.bench import Clock, _disk_errors, _Run
 from specseal.digests import Digest
-from specseal.errors import RunFailed
+from specseal.errors import JobFailed, RunFailed
+from specseal.measured import read_job
 from specseal.plan import Job
 from specseal.prepare import Prepared, PreparedVariant
 from specseal.programs import Programs
@@ -91,9 +93,9 @@ class Place:
     runtime: FakeRuntime
     said: Said
 
-    def run(self, lock: Lock, *, fresh: bool = False) -> _Run:
+    def run(self, lock: Lock, *, fresh: bool = False, home: str = "runs") -> _Run:
         prompts = self.folder / "prompts.jsonl"
-        prompts.touch()
+        write_prompts(prompts)
         variant = PreparedVariant(
             lock=lock,
             model=self.folder,
@@ -102,7 +104,7 @@ class Place:
         )
         facts = {"engine": {"inputs": "1" * 64}, "client": {"inputs": "2" * 64}}
         return _Run(
-            self.folder / "runs",
+            self.folder / home,
             b"",
             Prepared(lock=lock, variants=(variant,)),
             (Programs(runtime=self.runtime, facts=facts),),
@@ -152,6 +154,38 @@ def test_where_every_job_fails_there_is_nothing_to_seal(place: Place) -> None:
     place.runtime.fails = True
     with pytest.raises(RunFailed, match="every job failed; the first: r1-none: the engine died"):
         place.run(make_lock()).measure()
+
+
+def test_a_job_whose_client_was_killed_fails_alone(place: Place) -> None:
+    place.runtime.kills = frozenset({"r1-none"})
+    run = place.run(make_lock())
+    assert place.ran(run) == ["r1-none", "r1-ngram"]
+    assert "exit code -9" in run._jobs[0].meta()["reason"]
+    assert run._jobs[1].status() is not None
+
+
+def test_what_is_no_jobs_own_stops_the_run(place: Place) -> None:
+    place.runtime.stops = frozenset({"r1-none"})
+    run = place.run(make_lock())
+    with pytest.raises(RunFailed, match="can't be written") as caught:
+        run.measure()
+    assert not isinstance(caught.value, JobFailed)
+    assert place.runtime.ran == ["r1-none"]
+
+
+def test_where_every_job_broke_late_there_is_something_to_seal(place: Place) -> None:
+    place.runtime.breaks_late = frozenset({"r1-none", "r1-ngram"})
+    run = place.run(make_lock())
+    run.measure()
+    assert [len(read_job(job).phases) for job in run._jobs] == [1, 1]
+
+
+@pytest.mark.usefixtures("next_second")
+def test_a_job_is_known_by_its_key_under_whatever_name_it_was_run(place: Place) -> None:
+    place.run(make_lock()).measure()
+    renamed = make_lock(spec={"name": "another"})
+    assert place.ran(place.run(renamed, home="others")) == []
+    assert any("2 finished jobs of earlier runs" in line for line in place.said.lines)
 
 
 @pytest.mark.usefixtures("next_second")

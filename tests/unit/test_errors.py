@@ -12,9 +12,11 @@ import specseal
 from specseal.bundle.findings import BundleBroken
 from specseal.errors import (
     AnswerIsNo,
+    ClientFailed,
     Dishonoured,
     EngineFailed,
     InputError,
+    JobFailed,
     LockError,
     MachineLacks,
     Problem,
@@ -35,7 +37,9 @@ EXIT_CODES = {
     LockError: 2,
     MachineLacks: 3,
     RunFailed: 4,
+    JobFailed: 4,
     EngineFailed: 4,
+    ClientFailed: 4,
 }
 
 

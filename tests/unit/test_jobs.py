@@ -11,16 +11,16 @@ import pytest
 
 from fakeruntime import COUNTS, FakeRuntime
 from locks import make_lock as make_any_lock
+from locks import write_prompts
 from specseal.digests import Digest
+from specseal.engines.llamacpp import LlamaCpp
 from specseal.errors import EngineFailed, RunFailed
 from specseal.jobs import JobFolder, adopt, job_folder, run_job
-from specseal.measured import job_environment, prove, read_job
+from specseal.measured import has_measured, job_environment, prove, read_job
 from specseal.plan import make_plan
 from specseal.prepare import PreparedVariant
 from specseal.programs import Programs
-from specseal.records import (
-    JobStatus,
-)
+from specseal.records import JobStatus, append_jsonl, read_records
 from specseal.spec.locked import Lock
 
 
@@ -58,7 +58,7 @@ class Bench:
 def bench(tmp_path: Path) -> Bench:
     lock, runtime = make_lock(), FakeRuntime()
     prompts = tmp_path / "prompts.jsonl"
-    prompts.write_text('{"id": "math-0"}\n')
+    write_prompts(prompts)
     return Bench(
         lock=lock,
         programs=Programs(
@@ -101,12 +101,52 @@ def test_a_job_of_other_inputs_has_another_folder(what: str, bench: Bench) -> No
     assert other.job().key != bench.job().key
 
 
+LAUNCHES: dict[str, Any] = {
+    "dialect": "openai-chat",
+    "counts": {"source": "none"},
+    "readback": {"props": "/props"},
+    "environment": {"THREADS": "1"},
+    "model": "another",
+    "health_path": "/v1/models",
+    "url": "http://127.0.0.1:8000",
+    "one_chunk_a_step": True,
+    "cut_at_limit": True,
+}
+
+
+@pytest.mark.parametrize("name", LAUNCHES)
+def test_a_job_that_an_adapter_launches_in_another_way_has_another_folder(
+    name: str, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, launch = bench.job().key, LlamaCpp.launch
+    changed = {name: LAUNCHES[name]}
+    monkeypatch.setattr(
+        LlamaCpp, "launch", lambda self, request: replace(launch(self, request), **changed)
+    )
+    assert bench.job().key != before
+
+
 @pytest.mark.parametrize("what", ["draft length", "drafter"])
 def test_what_changes_the_drafter_only_leaves_the_baseline_as_it_is(
     what: str, bench: Bench
 ) -> None:
     other = replace(bench, lock=make_lock(**CHANGES[what]))
     assert other.job("none").key == bench.job("none").key
+
+
+def test_the_engines_own_configuration_makes_a_job_another_one(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, launch = bench.job(), LlamaCpp.launch
+    configured = {"engine.json": "{}"}
+    monkeypatch.setattr(
+        LlamaCpp, "launch", lambda self, asked: replace(launch(self, asked), config=configured)
+    )
+    assert bench.job().key != before.key
+
+
+def test_adapter_is_told_the_highest_temperature_that_a_job_asks_for(bench: Bench) -> None:
+    assert bench.job().request.temperature == 0
 
 
 def test_names_and_places_in_the_plan_are_no_part_of_a_jobs_key(bench: Bench) -> None:
@@ -140,8 +180,10 @@ def test_a_finished_job_is_read_back_without_its_warm_up(bench: Bench) -> None:
     assert data.phases[0].before is None
     assert (data.telemetry, data.failure) == ((), "")
     assert data.accelerators_found == ()
-    environment = job_environment(job)
+    assert data.missing == ()
+    environment = job_environment(job, data)
     assert environment["runtime"] == "fake"
+    assert environment["engine"]["slots"]
     assert environment["machine"]["cpus"]
 
 
@@ -207,7 +249,100 @@ def test_a_failed_job_keeps_its_reason_as_its_result(bench: Bench) -> None:
     assert job.status() is None
     data = read_job(job)
     assert (data.failure, data.session, data.phases) == ("it ran out of memory", "s2", ())
-    assert job_environment(job)["session"] == "s2"
+    assert [one.load.concurrency for one in data.missing] == [1, 2]
+    assert (data.engine_version_found, data.method_found) == (None, None)
+    environment = job_environment(job, data)
+    assert (environment["session"], environment["engine"]) == ("s2", {})
+
+
+def test_what_was_seen_of_an_engine_is_kept_with_what_was_found(bench: Bench) -> None:
+    job = bench.job()
+    bench.run(job)
+    data = read_job(job)
+    seen = (data.engine_version_found, data.method_found, data.draft_length_found)
+    assert seen == ("2026.10.11549", "ngram", 2)
+    environment = job_environment(job, data)
+    assert environment["engine_version_found"] == "2026.10.11549"
+    assert (environment["method_found"], environment["draft_length_found"]) == ("ngram", 2)
+
+
+def test_a_version_that_no_log_tells_was_not_seen(bench: Bench) -> None:
+    job = bench.job()
+    bench.run(job)
+    (job.path / "out" / "engine.log").unlink()
+    assert read_job(job).engine_version_found is None
+
+
+def broken_late(bench: Bench) -> JobFolder:
+    """Return a job that broke in its second measured phase."""
+    job = bench.job()
+    bench.runtime.breaks_late = frozenset({"r1-ngram"})
+    with pytest.raises(EngineFailed) as caught:
+        bench.run(job)
+    job.fail(caught.value.message, session="s1")
+    return job
+
+
+def test_a_job_that_broke_late_keeps_what_it_had_measured(bench: Bench) -> None:
+    job = broken_late(bench)
+    data = read_job(job)
+    assert data.failure == "r1-ngram: c2: it is gone"
+    assert [phase.status.phase for phase in data.phases] == ["c1"]
+    assert len(data.phases[0].records) == len(bench.lock.points["conversations"])
+    assert [one.load.concurrency for one in data.missing] == [2]
+    assert data.method_found == "ngram"
+    assert job_environment(job, data)["engine"]["slots"]
+    assert job.status() is None
+    assert has_measured(job)
+
+
+def test_a_phase_that_lacks_a_turn_is_none_that_was_measured(bench: Bench) -> None:
+    job = broken_late(bench)
+    prompts = next((job.path / "in").glob("prompts-*"))
+    prompts.write_text(prompts.read_text().replace('"between": []', '"between": [[2]]'))
+    assert read_job(job).phases == ()
+    assert not has_measured(job)
+
+
+@pytest.mark.parametrize("is_counted", [True, False])
+def test_a_phase_all_of_whose_conversations_ended_in_errors_is_the_one_that_broke(
+    is_counted: bool, bench: Bench
+) -> None:
+    job = broken_late(bench)
+    records = read_records(job.path / "out" / "records.jsonl")[:-1]
+    answered = 1 if is_counted else 0
+    cut = [
+        replace(one, phase="c2", error=None if place < answered else "cut", finish="error")
+        for place, one in enumerate(records)
+    ]
+    (job.path / "out" / "records.jsonl").unlink()
+    append_jsonl(job.path / "out" / "records.jsonl", [one.to_dict() for one in (*records, *cut)])
+    if is_counted:
+        before = replace(COUNTS, phase="c2", moment="before")
+        append_jsonl(job.path / "out" / "counts.jsonl", [before.to_dict()])
+    assert [phase.status.phase for phase in read_job(job).phases] == ["c1"]
+
+
+def test_an_engine_that_did_not_do_as_asked_and_then_broke_leaves_nothing(bench: Bench) -> None:
+    bench.runtime.slots = 1
+    assert read_job(broken_late(bench)).phases == ()
+
+
+def test_what_an_engine_measured_that_did_not_do_as_asked_is_not_kept(bench: Bench) -> None:
+    job = bench.job()
+    bench.run(job)
+    job.fail("the engine did not do as asked", session="s1")
+    data = read_job(job)
+    assert (data.phases, len(data.missing)) == ((), 2)
+
+
+@pytest.mark.parametrize("name", ["status.json", "records.jsonl", "counts.jsonl"])
+def test_damaged_files_of_a_failed_job_leave_its_reason(name: str, bench: Bench) -> None:
+    job = broken_late(bench)
+    (job.path / "out" / name).write_text("{")
+    data = read_job(job)
+    assert (data.phases, data.failure) == ((), "r1-ngram: c2: it is gone")
+    assert job_environment(job, data)["engine"] == {}
 
 
 def test_a_job_that_failed_is_tried_again_and_then_has_no_failure(bench: Bench) -> None:
@@ -262,3 +397,42 @@ def test_a_damaged_job_that_was_taken_over_is_measured_anew_and_not_taken_over_a
     with pytest.raises(RunFailed, match="run again: it is measured anew"):
         prove(later.job())
     assert not adopt(later.job(), [bench.folder.parent])
+
+
+@pytest.mark.parametrize(
+    ("metrics", "said", "is_one"),
+    [
+        (None, {"counts": {"source": "vllm"}}, True),
+        ("vllm", {}, True),
+        (None, {"counts": {"source": "sglang"}}, False),
+        (None, {"counts": {"source": "llamacpp"}}, False),
+        (None, {"counts": {"source": "none", "reason": "no page of metrics"}}, False),
+        ("none", {}, False),
+    ],
+)
+def test_running_server_is_known_by_its_metrics_and_its_cache_by_nobody(
+    metrics: str | None, said: dict[str, Any], is_one: bool, bench: Bench
+) -> None:
+    endpoint = {"name": "endpoint", "api": "chat", "model": "m", "metrics": metrics}
+    url = "http://127.0.0.1:8000"
+    lock = make_lock(engine=endpoint, spec={"url": url}, points={"baseline": "none"})
+    bench.runtime.said = said
+    served = replace(bench, lock=lock)
+    job = served.job()
+    served.run(job)
+
+    data = read_job(job)
+    assert data.one_chunk_a_step is is_one
+    assert data.prefix_cache is None
+
+
+def test_engine_that_was_started_has_the_chunks_of_its_adapter_and_the_cache_of_its_lock(
+    bench: Bench,
+) -> None:
+    bench.runtime.said = {"counts": {"source": "vllm"}}
+    job = bench.job()
+    bench.run(job)
+
+    data = read_job(job)
+    assert data.one_chunk_a_step is False
+    assert data.prefix_cache is False

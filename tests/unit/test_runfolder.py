@@ -33,6 +33,16 @@ def test_a_run_of_another_lock_or_runtime_is_not_gone_on_with(tmp_path: Path, lo
     assert unfinished(tmp_path, make_lock(points={"seed": 2}), "native") is None
 
 
+def test_runs_of_every_name_are_looked_at_and_only_those(tmp_path: Path, lock: Lock) -> None:
+    home = tmp_path / "one"
+    run = begin(home, lock, "native")
+    (tmp_path / "stray").mkdir()
+    (tmp_path / "stray" / "run.json").write_text("{")
+    (tmp_path / "old" / "20200101T000000Z-12345678").mkdir(parents=True)
+    (tmp_path / "old" / "20200101T000000Z-12345678" / "run.json").write_text('{"was": "other"}')
+    assert earlier(tmp_path, lock, "native") == (run.path,)
+
+
 def sealed(home: Path, lock: Lock, *, failed: bool = False) -> Path:
     path = begin(home, lock, "native").path
     (path / BUNDLE).mkdir()
@@ -49,7 +59,7 @@ def test_the_first_run_takes_nothing_over(tmp_path: Path, lock: Lock) -> None:
 def test_a_run_of_another_lock_is_where_a_new_one_looks_for_finished_jobs(
     tmp_path: Path, lock: Lock
 ) -> None:
-    other = sealed(tmp_path, make_lock(points={"seed": 2}))
+    other = sealed(tmp_path / "another", make_lock(points={"seed": 2}))
     assert earlier(tmp_path, lock, "native") == (other,)
     assert earlier(tmp_path, lock, "docker") == ()
 
@@ -57,12 +67,12 @@ def test_a_run_of_another_lock_is_where_a_new_one_looks_for_finished_jobs(
 def test_to_run_a_lock_again_that_was_measured_whole_is_to_measure_it_again(
     tmp_path: Path, lock: Lock
 ) -> None:
-    sealed(tmp_path, lock)
+    sealed(tmp_path / "tiny", lock)
     assert earlier(tmp_path, lock, "native") == ()
 
 
 def test_what_finished_beside_a_failed_job_is_taken_over(tmp_path: Path, lock: Lock) -> None:
-    run = sealed(tmp_path, lock, failed=True)
+    run = sealed(tmp_path / "tiny", lock, failed=True)
     assert earlier(tmp_path, lock, "native") == (run,)
 
 

@@ -1,8 +1,8 @@
 """From records and counters to a Result: pure functions, no clock, no files, no environment."""
 
-from specseal.analysis.data import JobData, Objectives, PhaseData, RunData
+from specseal.analysis.data import JobData, MissingPhase, Objectives, PhaseData, RunData
 from specseal.analysis.metrics import ANALYSIS_VERSION, analyse
-from specseal.analysis.result import Candidate, Choice, Crossover, Failure, Metric, Result
+from specseal.analysis.result import Candidate, Choice, Crossover, Failure, Metric, Note, Result
 
 __all__ = [
     "ANALYSIS_VERSION",
@@ -12,6 +12,8 @@ __all__ = [
     "Failure",
     "JobData",
     "Metric",
+    "MissingPhase",
+    "Note",
     "Objectives",
     "PhaseData",
     "Result",

@@ -14,10 +14,10 @@ from specseal.analysis.definition import PAPER, Definition, one, speculates
 from specseal.analysis.intervals import Estimate, OverConversations, absent
 from specseal.analysis.selection import Selection
 from specseal.analysis.steps import (
-    ALWAYS_DRAFTING,
     MOST_CUT_EFFECT,
     Steps,
     StepTotals,
+    always_drafts,
     step_totals,
     steps_of,
     stream_agreement,
@@ -38,7 +38,7 @@ def _steps(selection: Selection) -> Steps:
     return steps_of(
         selection.requests,
         selection.draft_length,
-        always_drafts=selection.phases[0].job.speculation in ALWAYS_DRAFTING,
+        always_drafts=always_drafts(selection.phases[0].job),
     )
 
 

@@ -5,8 +5,11 @@ Each looks at one measured phase and says whether something is wrong with it.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
+from specseal.analysis.caches import cached_tokens
 from specseal.analysis.columns import UNKNOWN, IntArray, is_completed
 from specseal.analysis.counters import CounterChange
 from specseal.analysis.facts import Check, Needs, PhaseFacts
@@ -23,24 +26,48 @@ def _speculation_not_active(facts: PhaseFacts) -> bool:
     if drafted is None:
         told = (facts.requests.draft_tokens, facts.requests.accepted_tokens)
         drafted = sum(int(counts[counts != UNKNOWN].sum()) for counts in told)
+        if all((counts == UNKNOWN).all() for counts in told):
+            drafted = _tokens_over_steps(facts)
     return drafted > 0 if facts.is_baseline else drafted == 0
 
 
-def _draft_length_not_as_asked(facts: PhaseFacts) -> bool:
-    """A token is accepted only if drafted, and a step drafts at most the draft length.
+def _tokens_over_steps(facts: PhaseFacts) -> int:
+    """Return the decode tokens that are more than the steps told: drafts made them."""
+    requests = facts.requests
+    known = requests.completed & (requests.verify_steps != UNKNOWN)
+    decode = np.maximum(requests.output_tokens[known] - 1, 0)
+    return int((decode - requests.verify_steps[known]).sum())
 
-    A drafter that is a model drafts as much in every step but the last of an answer. Where all
-    its steps have one length below the one asked for, that is the length it was set to.
-    """
+
+def _draft_length_not_as_asked(facts: PhaseFacts) -> bool:
+    """A token is accepted only if drafted; a step drafts the draft length at most, or a tree."""
     length, change, requests = facts.job.draft_length, facts.change, facts.requests
     told = (change.accepted_tokens, change.draft_tokens, change.drafts)
     accepted, drafted, steps = (np.array([_told(count)]) for count in told)
+    of_requests = (requests.accepted_tokens, requests.draft_tokens, requests.verify_steps)
+    most = facts.job.drafted_a_step or length
     return (
-        _are_over(accepted, drafted, steps, length)
-        or _are_over(requests.accepted_tokens, requests.draft_tokens, requests.verify_steps, length)
+        _are_over(accepted, drafted, steps, length, most)
+        or _are_over(*of_requests, length, most)
         or any((change.accepted_per_position or ())[length:])
-        or (facts.job.speculation in ALWAYS_DRAFTING and _is_always_shorter(change, length))
     )
+
+
+def _set_to_another_draft_length(facts: PhaseFacts) -> bool:
+    """A drafter that is a model drafts as much in every step but the last of an answer. Where all
+    its steps have one length below the one asked for, that is the length it was set to.
+    """
+    job = facts.job
+    if not job.draft_length:
+        return False
+    if job.draft_length_found is not None and job.draft_length_found != job.draft_length:
+        return True
+    return job.speculation in ALWAYS_DRAFTING and _is_always_shorter(facts.change, job.draft_length)
+
+
+def _method_not_as_asked(facts: PhaseFacts) -> bool:
+    found = facts.job.method_found
+    return found is not None and found != facts.job.speculation
 
 
 def _is_always_shorter(change: CounterChange, length: int) -> bool:
@@ -55,12 +82,14 @@ def _told(count: int | None) -> int:
     return UNKNOWN if count is None else count
 
 
-def _are_over(accepted: IntArray, drafted: IntArray, steps: IntArray, length: int) -> bool:
+def _are_over(
+    accepted: IntArray, drafted: IntArray, steps: IntArray, length: int, drafted_a_step: int
+) -> bool:
     """Hold every count that is told against what bounds it, if that is told."""
     bounds = (
         (accepted, drafted, drafted),
         (accepted, steps, steps * length),
-        (drafted, steps, steps * length),
+        (drafted, steps, steps * drafted_a_step),
     )
     return any(
         bool(((less != UNKNOWN) & (more != UNKNOWN) & (less > most)).any())
@@ -69,15 +98,44 @@ def _are_over(accepted: IntArray, drafted: IntArray, steps: IntArray, length: in
 
 
 def _counters_not_settled(facts: PhaseFacts) -> bool:
-    return not facts.change.settled
+    return facts.change.told and not facts.change.settled
 
 
 def _counters_and_requests_disagree(facts: PhaseFacts) -> bool:
-    accepted, counted = facts.requests.accepted_tokens, facts.change.accepted_tokens
-    untold = len(accepted) == 0 or (accepted == UNKNOWN).any()
-    if counted is None or untold or _requests_failed(facts):
-        return False  # nothing to hold against each other; other checks say why
-    return int(accepted.sum()) != counted
+    return any(received != counted for received, counted in _counted_twice(facts))
+
+
+def _other_requests_served(facts: PhaseFacts) -> bool:
+    return any(counted > received for received, counted in _counted_twice(facts))
+
+
+def _counted_twice(facts: PhaseFacts) -> Iterator[tuple[int, int]]:
+    """Yield what both the requests and the rise of a counter tell, as (requests', counter's).
+
+    Nothing where a request failed: what an engine has done for it by then is in its counters alone.
+    Prompt tokens only where none came from a cache: vLLM and SGLang count whole prompts, llama.cpp
+    what it had to compute (the sources are named in `specseal.engines.counters`).
+    """
+    requests, change, records = facts.requests, facts.change, facts.phase.records
+    if len(requests) == 0 or _requests_failed(facts):
+        return
+    sent = [record.engine_input_tokens for record in records]
+    nothing_cached = cached_tokens(records, change) == 0
+    pairs = (
+        (_sum_of_told(requests.accepted_tokens), change.accepted_tokens),
+        (_sum_of_told(requests.output_tokens), change.output_tokens),
+        (_sum_of_told(np.array([_told(count) for count in sent])), change.prompt_tokens)
+        if nothing_cached
+        else (None, None),
+    )
+    for received, counted in pairs:
+        if received is not None and counted is not None:
+            yield received, counted
+
+
+def _sum_of_told(counts: IntArray) -> int | None:
+    """Return the sum; None where one is not told."""
+    return None if (counts == UNKNOWN).any() else int(counts.sum())
 
 
 def _counters_and_stream_disagree(facts: PhaseFacts) -> bool:
@@ -99,6 +157,13 @@ def _impossible_counts(facts: PhaseFacts) -> bool:
     cut = steps + accepted - decode
     cut_is_off = (cut < 0) | (cut > np.where(requests.may_be_cut, length, 0))
     return bool((too_few_steps | (counted & (steps != UNKNOWN) & cut_is_off)).any())
+
+
+def _first_chunk_not_counted(facts: PhaseFacts) -> bool:
+    """A single chunk has no time after it, so that nothing is divided by what it leaves."""
+    requests = facts.requests
+    paced = requests.completed & (requests.chunks >= 2)
+    return bool((paced & (requests.first_chunk_tokens == UNKNOWN)).any())
 
 
 def _requests_failed(facts: PhaseFacts) -> bool:
@@ -129,16 +194,45 @@ CHECKS = (
         fires=_draft_length_not_as_asked,
     ),
     Check(
+        code="set_to_another_draft_length",
+        sentence="The engine counts another number of draft positions than the draft length asked "
+        "for, or all its drafts had one length below that.",
+        spoils=Needs.SPECULATION,
+        fires=_set_to_another_draft_length,
+    ),
+    Check(
+        code="method_not_as_asked",
+        sentence="The engine was seen to draft by another method than the one asked for.",
+        spoils=Needs.SPECULATION,
+        fires=_method_not_as_asked,
+    ),
+    Check(
         code="counters_not_settled",
-        sentence="The engine's counters are missing, were read while it worked, or went down.",
+        sentence="A reading of the engine's counters is missing, was taken while it worked, or "
+        "they went down.",
         spoils=Needs.COUNTERS,
         fires=_counters_not_settled,
     ),
     Check(
         code="counters_and_requests_disagree",
-        sentence="The accepted tokens of the requests do not sum to those of the counters.",
-        spoils=Needs.ACCEPTED,
+        sentence="The accepted, output or prompt tokens of the requests do not sum to those of the "
+        "counters.",
+        spoils=Needs.ACCEPTED | Needs.COUNTERS,
         fires=_counters_and_requests_disagree,
+    ),
+    Check(
+        code="other_requests_served",
+        sentence="The counters rose by more tokens than the requests had: the server worked for "
+        "others, too.",
+        spoils=Needs.CLOCK,
+        fires=_other_requests_served,
+    ),
+    Check(
+        code="first_chunk_not_counted",
+        sentence="The server does not tell how many tokens a first chunk holds: for the pace after "
+        "it, one was assumed.",
+        spoils=Needs.FIRST_CHUNK,
+        fires=_first_chunk_not_counted,
     ),
     Check(
         code="counters_and_stream_disagree",

@@ -9,12 +9,14 @@ import math
 
 import numpy as np
 
+from specseal.analysis.caches import cached_tokens
 from specseal.analysis.data import PhaseData
 from specseal.analysis.facts import BASELINE, DRAFTER, EVERYTHING, Check, Needs, PhaseFacts
-from specseal.analysis.telemetry import others_cpu_share, throttled_samples
+from specseal.analysis.telemetry import others_cpu, throttled_samples
 
 MOST_CLIENT_CPU_SHARE = 0.9
-"""Of one core: a process above it queues its own work behind itself."""
+"""Of one core for one process, and of all CPUs that they may use for all processes together: above
+it they queue their own work behind themselves."""
 MOST_LOOP_LAG_NS = 10_000_000
 """A stamp is late by at most this lag. Seen with engine and client on the same two busy cores: p99
 of 3.5 to 5 ms; 10 ms is what a machine with cores for both does not come near."""
@@ -32,8 +34,11 @@ Seen in the quickstart's phases of 8 requests with prompts of 30 to 1,200 tokens
 MOST_THROTTLED_SHARE = 0.05
 """Of a phase's samples: throttled for less, its mean pace has hardly moved."""
 MOST_OTHERS_CPU_SHARE = 0.1
-"""Of all CPUs of the machine. Seen on a quiet machine of two cores: 0.025 to 0.04, most of it the
-kernel's and the container engine's work for the benchmark itself."""
+"""Of all CPUs that the job may use. Seen on a quiet machine of two cores: 0.025 to 0.04, most of it
+the kernel's and the container engine's work for the benchmark itself."""
+MOST_OTHERS_CORES = 1.0
+"""Above ten CPUs a tenth of them hides whole cores, and an engine whose threads wait for each other
+is as slow as the one of them that has lost its core."""
 _ANY_ACCELERATOR = ("cpu", "any")
 
 
@@ -41,6 +46,7 @@ def _client_bottleneck(facts: PhaseFacts) -> bool:
     status = facts.phase.status
     return (
         status.client_cpu_share > MOST_CLIENT_CPU_SHARE
+        or status.client_cpu_total > MOST_CLIENT_CPU_SHARE * status.client_cpus
         or status.loop_lag_p99_ns > MOST_LOOP_LAG_NS
         or status.send_lag_p99_ns > max(MOST_SEND_LAG_NS, MOST_SEND_LAG_SHARE * _latency_ns(facts))
     )
@@ -60,8 +66,10 @@ def _phase_too_short(facts: PhaseFacts) -> bool:
 
 
 def _machine_busy(facts: PhaseFacts) -> bool:
-    share = others_cpu_share(facts.window)
-    return share is not None and share > MOST_OTHERS_CPU_SHARE
+    others = others_cpu(facts.window)
+    return others is not None and (
+        others.share > MOST_OTHERS_CPU_SHARE or others.cores > MOST_OTHERS_CORES
+    )
 
 
 def _clocks_throttled(facts: PhaseFacts) -> bool:
@@ -85,8 +93,14 @@ def _accelerator_not_as_locked(facts: PhaseFacts) -> bool:
 
 
 def _cached_prompts(facts: PhaseFacts) -> bool:
-    cached = any((record.cached_tokens or 0) > 0 for record in facts.phase.records)
-    return cached and not facts.job.prefix_cache
+    cached = cached_tokens(facts.phase.records, facts.change)
+    return bool(cached) and not facts.job.prefix_cache
+
+
+def _cache_unknown(facts: PhaseFacts) -> bool:
+    """An engine that specseal starts has its cache set as the lock says; of others nobody knows."""
+    nothing_tells = cached_tokens(facts.phase.records, facts.change) is None
+    return facts.job.prefix_cache is None and nothing_tells and len(facts.requests) > 0
 
 
 def _bos_added(facts: PhaseFacts) -> bool:
@@ -119,14 +133,16 @@ def _is_same_but_for_drafter(baseline: PhaseData, phase: PhaseData) -> bool:
 CHECKS = (
     Check(
         code="client_bottleneck",
-        sentence="The load generator used over 90% of a core, or was over 10 ms late (p99) in "
-        "stamping, or in sending if that is over 1% of the mean latency.",
+        sentence="A process of the load generator used over 90% of a core, or all together over "
+        "90% of the CPUs that they may use, or one was over 10 ms late (p99) in stamping, or in "
+        "sending if that is over 1% of the mean latency.",
         spoils=Needs.CLOCK,
         fires=_client_bottleneck,
     ),
     Check(
         code="machine_busy",
-        sentence="Over 10% of the machine's CPU time went to neither the engine nor the client.",
+        sentence="Over 10% of the CPUs that the job may use, or more than one of them, worked for "
+        "neither the engine nor the client.",
         spoils=Needs.CLOCK,
         fires=_machine_busy,
     ),
@@ -161,6 +177,13 @@ CHECKS = (
         "measured.",
         spoils=Needs.PREFILL,
         fires=_cached_prompts,
+    ),
+    Check(
+        code="cache_unknown",
+        sentence="The server may have a cache of prompts, and nothing tells whether any came from "
+        "it: their prefill may not have been measured.",
+        spoils=Needs.PREFILL,
+        fires=_cache_unknown,
     ),
     Check(
         code="bos_added",

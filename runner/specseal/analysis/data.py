@@ -32,6 +32,15 @@ class PhaseData:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MissingPhase:
+    """A phase that was planned and not measured, because its job failed before its end."""
+
+    load: Load
+    input: str
+    setting: dict[str, str | int | float | bool] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JobData:
     """One finished job, or one that failed."""
 
@@ -48,8 +57,13 @@ class JobData:
     """Whether the engine may accept draft tokens past max_tokens (vLLM may, llama.cpp does not)."""
     one_chunk_a_step: bool
     """Whether a streamed chunk is one verify step (llama.cpp: no, one token a chunk)."""
-    prefix_cache: bool
-    """Whether prompts may come from a cache."""
+    every_step_drafts: bool = False
+    """Whether each decode step verifies a draft, although the method need not find one (SGLang's
+    n-grams are filled up)."""
+    drafted_a_step: int | None = None
+    """Tokens that a step drafts at most, where they are more than the draft length: a tree's."""
+    prefix_cache: bool | None
+    """Whether prompts may come from a cache. None where nobody has seen to it: a running server."""
     devices: int
     """Devices the job held, for per-device figures."""
     accelerator: str
@@ -61,11 +75,18 @@ class JobData:
     """What the lock asks for; empty where it does not say."""
     engine_version_found: str | None
     """What the engine said of itself, or None where it does not."""
+    method_found: str | None
+    """The drafter's method that the engine was seen to use, or None where nobody could see it."""
+    draft_length_found: int | None
+    """The draft length that the engine was seen to be set to, or None where nothing shows it."""
     telemetry: tuple[dict[str, Any], ...]
     """Samples in the order of time; `specseal.runtimes.telemetry` names their fields."""
     failure: str
-    """Why the job failed, or empty. A failed job has no phases."""
+    """Why the job failed, or empty."""
     phases: tuple[PhaseData, ...]
+    """Of a failed job, those that had been measured to their end."""
+    missing: tuple[MissingPhase, ...]
+    """All the others that were planned, in their order. Of a finished job, none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

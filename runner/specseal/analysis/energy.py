@@ -2,7 +2,8 @@
 
 Power is the mean over the part of a phase that the samples cover (at least 90% of it); energy is
 that power times the whole phase. A job's accelerators count together, so do all CPU packages. On a
-machine with more accelerators than the job held, nothing is told of accelerators.
+machine with more accelerators than the job held, they are those that worked while it ran, if these
+are as many; else nothing is told of accelerators.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ from collections.abc import Callable
 
 from specseal.analysis.definition import Definition, one
 from specseal.analysis.facts import Needs
-from specseal.analysis.intervals import Estimate
+from specseal.analysis.intervals import Estimate, absent
 from specseal.analysis.launches import (
+    NOT_WATCHED,
     Part,
     extreme,
     mean_over_launches,
@@ -88,7 +90,14 @@ def _throttled_share(selection: Selection) -> Estimate:
     def part(phase: MeasuredPhase) -> Part | None:
         return throttled_samples(window_of(phase.job, phase.data))
 
+    if any(part(phase) is None and _has_accelerators(phase) for phase in selection.phases):
+        return absent(NOT_WATCHED)
     return mean_over_launches(selection, part, if_none=_NO_TELEMETRY, multiplies=False)
+
+
+def _has_accelerators(phase: MeasuredPhase) -> bool:
+    """Say whether there is anything to watch, for all that is known: nobody looked, or some are."""
+    return phase.job.accelerators_found != ()
 
 
 def _cpu_clock_mean(selection: Selection) -> Estimate:

@@ -37,6 +37,8 @@ class Needs(Flag):
     """The baseline was measured in the same session; its phases must hold too."""
     STREAM = auto()
     """A chunk of the stream is a verify step."""
+    FIRST_CHUNK = auto()
+    """The tokens of each request's first chunk are told."""
     THROUGHPUT = auto()
     """The phase was long enough for what it says of a whole phase's pace."""
 

@@ -16,13 +16,15 @@ _SECONDS = 1e-9  # records hold nanoseconds
 _ALL = ("mean", "p50", "p90", "p99")
 _PACE = Needs.SPECULATION | Needs.COMPLETE | Needs.CLOCK
 _WITH_PREFILL = _PACE | Needs.PREFILL
+_BY_TOKEN = _PACE | Needs.FIRST_CHUNK
 
 
 def tpot_ns(requests: Requests) -> FloatArray:
     """Return the time of each output token after the first chunk; NaN where there is none.
 
     Under speculation the first chunk may hold several tokens, which took no time after it. All
-    tokens in one chunk leave no time to divide.
+    tokens in one chunk leave no time to divide. Where a first chunk's tokens are not told, one is
+    assumed; what rests on that needs `Needs.FIRST_CHUNK`.
     """
     first = np.where(requests.first_chunk_tokens == UNKNOWN, 1, requests.first_chunk_tokens)
     after_first = requests.output_tokens - first
@@ -109,7 +111,7 @@ DEFINITIONS = (
         unit="s",
         formula="(last chunk − first chunk) ÷ (output tokens − tokens of the first chunk, or 1 "
         "where they are not told), of requests with tokens after the first chunk",
-        needs=_PACE,
+        needs=_BY_TOKEN,
     ),
     _statistics_of(
         "inter_chunk_time",
@@ -135,7 +137,7 @@ DEFINITIONS = (
         _user_tps_decode,
         unit="tokens/s",
         formula="1 ÷ TPOT, of one request: its pace once it decodes",
-        needs=_PACE,
+        needs=_BY_TOKEN,
         names=("mean", "p50"),
     ),
 )

@@ -11,6 +11,8 @@ from specseal.analysis.selection import Selection
 
 Part: TypeAlias = tuple[float, float]
 """What one phase adds to the numerator and to the denominator of its launch."""
+NOT_WATCHED = "not_watched"
+"""Why there is no figure of what a check of every phase looks at: it could not look everywhere."""
 
 
 def of_whole_phases(selection: Selection) -> bool:

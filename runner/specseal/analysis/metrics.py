@@ -20,12 +20,14 @@ from specseal.analysis import (
 )
 from specseal.analysis.choices import choices
 from specseal.analysis.crossovers import crossovers
-from specseal.analysis.data import JobData, RunData
+from specseal.analysis.data import RunData
 from specseal.analysis.definition import Definition
+from specseal.analysis.failures import failures_of
 from specseal.analysis.intervals import intervals
 from specseal.analysis.overestimate import ACROSS_INPUTS
-from specseal.analysis.result import Failure, Metric, Result, Where
+from specseal.analysis.result import Metric, Result
 from specseal.analysis.selection import Selection, across_inputs, selections, whole_selections
+from specseal.analysis.unseen import notes_of
 from specseal.digests import canonical, sha256_bytes
 
 ANALYSIS_VERSION = 2
@@ -74,21 +76,9 @@ def analyse(run: RunData) -> Result:
         metrics=tuple(metric for metrics in by_name.values() for metric in metrics),
         choices=chosen_lengths,
         crossovers=crossovers(chosen_lengths),
-        failures=_failures(run),
+        failures=failures_of(run),
+        notes=notes_of(run),
     )
-
-
-def _failures(run: RunData) -> tuple[Failure, ...]:
-    """Return what failed, by the job's key: the order of jobs never changes a Result."""
-    failed = sorted((job for job in run.jobs if job.failure), key=lambda job: job.key)
-    return tuple(Failure(where=_job_where(job), reason=job.failure) for job in failed)
-
-
-def _job_where(job: JobData) -> Where:
-    where: Where = {"speculation": job.speculation}
-    if job.draft_length:
-        where["draft_length"] = job.draft_length
-    return {**where, "repeat": job.repeat, "job": job.key}
 
 
 def _measure(selection: Selection, rows: Sequence[Definition], *, seed: int) -> list[Metric]:

@@ -10,7 +10,7 @@ from specseal.analysis.columns import BoolArray, Ranks, Requests, requests_of
 from specseal.analysis.counters import CounterChange, counter_change
 from specseal.analysis.data import JobData, PhaseData, RunData
 from specseal.analysis.partners import turn_key
-from specseal.analysis.steps import ALWAYS_DRAFTING, step_totals, steps_of, stream_agreement
+from specseal.analysis.steps import always_drafts, step_totals, steps_of, stream_agreement
 from specseal.analysis.validity import BASELINE, Needs, PhaseFacts, spoilt
 from specseal.records import Load, Record
 
@@ -124,8 +124,7 @@ def _measured(
     change = counter_change(phase.before, phase.after)
     agreement, totals = None, None
     if job.one_chunk_a_step and job.draft_length:
-        always_drafts = job.speculation in ALWAYS_DRAFTING
-        steps = steps_of(requests, job.draft_length, always_drafts=always_drafts)
+        steps = steps_of(requests, job.draft_length, always_drafts=always_drafts(job))
         totals = step_totals(steps, accepted=change.accepted_tokens)
         agreement = stream_agreement(requests, totals)
     offered = {f"workload.load.{name}": getattr(phase.load, name) for name in varying}

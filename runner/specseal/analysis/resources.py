@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 from specseal.analysis.definition import Definition, one
 from specseal.analysis.facts import Needs
-from specseal.analysis.intervals import Estimate
+from specseal.analysis.intervals import Estimate, absent
 from specseal.analysis.launches import (
+    NOT_WATCHED,
     Part,
     extreme,
     mean_over_launches,
@@ -19,7 +20,7 @@ from specseal.analysis.selection import Selection
 from specseal.analysis.telemetry import (
     Window,
     accelerator_memory,
-    others_cpu_share,
+    others_cpu,
     window_of,
 )
 
@@ -47,6 +48,19 @@ def _client_cores(window: Window) -> float | None:
     return window.rate("client_cpu_s")
 
 
+def _others_share(window: Window) -> float | None:
+    others = others_cpu(window)
+    return None if others is None else others.share
+
+
+def _others(selection: Selection) -> Estimate:
+    """Of all phases or none: a phase that nobody watched must not hide behind others."""
+    windows = [window_of(phase.job, phase.data) for phase in selection.phases]
+    if any(others_cpu(window) is None for window in windows):
+        return absent(NOT_WATCHED)
+    return _mean_over_time(_others_share, multiplies=False)(selection)
+
+
 def _engine_memory(phase: MeasuredPhase) -> float | None:
     return window_of(phase.job, phase.data).greatest("engine_memory_bytes")
 
@@ -59,14 +73,14 @@ def _accelerator_memory(phase: MeasuredPhase) -> float | None:
     return accelerator_memory(window_of(phase.job, phase.data))
 
 
-def _cpu(name: str, read: Callable[[Window], float | None], *, unit: str, of: str) -> Definition:
+def _cpu(name: str, estimate: Callable[[Selection], Estimate], *, unit: str, of: str) -> Definition:
     return Definition(
         names=(name,),
         unit=unit,
         formula=f"{of}, mean over time in the phases of a launch; mean over launches",
         source="telemetry",
         needs=Needs.NOTHING,
-        estimate=one(_mean_over_time(read, multiplies=unit != "ratio")),
+        estimate=one(estimate),
         applies=of_whole_phases,
     )
 
@@ -93,21 +107,22 @@ def _memory(
 DEFINITIONS = (
     _cpu(
         "engine_cpu_mean",
-        _engine_cores,
+        _mean_over_time(_engine_cores, multiplies=True),
         unit="cores",
         of="CPU seconds a second of the engine's processes",
     ),
     _cpu(
         "client_cpu_mean",
-        _client_cores,
+        _mean_over_time(_client_cores, multiplies=True),
         unit="cores",
         of="CPU seconds a second of the client's processes",
     ),
     _cpu(
         "other_cpu_share",
-        others_cpu_share,
+        _others,
         unit="ratio",
-        of="share of the machine's CPU time used by neither the engine nor the client",
+        of="share of the CPUs that the job may use which worked for neither the engine nor "
+        "the client",
     ),
     _memory(
         "engine_memory_peak", _engine_memory, of="memory of the engine's processes in a sample"

@@ -124,18 +124,39 @@ class Crossover:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """A job that failed, and has no metrics."""
+    """A job that failed. What it had measured until then has its metrics."""
 
     where: Where
-    """speculation, draft_length (of a job that speculates), repeat (0-based) and job (its key)."""
+    """speculation, draft_length (of a job that speculates), repeat (0-based), job (its key), and
+    what all that is missing has in common: input, load level, what a sweep varies."""
+    missing: tuple[Where, ...]
+    """Of each phase that was not measured to its end: input, load level, what a sweep varies."""
     reason: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON types."""
+        return {**asdict(self), "missing": [dict(where) for where in self.missing]}
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Failure:
+        """Build from `to_dict`'s output. Raises: TypeError on a missing or unknown field."""
+        return cls(**{**data, "missing": tuple(data["missing"])})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """Something about the run that spoils no figure, and that a reader must know."""
+
+    where: Where
+    """speculation, and draft_length of what speculates."""
+    code: str
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types."""
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> Failure:
+    def from_dict(cls, data: dict[str, Any]) -> Note:
         """Build from `to_dict`'s output. Raises: TypeError on a missing or unknown field."""
         return cls(**data)
 
@@ -149,6 +170,7 @@ class Result:
     choices: tuple[Choice, ...] = ()
     crossovers: tuple[Crossover, ...] = ()
     failures: tuple[Failure, ...] = ()
+    notes: tuple[Note, ...] = ()
     schema: str = SCHEMA
 
     def to_dict(self) -> dict[str, Any]:
@@ -160,6 +182,7 @@ class Result:
             "choices": [choice.to_dict() for choice in self.choices],
             "crossovers": [crossover.to_dict() for crossover in self.crossovers],
             "failures": [failure.to_dict() for failure in self.failures],
+            "notes": [note.to_dict() for note in self.notes],
         }
 
     @classmethod
@@ -170,5 +193,6 @@ class Result:
             "choices": tuple(Choice.from_dict(choice) for choice in data["choices"]),
             "crossovers": tuple(Crossover.from_dict(one) for one in data["crossovers"]),
             "failures": tuple(Failure.from_dict(failure) for failure in data["failures"]),
+            "notes": tuple(Note.from_dict(note) for note in data["notes"]),
         }
         return cls(**{**data, **parts})

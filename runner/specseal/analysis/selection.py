@@ -22,6 +22,7 @@ from specseal.digests import canonical
 from specseal.records import Load
 
 Where = dict[str, str | int | float | bool]
+_LEVELS = ("concurrency", "rate")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -66,6 +67,11 @@ class Selection:
         """Whether all categories are in, so that what is told only by phase applies."""
         return "category" not in self.where
 
+    @property
+    def pools_levels(self) -> bool:
+        """Whether it is over all load levels."""
+        return not any(key in self.where for key in _LEVELS)
+
     def launches(self) -> dict[int, tuple[MeasuredPhase, ...]]:
         """Return the phases of each launch, by repeat."""
         return by_launch(self.phases)
@@ -77,9 +83,12 @@ class Selection:
         phases = self.phases
         if Needs.BASELINE in needs:
             phases += self.baseline_phases
-        return tuple(
-            sorted({code for phase in phases for code, s in phase.spoilt.items() if s & needs})
-        )
+        found = {
+            code for phase in phases for code, spoils in phase.spoilt.items() if spoils & needs
+        }
+        if needs and self.pools_levels and _lack_levels(phases):
+            found.add("load_levels_missing")
+        return tuple(sorted(found))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +108,16 @@ def by_launch(phases: Iterable[MeasuredPhase]) -> dict[int, tuple[MeasuredPhase,
     for phase in phases:
         launches[phase.repeat] = (*launches.get(phase.repeat, ()), phase)
     return launches
+
+
+def _lack_levels(phases: Sequence[MeasuredPhase]) -> bool:
+    """Say whether a job that failed measured less than others did: its pace is of other loads."""
+    places: dict[str, set[tuple[int, str]]] = {}
+    for phase in phases:
+        places.setdefault(phase.job.key, set()).add((phase.level, phase.data.input))
+    everything = set[tuple[int, str]]().union(*places.values())
+    failed = {phase.job.key for phase in phases if phase.job.failure}
+    return any(places[key] != everything for key in failed)
 
 
 def whole_selections(run: RunData) -> tuple[Selection, ...]:
@@ -155,7 +174,7 @@ def levels(whole: Selection) -> Iterator[Selection]:
         requests = whole.requests.take(whole.requests.level == level)
         yield replace(
             whole,
-            where={**whole.where, **_load_where(phases[0].data.load)},
+            where={**whole.where, **load_where(phases[0].data.load)},
             phases=phases,
             baseline_phases=_at(whole.baseline_phases, level),
             requests=requests,
@@ -227,7 +246,8 @@ def _with_partners(phase: MeasuredPhase, baseline: Sequence[MeasuredPhase]) -> R
     return with_partners(phase.requests, phase.records, partners)
 
 
-def _load_where(load: Load) -> Where:
+def load_where(load: Load) -> Where:
+    """Return the load level as it stands in `where`."""
     level = {"concurrency": load.concurrency, "rate": load.rate}
     return {name: value for name, value in level.items() if value is not None}
 

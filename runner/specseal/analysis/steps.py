@@ -24,11 +24,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from specseal.analysis.columns import UNKNOWN, IntArray, Requests
+from specseal.analysis.data import JobData
 
 ALWAYS_DRAFTING = frozenset({"draft_model", "eagle", "eagle3", "medusa", "mtp", "dflash"})
 """Methods whose every decode step verifies a draft, which a model makes. Others may have none."""
 MOST_CUT_EFFECT = 0.01
 """Least and largest possible `cut` may move an acceptance length by this share of it."""
+
+
+def always_drafts(job: JobData) -> bool:
+    """Say whether each decode step of a job verifies a draft: by its method, or by its engine."""
+    return job.speculation in ALWAYS_DRAFTING or job.every_step_drafts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -67,7 +73,7 @@ def steps_of(requests: Requests, draft_length: int, *, always_drafts: bool) -> S
     Args:
         requests: of one method and draft length.
         draft_length: the longest draft.
-        always_drafts: whether the method is one of `ALWAYS_DRAFTING`.
+        always_drafts: whether each step verifies a draft.
     """
     completed = requests.completed
     decode = np.maximum(requests.output_tokens[completed] - 1, 0)

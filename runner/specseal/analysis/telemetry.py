@@ -50,11 +50,21 @@ class Window:
     def accelerators(self) -> tuple[int, ...]:
         """Return the numbers of the job's accelerators that its samples tell of, sorted.
 
-        None of them where they are more than it held: nothing says which were its own.
+        Where they are more than it held, they are those that worked while it ran, if these are as
+        many as it held; else none of them: nothing says which were its own.
         """
         names = {name for sample in self.samples for name in sample}
         told = sorted({int(m[1]) for m in map(_ACCELERATOR.match, names) if m})
-        return tuple(told) if len(told) <= self.held else ()
+        if len(told) > self.held:
+            told = [number for number in told if self._has_worked(number)]
+            return tuple(told) if len(told) == self.held else ()
+        return tuple(told)
+
+    def _has_worked(self, accelerator: int) -> bool:
+        """Say whether any sample of the job shows an accelerator at work, or none tells."""
+        field = f"accelerator{accelerator}_utilization_percent"
+        told = [sample[field] for sample in self.samples if field in sample]
+        return not told or max(told) > 0
 
     def rate(self, field: str) -> float | None:
         """Return how much a cumulative field rose a second, interpolated to the window's ends."""
@@ -170,8 +180,23 @@ def _watts(window: Window, energy: str, power: str) -> float | None:
     return window.mean(power) if counted is None else counted
 
 
-def others_cpu_share(window: Window) -> float | None:
-    """Return the share of the machine's CPUs used by neither the engine nor the client.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OthersCpu:
+    """CPU time that neither the engine nor the client used."""
+
+    cores: float
+    """CPU seconds a second."""
+    cpus: int
+    """CPUs that the job may use, of which these are."""
+
+    @property
+    def share(self) -> float:
+        """Of all CPUs that the job may use."""
+        return self.cores / self.cpus
+
+
+def others_cpu(window: Window) -> OthersCpu | None:
+    """Return what of the CPUs that the job may use worked for neither the engine nor the client.
 
     None where the machine, the engine or the client was not sampled.
     """
@@ -179,7 +204,7 @@ def others_cpu_share(window: Window) -> float | None:
     engine, client = window.rate("engine_cpu_s"), window.rate("client_cpu_s")
     if percent is None or engine is None or client is None or not cpus:
         return None
-    return max(percent / 100 - (engine + client) / cpus, 0.0)
+    return OthersCpu(cores=max(percent / 100 * cpus - (engine + client), 0.0), cpus=int(cpus))
 
 
 def throttled_samples(window: Window) -> tuple[int, int] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 import numpy as np
 
@@ -80,9 +81,15 @@ def _over_launches(selection: Selection, amount: Callable[[MeasuredPhase], float
 
 
 def _goodput(selection: Selection) -> Estimate:
-    return _over_launches(
+    kept = _over_launches(
         selection, lambda phase: int(keeps_to(phase.requests, selection.objectives).sum())
     )
+    return replace(kept, spares=_spared(selection))
+
+
+def _spared(selection: Selection) -> Needs:
+    """Return what goodput does not need: without a limit on TPOT nobody asks for one."""
+    return Needs.NOTHING if selection.objectives.tpot_s is not None else Needs.FIRST_CHUNK
 
 
 def _goodput_share(selection: Selection) -> Estimate:
@@ -97,6 +104,7 @@ def _goodput_share(selection: Selection) -> Estimate:
             numerator=clusters.sums(clusters.of_request, kept),
             denominator=clusters.count(clusters.of_request),
         ),
+        spares=_spared(selection),
     )
 
 
@@ -145,7 +153,7 @@ DEFINITIONS = (
         formula="completed requests whose TTFT and TPOT keep to `workload.slo` ÷ (end − start), "
         "over the phases of a launch; mean over launches",
         source="records",
-        needs=_RATE,
+        needs=_RATE | Needs.FIRST_CHUNK,
         estimate=one(_goodput),
         applies=_has_objectives,
     ),
@@ -154,7 +162,7 @@ DEFINITIONS = (
         unit="ratio",
         formula="completed requests whose TTFT and TPOT keep to `workload.slo` ÷ requests sent",
         source="records",
-        needs=_OF_REQUESTS,
+        needs=_OF_REQUESTS | Needs.FIRST_CHUNK,
         estimate=one(_goodput_share),
         applies=_has_objectives,
     ),

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from specseal.analysis import checks_counts, checks_setup
 from specseal.analysis.facts import BASELINE, Check, Needs, PhaseFacts
+from specseal.analysis.unseen import UNSEEN
 
 __all__ = ["BASELINE", "CHECKS", "REASONS", "Check", "Needs", "PhaseFacts", "spoilt"]
 
 CHECKS = (*checks_counts.CHECKS, *checks_setup.CHECKS)
 
 _ABSENCES = {
+    "load_levels_missing": "A job failed before it had measured every load level or input of this.",
     "no_requests": "No completed request has what this metric is of.",
     "no_counters": "The engine has no such counter.",
     "no_decode_steps": "No token was decoded after the first, or none was drafted or accepted.",
@@ -31,6 +33,7 @@ _ABSENCES = {
     "all_identical": "Every comparable output is identical to the baseline's.",
     "no_energy_telemetry": "Nothing tells the power or energy of this over enough of the phases.",
     "no_telemetry": "Nothing tells this over enough of the phases.",
+    "not_watched": "Nothing tells this over enough of each phase, so that no check could watch it.",
     "no_output_ids": "The engine does not tell the ids of its output.",
     "no_common_turns": "No turn was completed at every draft length.",
     "faster_at_no_level": "Speculation is significantly faster at no load level.",
@@ -43,8 +46,10 @@ _ABSENCES = {
     "fewer_than_3_launches": "No interval: it would rest on fewer than 3 launches.",
 }
 
-REASONS: dict[str, str] = {check.code: check.sentence for check in CHECKS} | _ABSENCES
-"""Every code that a metric may carry, and its sentence for people."""
+_NOTES = {row.code: row.sentence for row in UNSEEN}
+
+REASONS: dict[str, str] = {check.code: check.sentence for check in CHECKS} | _ABSENCES | _NOTES
+"""Every code that a metric may carry, or a result's notes, and its sentence for people."""
 
 
 def spoilt(facts: PhaseFacts) -> dict[str, Needs]:

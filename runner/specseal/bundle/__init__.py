@@ -1,5 +1,6 @@
 """The bundle: seal a run, verify a folder, keep the keys, show what is in it."""
 
+from specseal.bundle.beside import beside
 from specseal.bundle.contents import SealInputs
 from specseal.bundle.drawing import FORMATS, render
 from specseal.bundle.keys import (
@@ -20,6 +21,6 @@ from specseal.bundle.verify import Check, Report, open_bundle, verify
 
 __all__ = [
     "FORMATS", "GROUPINGS", "Check", "Contents", "PublicKey", "Report", "SealInputs", "Signer",
-    "create_key", "create_trusted_key", "demand_outcome", "load_signer", "open_bundle",
+    "beside", "create_key", "create_trusted_key", "demand_outcome", "load_signer", "open_bundle",
     "read_public_key", "render", "seal", "summarise", "trust", "trusted_keys", "verify",
 ]  # fmt: skip

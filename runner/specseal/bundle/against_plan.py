@@ -16,9 +16,12 @@ from specseal.bundle.tables import MAX_ROWS, RECORDS
 from specseal.digests import Digest
 from specseal.plan import Job, Phase, loads, make_plan
 from specseal.records import Record
+from specseal.sent import by_conversation, ends_as_it_should, is_as_planned, missing_phase
 from specseal.spec.locked import Lock
 
 MAX_JOBS = 10_000
+_SEEN = ("engine_version_found", "method_found", "draft_length_found")
+"""What was seen of an engine, its log among the sources: found once, when the job was read."""
 
 
 def run_against_plan(run: RunData, lock: Lock, environment: Mapping[str, Any]) -> Iterator[Finding]:
@@ -84,6 +87,15 @@ def _jobs_of_the_environment(run: RunData, environment: Mapping[str, Any]) -> It
     described = [(job["key"], job["session"]) for job in environment["jobs"]]
     if described != [(job.key, job.session) for job in run.jobs]:
         yield Finding("recompute.jobs", f"environment.json: jobs are not those of {COUNTS}")
+        return
+    for job, found in zip(run.jobs, environment["jobs"], strict=True):
+        for name in _SEEN:
+            if getattr(job, name) != found[name]:
+                yield Finding(
+                    "recompute.jobs",
+                    f"{COUNTS}: job {job.key}: {name} is {getattr(job, name)}, environment.json "
+                    f"has {found[name]}",
+                )
 
 
 def _job_facts(job: JobData, lock: Lock) -> Iterator[Finding]:
@@ -91,7 +103,7 @@ def _job_facts(job: JobData, lock: Lock) -> Iterator[Finding]:
         f"{COUNTS}: job {job.key}",
         "recompute.lock",
         (
-            ("prefix_cache", job.prefix_cache, lock.engine["prefix_cache"]),
+            ("prefix_cache", job.prefix_cache, lock.prefix_cache),
             ("devices", job.devices, lock.hardware["count"]),
             ("accelerator", job.accelerator, lock.hardware["accelerator"]),
             ("engine_version", job.engine_version, lock.engine["version"]),
@@ -102,11 +114,15 @@ def _job_facts(job: JobData, lock: Lock) -> Iterator[Finding]:
 def _phases(job: JobData, plan: Job, prompts: Mapping[Digest, _Prompts]) -> Iterator[Finding]:
     measured = [phase for phase in plan.phases if phase.measured]
     names = [phase.status.phase for phase in job.phases]
-    expected = [] if job.failure else [phase.name for phase in measured]
-    if names != expected:
+    expected = [phase.name for phase in measured]
+    if job.failure:
+        expected = expected[: len(names)]  # they run in order: what is missing are the last
+    missing = tuple(map(missing_phase, measured[len(names) :]))
+    if names != expected or job.missing != missing:
         yield Finding(
             "recompute.plan",
-            f"{COUNTS}: job {job.key}: its phases are {names}, the lock's plan has {expected}",
+            f"{COUNTS}: job {job.key}: its phases are {names} and {len(job.missing)} are missing, "
+            f"the lock's plan has {[phase.name for phase in measured]}",
         )
         return
     for phase, planned in zip(job.phases, measured, strict=False):
@@ -170,37 +186,18 @@ def _prompts_by_digest(locks: Sequence[Lock]) -> dict[Digest, _Prompts]:
 
 def _records(where: str, phase: PhaseData, plan: Phase, prompts: _Prompts) -> Iterator[Finding]:
     """Hold each record against itself, and each conversation against plan and lock."""
-    sent: dict[tuple[str, int], list[Record]] = {}
     for record in phase.records:
-        sent.setdefault((record.conversation, record.cycle), []).append(record)
         if flaw := record.flaw():
             message = f"{where}, {record.conversation} turn {record.turn}: {flaw}"
             yield Finding("recompute.records", message)
-    if not _is_as_planned(sent.keys(), phase.status.client_processes, plan):
+    sent = by_conversation(phase.records)
+    if not is_as_planned(sent.keys(), phase.status.client_processes, plan):
         yield Finding(
             "recompute.plan", f"{where}: its conversations are not those that the lock's plan has"
         )
     for (name, _), records in sent.items():
         if wrong := _conversation_problem(records, prompts):
             yield Finding("recompute.records", f"{where}: {name} {wrong}")
-
-
-def _is_as_planned(sent: Iterable[tuple[str, int]], processes: int, plan: Phase) -> bool:
-    """Say whether the conversations that were sent, as (id, cycle), are those of the plan.
-
-    They are numbered through all cycles. A phase that is limited by time may end after any of them,
-    but leaves none out: each process of the client takes every n-th, in order.
-    """
-    places = {name: place for place, name in enumerate(plan.conversations)}
-    numbers = {cycle * len(places) + places[name] if name in places else -1 for name, cycle in sent}
-    if plan.load.mode == "open":
-        return numbers == set(range(len(plan.offsets_ns)))
-    if plan.load.duration_s is None:
-        return numbers == set(range(len(plan.conversations)))
-    # No process without a stream: one that claims more could leave out whatever it likes.
-    if min(numbers, default=-1) < 0 or processes > (plan.load.concurrency or 1):
-        return False
-    return all(number < processes or number - processes in numbers for number in numbers)
 
 
 def _conversation_problem(records: list[Record], prompts: _Prompts) -> str | None:
@@ -210,8 +207,7 @@ def _conversation_problem(records: list[Record], prompts: _Prompts) -> str | Non
     if {record.category for record in records} != {locked["category"]}:
         return f"is of another category than the lock's {locked['category']!r}"
     numbers = sorted(record.turn for record in records)
-    # A conversation ends with its last turn, or with the turn that failed.
-    whole = len(numbers) == locked["turns"] or any(record.error for record in records)
+    whole = ends_as_it_should(records, locked["turns"])
     if numbers != list(range(len(numbers))) or not whole:
         return f"has turns {numbers}, the lock's has {locked['turns']}"
     return _length_problem(min(records, key=lambda record: record.turn), locked, prompts)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, fields
 from typing import Any, TypeVar
 
-from specseal.analysis import JobData, Objectives, PhaseData, RunData
+from specseal.analysis import JobData, MissingPhase, Objectives, PhaseData, RunData
 from specseal.bundle.findings import broken
 from specseal.bundle.strict import parse_file
 from specseal.digests import canonical
@@ -20,6 +20,7 @@ from specseal.records import Load, PhaseStatus, Snapshot
 COUNTS = "counts.json"
 SCHEMA = "specseal/counts/2"
 CLOCK_FIELDS = ("time_ns", "start_ns", "end_ns")
+_SHARES = ("client_cpu_share", "client_cpu_total")
 _T = TypeVar("_T")
 
 
@@ -28,7 +29,7 @@ def _names(kind: type, *, but: Iterable[str]) -> tuple[str, ...]:
 
 
 _RUN_FIELDS = _names(RunData, but=("jobs", "objectives"))
-_JOB_FIELDS = _names(JobData, but=("accelerators_found", "telemetry", "phases"))
+_JOB_FIELDS = _names(JobData, but=("accelerators_found", "telemetry", "phases", "missing"))
 _PHASE_FIELDS = _names(PhaseData, but=("load", "status", "records", "before", "after"))
 
 
@@ -66,6 +67,7 @@ def _encode_job(job: JobData) -> dict[str, Any]:
         **_pick(job, _JOB_FIELDS),
         "accelerators_found": None if found is None else list(found),
         "phases": [_encode_phase(phase) for phase in job.phases],
+        "missing": [asdict(phase) for phase in job.missing],
     }
 
 
@@ -75,6 +77,10 @@ def _decode_job(job: Mapping[str, Any]) -> JobData:
         "accelerators_found": None if found is None else tuple(found),
         "telemetry": (),
         "phases": tuple(_decode_phase(phase) for phase in job["phases"]),
+        "missing": tuple(
+            MissingPhase(**{**phase, "load": _decode_load(phase["load"])})
+            for phase in job["missing"]
+        ),
     }
     return JobData(**{**job, **parts})
 
@@ -91,13 +97,17 @@ def _encode_phase(phase: PhaseData) -> dict[str, Any]:
 
 def _decode_phase(phase: Mapping[str, Any]) -> PhaseData:
     parts = {
-        "load": _with_floats(Load, phase["load"], ("rate", "duration_s")),
-        "status": _with_floats(PhaseStatus, _clocks(phase["status"], int), ("client_cpu_share",)),
+        "load": _decode_load(phase["load"]),
+        "status": _with_floats(PhaseStatus, _clocks(phase["status"], int), _SHARES),
         "records": (),
         "before": _decode_snapshot(phase["before"]),
         "after": _decode_snapshot(phase["after"]),
     }
     return _with_floats(PhaseData, {**phase, **parts}, ("temperature",))
+
+
+def _decode_load(load: Mapping[str, Any]) -> Load:
+    return _with_floats(Load, load, ("rate", "duration_s"))
 
 
 def _encode_snapshot(snapshot: Snapshot | None) -> dict[str, Any] | None:

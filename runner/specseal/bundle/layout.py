@@ -16,6 +16,7 @@ from pathlib import Path
 
 from specseal.bundle.findings import Finding
 from specseal.bundle.manifest import ATTESTATIONS, MANIFEST, path_problem
+from specseal.bundle.sbom import SBOM_PATHS
 from specseal.digests import Digest
 from specseal.errors import InputError
 
@@ -36,6 +37,7 @@ MAX_PARSED_BYTES = {
     "counts.json": 64 * _MiB,
     "records.parquet": 1024 * _MiB,
     "telemetry.parquet": 256 * _MiB,
+    **dict.fromkeys(SBOM_PATHS, 64 * _MiB),
     RESULT_ATTESTATION: 1 * _MiB,
     PROVENANCE_ATTESTATION: 4 * _MiB,
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from specseal.analysis import Choice, Crossover, Metric, Result
 from specseal.analysis.validity import CHECKS
-from specseal.bundle.places import drafting
+from specseal.bundle.places import broken
 from specseal.errors import RunFailed
 
 
@@ -19,11 +19,7 @@ def demand_outcome(result: Result, *, strict: bool) -> None:
         RunFailed: a job failed; or, if strict, a check fired.
     """
     if result.failures:
-        jobs = [
-            f"{drafting(failure.where)}, repeat {int(failure.where['repeat']) + 1}: "
-            f"{failure.reason}"
-            for failure in result.failures
-        ]
+        jobs = [f"{broken(failure)}: {failure.reason}" for failure in result.failures]
         raise RunFailed(
             f"{len(jobs)} job{'s' if len(jobs) > 1 else ''} failed, and the bundle says so:\n  "
             + "\n  ".join(jobs),

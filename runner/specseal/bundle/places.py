@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from specseal.analysis import Failure
 from specseal.analysis.result import Where
 from specseal.bundle.findings import printable
 from specseal.digests import canonical
@@ -14,7 +15,9 @@ LEVELS = ("concurrency", "rate")
 ABSENT = "–"
 BASELINE = "none"
 USUAL_INPUT = "dataset"
-_OF_A_RUN = {"speculation", "draft_length", "input", "category", "tier", "turn", *LEVELS}
+_OF_A_RUN = {
+    "speculation", "draft_length", "input", "category", "tier", "turn", "repeat", "job", *LEVELS,
+}  # fmt: skip
 
 
 def settings(where: Where) -> Where:
@@ -39,6 +42,22 @@ def apart(where: Where) -> str:
     given = where.get("input", USUAL_INPUT)
     unusual = () if given == USUAL_INPUT else (said(given),)
     return ", ".join((said(where["speculation"]), *unusual, *varied))
+
+
+def broken(failure: Failure) -> str:
+    """Return which job failed, and at which loads: `ngram 4, num 3, concurrency 4, repeat 1`."""
+    where = failure.where
+    varied = (f"{name} {said(value)}" for name, value in named(settings(where)).items())
+    given = where.get("input", USUAL_INPUT)
+    levels = dict.fromkeys(filter(None, map(level, failure.missing)))
+    parts = (
+        drafting(where),
+        *(() if given == USUAL_INPUT else (said(given),)),
+        *varied,
+        *levels,
+        f"repeat {int(where['repeat']) + 1}",
+    )
+    return ", ".join(parts)
 
 
 def said(value: Scalar | None) -> str:

@@ -16,6 +16,7 @@ from specseal.bundle.against_plan import run_against_plan
 from specseal.bundle.against_spec import lock_against_spec
 from specseal.bundle.counts import COUNTS
 from specseal.bundle.findings import BundleBroken, Finding, broken
+from specseal.bundle.sbom import sboms_against_environment
 from specseal.bundle.statement import ResultStatement
 from specseal.bundle.strict import parse_file
 from specseal.bundle.tables import RECORDS, decode_run
@@ -30,6 +31,7 @@ _BY_INTERVALS = {
     "choices": ("as_good", "candidates", "reasons", "valid"),
     "crossovers": ("faster_up_to", "not_faster_from", "reasons", "valid"),
     "failures": (),
+    "notes": (),
 }
 """The parts of a result, and which of their fields rest on intervals."""
 
@@ -99,6 +101,11 @@ def read_contents(
         for where, said, other, found in (*pairs, *lock_against_spec(lock, spec))
         if said != found
     )
+    try:
+        _raise_any(sboms_against_environment(files, environment))
+    # What a hostile environment or file can make it raise.
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise broken("schemas.sbom", f"env/: can't be read: {error}") from error
     return contents
 
 
@@ -184,7 +191,8 @@ def _read_json(files: Mapping[str, bytes], name: str) -> dict[str, Any]:
 def _by_identity(rows: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """Return rows of a result by what they are of, spelled for people."""
     return {
-        f"{row.get('name', '')} {canonical(row['where']).decode()}".strip(): row for row in rows
+        f"{row.get('name') or row.get('code', '')} {canonical(row['where']).decode()}".strip(): row
+        for row in rows
     }
 
 

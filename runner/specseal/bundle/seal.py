@@ -22,6 +22,7 @@ from specseal.bundle.envelope import wrap
 from specseal.bundle.keys import Signer
 from specseal.bundle.layout import KEYS, PROVENANCE_ATTESTATION, RESULT_ATTESTATION
 from specseal.bundle.manifest import MANIFEST, render_manifest
+from specseal.bundle.sbom import render_sboms
 from specseal.bundle.statement import ResultStatement, provenance_statement
 from specseal.bundle.tables import write_run
 from specseal.digests import canonical, sha256_bytes, tree_files
@@ -110,6 +111,9 @@ def _write_contents(
     (folder / "environment.json").write_bytes(canonical(inputs.environment) + b"\n")
     (folder / "result.json").write_bytes(canonical(result.to_dict()) + b"\n")
     write_run(inputs.run, folder)
+    (folder / "env").mkdir()
+    for path, data in render_sboms(inputs.environment).items():
+        (folder / path).write_bytes(data)
     for name, text in render_texts(inputs, result, signer=signer.public, now=now).items():
         (folder / name).write_text(text, encoding="utf-8")
     if inputs.logs:

@@ -1,4 +1,5 @@
-"""What a result says beyond its table: best draft lengths, crossovers, random tokens, failures.
+"""What a result says beyond its table: best draft lengths, crossovers, random tokens, failures, and
+what no check could watch.
 
 Each sentence comes with the codes of whatever spoils it, for the notes to explain.
 """
@@ -15,6 +16,7 @@ from specseal.bundle.places import (
     BASELINE,
     LEVELS,
     apart,
+    broken,
     drafting,
     level,
     named,
@@ -25,6 +27,12 @@ from specseal.digests import canonical
 
 _IN_WORDS = {"faster_at_no_level", "faster_at_every_level", "faster_again_at_higher_level"}
 """Codes that say of a crossover what its sentence says."""
+_NOT_WATCHED = "not_watched"
+_WATCHED = {
+    "other_cpu_share": "whether others used its CPUs",
+    "accelerator_throttled_share": "whether accelerators throttled their clocks",
+}
+"""Metric that a check watches → what that would have told."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,13 +51,12 @@ def sentences(result: Result) -> tuple[Sentence, ...]:
         *(_choice(choice) for choice in result.choices if _has_lengths(choice)),
         *map(_crossover, result.crossovers),
         *_overestimates(result.metrics),
+        *_not_watched(result.metrics),
     )
 
 
 def _failure(failure: Failure) -> Sentence:
-    where = failure.where
-    repeat = int(where["repeat"]) + 1
-    return Sentence(text=f"failed: {drafting(where)}, repeat {repeat}: {printable(failure.reason)}")
+    return Sentence(text=f"failed: {broken(failure)}: {printable(failure.reason)}")
 
 
 def _has_lengths(choice: Choice) -> bool:
@@ -139,6 +146,14 @@ def _overestimate(metric: Metric, lengths: dict[bytes, Metric]) -> str:
     if random and dataset and random.value is not None and dataset.value is not None:
         text += f" (AL {random.value:.2f} against {dataset.value:.2f})"
     return text + _mark(metric)
+
+
+def _not_watched(metrics: Iterable[Metric]) -> Iterator[Sentence]:
+    """Yield one sentence of all that nobody could look at: where nothing fires, it may still be."""
+    unseen = {metric.name for metric in metrics if _NOT_WATCHED in metric.reasons}
+    if told := [what for name, what in _WATCHED.items() if name in unseen]:
+        text = f"not watched in every phase: {'; '.join(told)}"
+        yield Sentence(text=text, reasons=(_NOT_WATCHED,))
 
 
 def _level_and_setting(where: Where) -> bytes:

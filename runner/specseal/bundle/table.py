@@ -130,7 +130,10 @@ def summarise(
         notes=notes(
             [doubt for row in rows for doubt in _doubts(row, columns, shown)],
             {one.header: sum(one.metric in row.figures for row in rows) for one in columns},
-            also=[code for sentence in told for code in sentence.reasons],
+            also=[
+                *(note.code for note in result.notes),
+                *(code for sentence in told for code in sentence.reasons),
+            ],
         ),
     )
 

@@ -56,6 +56,7 @@ _RECORD_COLUMNS = (
     _column("turn", pa.int64()),
     _column("cycle", pa.int64()),
     _column("due_ns", pa.int64(), nullable=True),
+    _column("connect_ns", pa.int64()),
     _column("submit_ns", pa.int64()),
     _column("chunk_ns", _list_of(pa.int64())),
     _column("chunk_tokens", _list_of(pa.int64()), nullable=True),

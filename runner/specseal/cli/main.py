@@ -14,9 +14,11 @@ import specseal
 from specseal.cli import (
     build,
     doctor,
+    engines,
     init,
     keys,
     lock,
+    plan,
     run,
     schema,
     show,
@@ -28,12 +30,14 @@ from specseal.errors import MachineLacks, RunFailed, SpecsealError
 _COMMANDS = {
     "init": init.command,
     "validate": validate.command,
+    "plan": plan.command,
     "lock": lock.command,
     "build": build.command,
     "run": run.command,
     "verify": verify.command,
     "show": show.command,
     "keys": keys.command,
+    "engines": engines.command,
     "doctor": doctor.command,
     "schema": schema.command,
 }

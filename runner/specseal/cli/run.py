@@ -17,7 +17,12 @@ from specseal.cli.show import as_document, as_table
 @SPEC
 @RUNTIME
 @click.option("--fresh", is_flag=True, help="Measure anew whatever has been measured before.")
-@click.option("--strict", is_flag=True, help="Exit with 4 where a figure is not valid.")
+@click.option(
+    "--strict",
+    is_flag=True,
+    help="Exit with 4 where a validity check fires; a figure that can't be told exactly, or at "
+    "all, is no reason.",
+)
 @JSON
 def command(spec: Path, runtime: str, fresh: bool, strict: bool, as_json: bool) -> None:
     """Lock SPEC if needed, build, measure, seal and verify; print the table and the bundle's path.

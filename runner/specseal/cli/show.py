@@ -7,12 +7,14 @@ from typing import Any
 
 import click
 
-from specseal.bundle import FORMATS, GROUPINGS, Contents, open_bundle, render, summarise
+from specseal.bundle import FORMATS, GROUPINGS, Contents, beside, open_bundle, render, summarise
 from specseal.cli.context import JSON, print_json
 
 
 @click.command()
-@click.argument("bundle", type=click.Path(path_type=Path))
+@click.argument(
+    "bundles", nargs=-1, required=True, metavar="BUNDLE...", type=click.Path(path_type=Path)
+)
 @click.option("--format", "form", type=click.Choice(FORMATS), default=FORMATS[0], show_default=True)
 @click.option(
     "--by",
@@ -23,13 +25,20 @@ from specseal.cli.context import JSON, print_json
 )
 @click.option("--wide", is_flag=True, help="Show more columns.")
 @JSON
-def command(bundle: Path, form: str, by: str, wide: bool, as_json: bool) -> None:
-    """Show the result in BUNDLE, once it has proven intact; who signed it is not asked."""
-    contents = open_bundle(bundle)
+def command(bundles: tuple[Path, ...], form: str, by: str, wide: bool, as_json: bool) -> None:
+    """Show the result in BUNDLE, once it has proven intact; who signed it is not asked.
+
+    Several stand side by side in one table, which says of prompts, model files and the rest whether
+    they are equal.
+    """
+    opened = [open_bundle(bundle) for bundle in bundles]
     if as_json:
-        print_json(as_document(contents))
+        documents = [as_document(contents) for contents in opened]
+        print_json(documents[0] if len(documents) == 1 else {"bundles": documents})
+    elif len(opened) == 1:
+        click.echo(as_table(opened[0], form=form, by=by, wide=wide))
     else:
-        click.echo(as_table(contents, form=form, by=by, wide=wide))
+        click.echo(render(beside(opened, by=by, wide=wide), form))
 
 
 def as_document(contents: Contents) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 Connections are not used again. A server may close one in the moment of its next use; llama.cpp
 does after every streamed answer, and announces the contrary. It would look like a failed request,
-and nothing is ever sent twice. The request's clock starts when its connection stands.
+and nothing is ever sent twice. The request's clock starts when its connection stands; how long that
+took is kept apart, so that a far server's handshakes don't look like a late client.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ class Connector:
             return _unsent(asked_ns, error, timed_out=True)
         except OSError as failure:
             return _unsent(asked_ns, f"no connection: {failure}", refused=True)
-        return await connection.exchange(request, int(silence_timeout_s * 1e9))
+        return await connection.exchange(request, int(silence_timeout_s * 1e9), asked_ns=asked_ns)
 
     async def _open(self, timeout_s: float) -> _Connection:
         address, loop = self._address, asyncio.get_running_loop()
@@ -68,11 +69,17 @@ class _Connection(asyncio.BufferedProtocol):
         self._timer: asyncio.TimerHandle | None = None
         self._reads: list[tuple[int, bytes]] = []
         self._end = ResponseEnd(self._reads)
-        self._submit_ns = self._silence_ns = 0
+        self._asked_ns = self._submit_ns = self._silence_ns = 0
 
-    async def exchange(self, request: bytes, silence_ns: int) -> Exchange:
-        """Send the request; return when its response is complete or has failed."""
-        self._silence_ns = silence_ns
+    async def exchange(self, request: bytes, silence_ns: int, *, asked_ns: int) -> Exchange:
+        """Send the request; return when its response is complete or has failed.
+
+        Args:
+            request: its bytes.
+            silence_ns: how long nothing may come.
+            asked_ns: when the connection was asked for.
+        """
+        self._silence_ns, self._asked_ns = silence_ns, asked_ns
         self._submit_ns = monotonic_ns()
         if self._transport.is_closing():
             self._finish(self._submit_ns)
@@ -121,6 +128,7 @@ class _Connection(asyncio.BufferedProtocol):
             return
         self._over.set_result(
             Exchange(
+                connect_ns=self._submit_ns - self._asked_ns,
                 submit_ns=self._submit_ns,
                 end_ns=now_ns,
                 reads=self._reads,
@@ -131,4 +139,7 @@ class _Connection(asyncio.BufferedProtocol):
 
 
 def _unsent(now_ns: int, error: str, **how: bool) -> Exchange:
-    return Exchange(submit_ns=now_ns, end_ns=monotonic_ns(), reads=(), error=error, **how)
+    # Submitted it never was: as the instant of that stands when it was to be.
+    return Exchange(
+        connect_ns=0, submit_ns=now_ns, end_ns=monotonic_ns(), reads=(), error=error, **how
+    )

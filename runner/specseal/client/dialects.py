@@ -5,6 +5,8 @@ from __future__ import annotations
 from specseal.client.errors import InputRefused
 from specseal.client.llamacpp import LLAMACPP, LLAMACPP_CACHED
 from specseal.client.openai import CHAT, COMPLETIONS
+from specseal.client.sglang import GENERATE
+from specseal.client.trtllm import TRTLLM
 from specseal.client.wire import Dialect
 
 DIALECTS: dict[str, Dialect] = {
@@ -12,6 +14,8 @@ DIALECTS: dict[str, Dialect] = {
     "llamacpp-cached": LLAMACPP_CACHED,
     "openai-completions": COMPLETIONS,
     "openai-chat": CHAT,
+    "trtllm-completions": TRTLLM,
+    "sglang-generate": GENERATE,
 }
 
 

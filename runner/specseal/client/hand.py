@@ -16,7 +16,7 @@ from specseal.client.decode import Decoded
 from specseal.client.job import Measure
 from specseal.client.load import Counterpart, Meet, Offering, Turn
 from specseal.client.offer import Share
-from specseal.client.ownhealth import Health, OwnHealth, watch
+from specseal.client.ownhealth import Health, OwnHealth, collect_garbage, watch
 from specseal.client.phases import Phase
 from specseal.client.progress import Totals
 from specseal.client.turns import digest, sent_ids
@@ -71,6 +71,7 @@ class OwnHand:
             meet=meet,
         )
         self._offering.prepare()
+        collect_garbage()
 
     async def run(self, start_ns: int) -> str:
         """Offer the share; return why it was given up, or ''."""
@@ -158,6 +159,7 @@ def _record(phase: Phase, turn: Turn, decoded: Decoded, counterpart: Counterpart
         turn=turn.number,
         cycle=turn.cycle,
         due_ns=turn.due_ns,
+        connect_ns=turn.exchange.connect_ns,
         submit_ns=turn.exchange.submit_ns,
         chunk_ns=decoded.chunk_ns,
         chunk_tokens=decoded.chunk_tokens,

@@ -39,7 +39,9 @@ __all__ = [
     "read_job",
 ]
 
-COUNTERS = ("drafts", "draft_tokens", "accepted_tokens", "output_tokens", "prompt_tokens")
+COUNTERS = (
+    "drafts", "draft_tokens", "accepted_tokens", "output_tokens", "prompt_tokens", "cached_tokens",
+)  # fmt: skip
 _TASK_FIELDS = ("counts", "stop_ids", "phases", "template_args")
 
 
@@ -49,12 +51,17 @@ class CountSource:
 
     source: str
     path: str = ""
-    names: dict[str, str]
-    """Our name (one of `COUNTERS`) → the engine's."""
+    names: dict[str, str | list[str]]
+    """Our name (one of `COUNTERS`) → the engine's, or those that are added up."""
     per_position: tuple[str, str] | None = None
     """Metric and label of the accepted tokens at each draft position."""
+    number: str = ""
+    """Key of an item's running number; `iteration-list` only."""
     in_flight: tuple[str, ...] = ()
     """Gauges whose sum is 0 when the engine is idle."""
+    zero_until_seen: tuple[str, ...] = ()
+    """Our names of counters that the engine shows from the first time on that they rise: 0 where
+    the page shows others of its counters."""
     candidates: dict[str, CountSource] = field(default_factory=dict)
     """By name, what the page at `path` may turn out to be; `detect` only."""
 
@@ -173,6 +180,9 @@ def _page(fields: Fields, **known: Any) -> CountSource:
     names = fields.take_or("names", dict, {})
     if unknown := sorted(names.keys() - set(COUNTERS)):
         raise InputRefused(f"{fields.where}.names: {unknown[0]!r} is none of {', '.join(COUNTERS)}")
+    zero_until_seen = fields.take_list_or("zero_until_seen", str)
+    if unknown := sorted(set(zero_until_seen) - names.keys()):
+        raise InputRefused(f"{fields.where}.zero_until_seen: {unknown[0]!r} has no name")
     per_position = None
     if inner := fields.take_object_or("per_position"):
         per_position = (inner.take("name", str), inner.take("label", str))
@@ -180,7 +190,9 @@ def _page(fields: Fields, **known: Any) -> CountSource:
     counts = CountSource(
         names=names,
         per_position=per_position,
+        number=fields.take_or("number", str, ""),
         in_flight=fields.take_list_or("in_flight", str),
+        zero_until_seen=zero_until_seen,
         **known,
     )
     fields.end()

@@ -194,8 +194,11 @@ class Offering:
         return None
 
     def _request(self, given: Input) -> bytes:
-        request = Request(input=given, sampling=self.phase.sampling, model=self.counterpart.model)
-        return self.counterpart.server.prepare(self.counterpart.dialect.complete(request))
+        whom = self.counterpart
+        request = Request(
+            input=given, sampling=self.phase.sampling, model=whom.model, stop_ids=whom.stop_ids
+        )
+        return whom.server.prepare(whom.dialect.complete(request))
 
     def _first_cycle(self) -> Iterator[Place]:
         """Yield what the share sends, without end or repetition."""

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from time import monotonic_ns
 
-from specseal.client.counts import snapshot
+from specseal.client.counts import ReadCounts, reader_of, snapshot
 from specseal.client.errors import JobFailed
 from specseal.client.hand import Hand, Meeting, Part, work_together
 from specseal.client.job import Measure
@@ -53,9 +53,14 @@ async def measure(
             of the client died.
         OutputFailed: the records can't be written.
     """
-    for phase in task.phases:
+    read = reader_of(task.counts)
+
+    async def count(phase: Phase, moment: str) -> None:
         if phase.measured:
-            await _count(task, server, output, phase, "before")
+            await _count(task, server, read, output, phase, moment)
+
+    for phase in task.phases:
+        await count(phase, "before")
         wanted = hands[: processes_for(phase, streams_a_process)]
         came = await _offer(phase, wanted, output, requests=_requests(task, phase))
         if phase.measured:
@@ -63,8 +68,7 @@ async def measure(
         if came.records:
             yield _status(phase, came)
         _check(phase, came)
-        if phase.measured:
-            await _count(task, server, output, phase, "after")
+        await count(phase, "after")
 
 
 async def _offer(
@@ -97,8 +101,10 @@ async def _offer(
     )
 
 
-async def _count(task: Measure, server: Server, output: Output, phase: Phase, moment: str) -> None:
-    taken = await snapshot(server, task.counts, phase=phase.name, moment=moment)
+async def _count(
+    task: Measure, server: Server, read: ReadCounts, output: Output, phase: Phase, moment: str
+) -> None:
+    taken = await snapshot(server, task.counts, phase=phase.name, moment=moment, read=read)
     if taken is not None:
         output.append("counts.jsonl", [taken.to_dict()])
 
@@ -114,6 +120,11 @@ def _requests(task: Measure, phase: Phase) -> int | None:
 def _check(phase: Phase, came: _Came) -> None:
     if came.stopped:
         raise JobFailed(f"phase {phase.name}: {came.stopped}")
+    if not came.records:
+        raise JobFailed(
+            f"phase {phase.name}: its {phase.load.duration_s} s were over before anything was "
+            "sent: they are too few, or the machine was busy"
+        )
     if all(record.error is not None for record in came.records):
         raise JobFailed(
             f"phase {phase.name}: all {len(came.records)} requests failed; "
@@ -123,7 +134,11 @@ def _check(phase: Phase, came: _Came) -> None:
 
 def _status(phase: Phase, came: _Came) -> PhaseStatus:
     records, health = came.records, came.health
-    late = [record.submit_ns - record.due_ns for record in records if record.due_ns is not None]
+    late = [
+        record.submit_ns - record.connect_ns - record.due_ns
+        for record in records
+        if record.due_ns is not None
+    ]
     return PhaseStatus(
         phase=phase.name,
         measured=phase.measured,
@@ -136,6 +151,8 @@ def _status(phase: Phase, came: _Came) -> PhaseStatus:
         send_lag_p99_ns=p99(late),
         send_lag_max_ns=max(late, default=0),
         client_cpu_share=health.cpu_share,
+        client_cpu_total=health.cpu_total,
+        client_cpus=health.cpus,
         client_memory_bytes=health.memory_bytes,
         client_processes=came.processes,
     )

@@ -137,7 +137,8 @@ _Said = tuple[str, str]
 """Of the answer, and of what came before it (reasoning)."""
 
 
-def _said_in_completion(choice: Mapping[str, Any]) -> _Said:
+def said_in_completion(choice: Mapping[str, Any]) -> _Said:
+    """Return what a chunk of a completion says. Raises: KeyError, TypeError."""
     return text(choice["text"]), ""
 
 
@@ -154,7 +155,7 @@ class _Usage:
     output_tokens: int
 
 
-class _Reader:
+class Reader:
     """Reads the events of one response; what they tell of it as a whole comes out at `[DONE]`."""
 
     __slots__ = ("_cached", "_drafted", "_finish", "_said", "_usage")
@@ -167,12 +168,13 @@ class _Reader:
         self._cached: int | None = None
 
     def __call__(self, data: bytes) -> Event:
+        """Return what an event says. Raises: as `Decode`."""
         if data == _DONE:
             return Event(ids=(), text="", output_tokens=None, final=self.final())
         chunk = an_object(json.loads(data))
         if "error" in chunk:
             return _failed(chunk["error"])
-        self._note(chunk)
+        self.note(chunk)
         choices = objects(chunk["choices"])
         if not choices:
             return Event(ids=(), text="", output_tokens=_so_far(chunk, holds_tokens=False))
@@ -187,7 +189,8 @@ class _Reader:
             output_tokens=_so_far(chunk, holds_tokens=bool(said or aside or shown)),
         )
 
-    def _note(self, chunk: Mapping[str, Any]) -> None:
+    def note(self, chunk: Mapping[str, Any]) -> None:
+        """Keep what a chunk tells of the whole answer. Raises: as `Decode`."""
         if usage := an_object_or_none(chunk.get("usage")):
             self._usage = _Usage(
                 input_tokens=count(usage, "prompt_tokens"),
@@ -254,7 +257,7 @@ def _failed(error: Any) -> Event:
 
 
 def _peek(said: Callable[[Mapping[str, Any]], _Said], data: bytes) -> Final | None:
-    reader = _Reader(said)
+    reader = Reader(said)
     reader(data)
     final = reader.final()
     return final if final.output_tokens else None
@@ -262,13 +265,13 @@ def _peek(said: Callable[[Mapping[str, Any]], _Said], data: bytes) -> Final | No
 
 COMPLETIONS = Dialect(
     complete=_complete,
-    decoder=partial(_Reader, _said_in_completion),
-    peek=partial(_peek, _said_in_completion),
+    decoder=partial(Reader, said_in_completion),
+    peek=partial(_peek, said_in_completion),
     text=None,
 )
 CHAT = Dialect(
     complete=_chat,
-    decoder=partial(_Reader, _said_in_chat),
+    decoder=partial(Reader, _said_in_chat),
     peek=partial(_peek, _said_in_chat),
     text=None,
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import math
+import os
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -21,7 +22,11 @@ class Health:
     lag_p99_ns: int
     lag_max_ns: int
     cpu_share: float
-    """CPU seconds ÷ wall seconds."""
+    """CPU seconds ÷ wall seconds, of the busiest process."""
+    cpu_total: float
+    """The same of all processes together."""
+    cpus: int
+    """CPUs that they may use: a container has only those that the runtime gave it."""
     memory_bytes: int
     """The most that was ever resident, up to the end of the phase."""
 
@@ -40,6 +45,8 @@ class OwnHealth:
             lag_p99_ns=p99(self.lags_ns),
             lag_max_ns=max(self.lags_ns, default=0),
             cpu_share=self.cpu_share,
+            cpu_total=self.cpu_share,
+            cpus=len(os.sched_getaffinity(0)),
             memory_bytes=_peak_memory_bytes(),
         )
 
@@ -62,22 +69,30 @@ def p99(values: Collection[int]) -> int:
 
 
 def together(parts: Sequence[Health]) -> Health:
-    """Return the lag and CPU share of the worst process, and the memory of all."""
+    """Return the lag and CPU share of the worst process, and the CPU share and memory of all."""
     return Health(
         lag_p99_ns=max(part.lag_p99_ns for part in parts),
         lag_max_ns=max(part.lag_max_ns for part in parts),
         cpu_share=max(part.cpu_share for part in parts),
+        cpu_total=sum(part.cpu_total for part in parts),
+        cpus=max(part.cpus for part in parts),
         memory_bytes=sum(part.memory_bytes for part in parts),
     )
 
 
+def collect_garbage() -> None:
+    """Do now what would stop the loop later, for a tenth of a second or more."""
+    gc.collect()
+
+
 @asynccontextmanager
 async def watch() -> AsyncIterator[OwnHealth]:
-    """Watch the process while the block runs, and keep the garbage collector out of it."""
+    """Watch the process while the block runs, and keep the garbage collector out of it.
+
+    What it had to collect before is `collect_garbage`'s: the clock runs in here.
+    """
     health = OwnHealth()
     sampler = asyncio.create_task(_sample(health.lags_ns))
-    # A full collection over all the reads that are kept would stop the loop for milliseconds.
-    gc.collect()
     gc.disable()
     wall_ns, cpu_ns = monotonic_ns(), process_time_ns()
     try:

@@ -82,10 +82,13 @@ async def _keep_writing(progress: Progress, output: Output, over: asyncio.Event)
     while not over.is_set():
         with suppress(TimeoutError):
             await asyncio.wait_for(over.wait(), INTERVAL_S)
-        if over.is_set() and progress.total is None:
-            progress.total = sum(part.done for part in progress.parts)
+            break
         # In a thread, because a slow disk would hold up the loop that stamps the reads.
         await asyncio.to_thread(_write, progress, output)
+    if progress.total is None:
+        progress.total = sum(part.done for part in progress.parts)
+    # Once more whatever was being written when it ended.
+    await asyncio.to_thread(_write, progress, output)
 
 
 def _write(progress: Progress, output: Output) -> None:

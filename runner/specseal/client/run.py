@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -31,6 +32,7 @@ async def run_job(
     *,
     arguments: Sequence[str] = (),
     streams_a_process: int = STREAMS_A_PROCESS,
+    cpus: int | None = None,
 ) -> JobStatus:
     """Run a job against a server; return what `status.json` says.
 
@@ -40,6 +42,8 @@ async def run_job(
         address: where the server is.
         arguments: the command line, for the further processes of a load that needs them.
         streams_a_process: how many conversations one process holds.
+        cpus: how many processes can run at once; None: as many as this one may use. More would take
+            turns, and each stamp late what comes in the others' turn.
 
     Raises:
         InputRefused: the job names a dialect or a count source that there is not.
@@ -63,7 +67,8 @@ async def run_job(
                 engine["counts"] = found
             task = replace(job.task, counts=counts)
             own = OwnHand(task=task, counterpart=counterpart)
-            most = max(processes_for(phase, streams_a_process) for phase in job.task.phases)
+            wanted = max(processes_for(phase, streams_a_process) for phase in job.task.phases)
+            most = min(wanted, cpus or len(os.sched_getaffinity(0)))
             async with remote_hands(most - 1, arguments) as others:
                 async for phase in measure(
                     task, server, [own, *others], output, streams_a_process=streams_a_process

@@ -61,9 +61,9 @@ class Server:
         """Return the JSON at `path`, whatever it is. Raises: ServerError."""
         return _json(await self.get_text(path), path)
 
-    async def get_text(self, path: str) -> str:
+    async def get_text(self, path: str, *, silence_timeout_s: float = _PROBE_TIMEOUT_S) -> str:
         """Return the text at `path`. Raises: ServerError."""
-        return await self._fetch("GET", path, b"")
+        return await self._fetch("GET", path, b"", silence_timeout_s=silence_timeout_s)
 
     async def wait_until_healthy(self, path: str, *, deadline_s: float) -> None:
         """Poll `path` until it answers 200.
@@ -88,12 +88,14 @@ class Server:
             return str(error)
         return None
 
-    async def _fetch(self, method: str, path: str, body: bytes) -> str:
+    async def _fetch(
+        self, method: str, path: str, body: bytes, *, silence_timeout_s: float = _PROBE_TIMEOUT_S
+    ) -> str:
         exchange = await self._connector.exchange(
-            self._request(method, path, body), silence_timeout_s=_PROBE_TIMEOUT_S
+            self._request(method, path, body), silence_timeout_s=silence_timeout_s
         )
         if exchange.timed_out:
-            raise ServerError(f"{path}: no answer within {_PROBE_TIMEOUT_S:g} s")
+            raise ServerError(f"{path}: no answer within {silence_timeout_s:g} s")
         if exchange.error is not None:
             raise ServerError(f"{path}: {exchange.error}")
         try:

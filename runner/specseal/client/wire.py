@@ -28,6 +28,8 @@ class Request:
     sampling: Sampling
     model: str
     """What the server calls the model; empty where the dialect has no such thing."""
+    stop_ids: frozenset[int] = frozenset()
+    """Ids at which the model ends a turn, for servers that know but one of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +45,8 @@ class Call:
 class Exchange:
     """One streamed request as the socket saw it; nothing is decoded."""
 
+    connect_ns: int
+    """How long the connection took to be set up, before the request was submitted."""
     submit_ns: int
     end_ns: int
     reads: Sequence[tuple[int, bytes]]

@@ -11,7 +11,7 @@ from specseal.engines.base import (
     filled,
 )
 from specseal.engines.registry import CAPABILITIES, engine
-from specseal.engines.table import Capabilities, asked_of_engine
+from specseal.engines.table import Capabilities, asked_of_engine, launch_request
 from specseal.engines.tokenizer import tokenizer_launch
 
 __all__ = [
@@ -27,5 +27,6 @@ __all__ = [
     "asked_of_engine",
     "engine",
     "filled",
+    "launch_request",
     "tokenizer_launch",
 ]

@@ -61,6 +61,8 @@ class LaunchRequest:
     devices: int = 1
     url: str | None = None
     """Where a running server is, for an engine that is not started."""
+    temperature: float | None = None
+    """The highest that requests ask for; None where that is not known."""
 
     @property
     def context_length(self) -> int:
@@ -119,6 +121,11 @@ class Launch:
     """Whether a streamed chunk is one verify step."""
     cut_at_limit: bool
     """Whether draft tokens may be accepted past max_tokens."""
+    every_step_drafts: bool = False
+    """Whether each decode step verifies a draft, although the method need not find one: an n-gram
+    drafter that fills up what it does not find."""
+    drafted_a_step: int | None = None
+    """Tokens that a step drafts at most, where they are more than the draft length: a tree's."""
     url: str | None = None
     """A running server that is measured as it is: nothing is started."""
     model: str = ""
@@ -160,11 +167,35 @@ class Engine(Protocol):
         """Return the launch for a job. Raises: InputError where it can't be honoured."""
         ...
 
-    def version_found(self, engine: Mapping[str, Any]) -> str | None:
+    def version_found(self, engine: Mapping[str, Any], log: str) -> str | None:
         """Return the version that the engine says it is, or None where it does not say.
 
         Args:
             engine: what was read back (`JobStatus.engine`).
+            log: what it printed; empty where it was started by others.
+        """
+        ...
+
+    def method_found(self, engine: Mapping[str, Any], log: str) -> str | None:
+        """Return the drafter's method that the engine was seen to use, or `none`.
+
+        None where nothing shows it: the method is then only stated.
+
+        Args:
+            engine: what was read back (`JobStatus.engine`).
+            log: what it printed; empty where it was started by others.
+        """
+        ...
+
+    def draft_length_found(
+        self, request: LaunchRequest, engine: Mapping[str, Any], snapshots: tuple[Snapshot, ...]
+    ) -> int | None:
+        """Return the draft length that the engine was seen to be set to, or None.
+
+        Args:
+            request: what was asked.
+            engine: what was read back (`JobStatus.engine`).
+            snapshots: its counters.
         """
         ...
 
@@ -181,6 +212,6 @@ class Engine(Protocol):
             request: what was asked.
             status: what the engine said of itself over HTTP (`status.engine`).
             snapshots: its counters.
-            log: what it printed; empty of a server that we do not start.
+            log: what it printed; empty where it was started by others.
         """
         ...

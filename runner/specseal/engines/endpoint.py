@@ -11,7 +11,12 @@ from itertools import zip_longest
 from typing import Any
 
 from specseal.engines.base import ANY_FAMILY, FOLDER, Capability, Launch, LaunchRequest
-from specseal.engines.counters import COUNTERS, counts_of, counts_to_detect
+from specseal.engines.counters import (
+    ALL_POSITIONS_FROM_THE_START,
+    COUNTERS,
+    counts_of,
+    counts_to_detect,
+)
 from specseal.errors import InputError
 from specseal.records import JobStatus, Snapshot
 
@@ -70,15 +75,28 @@ class Endpoint:
             readback={"models": MODELS},
             shm_bytes=0,
             locks_memory=False,
-            one_chunk_a_step=False,  # nobody says so
+            one_chunk_a_step=False,  # what it is may be known once its page of metrics is read
             cut_at_limit=True,  # not known, so the wider bound is taken
             url=request.url,
             model=request.engine["model"],
         )
 
-    def version_found(self, engine: Mapping[str, Any]) -> str | None:
+    def version_found(self, engine: Mapping[str, Any], log: str) -> str | None:
         """Return None: servers of this API do not say what they are."""
         return None
+
+    def method_found(self, engine: Mapping[str, Any], log: str) -> str | None:
+        """Return None: nothing in this API tells how a server drafts."""
+        return None
+
+    def draft_length_found(
+        self, request: LaunchRequest, engine: Mapping[str, Any], snapshots: tuple[Snapshot, ...]
+    ) -> int | None:
+        """Return how many draft positions are counted, where all are from the start."""
+        whose = request.engine["metrics"] or engine.get("counts", {}).get("source")
+        if whose not in ALL_POSITIONS_FROM_THE_START:
+            return None
+        return max((len(one.accepted_per_position or ()) for one in snapshots), default=0) or None
 
     def proof(
         self,

@@ -8,10 +8,12 @@ from importlib.metadata import entry_points
 from specseal.engines.base import Engine
 from specseal.engines.endpoint import Endpoint
 from specseal.engines.llamacpp import LlamaCpp
+from specseal.engines.sglang import SGLang
 from specseal.engines.table import Capabilities
+from specseal.engines.tensorrt_llm import TensorRtLlm
 from specseal.errors import InputError
 
-_OWN: tuple[Engine, ...] = (LlamaCpp(), Endpoint())
+_OWN: tuple[Engine, ...] = (LlamaCpp(), SGLang(), TensorRtLlm(), Endpoint())
 
 
 @cache

@@ -115,7 +115,7 @@ class Capabilities:
         adapter = self.engines.get(spec.engine.name)
         if adapter is None:
             return None
-        for request in _requests(spec):
+        for request in requests(spec):
             try:
                 adapter.launch(request)
             except Dishonoured as refused:
@@ -136,20 +136,30 @@ class Capabilities:
         return tuple(row for row in self.rows() if row.engine == engine and row.family in families)
 
 
-def _requests(spec: Spec) -> Iterator[LaunchRequest]:
+def requests(spec: Spec) -> Iterator[LaunchRequest]:
+    """Yield what a spec without a sweep asks of its engine: speculation, and the baseline."""
     drafter, engine = spec.drafter, spec.engine
-    asked = asked_of_engine(spec)
     pairs = {(drafter.method, drafter.draft_length)}
     if spec.baseline == "autoregressive":
         pairs.add(("none", 0))
+    most = engine.max_sequences or max(spec.workload.load.concurrency, default=1)
     for method, draft_length in sorted(pairs):
-        yield LaunchRequest(
-            method=method,
-            draft_length=draft_length,
-            drafter_args=drafter.args if method != "none" else {},
-            has_drafter_model=method != "none" and drafter.model is not None,
-            max_sequences=engine.max_sequences or max(spec.workload.load.concurrency, default=1),
-            engine=asked,
-            devices=spec.hardware.count,
-            url=engine.url,
-        )
+        yield launch_request(spec, method=method, draft_length=draft_length, max_sequences=most)
+
+
+def launch_request(
+    spec: Spec, *, method: str, draft_length: int, max_sequences: int
+) -> LaunchRequest:
+    """Return what one launch of a spec without a sweep asks; see `LaunchRequest`."""
+    speculates = method != "none"
+    return LaunchRequest(
+        method=method,
+        draft_length=draft_length,
+        drafter_args=spec.drafter.args if speculates else {},
+        has_drafter_model=speculates and spec.drafter.model is not None,
+        max_sequences=max_sequences,
+        engine=asked_of_engine(spec),
+        devices=spec.hardware.count,
+        url=spec.engine.url,
+        temperature=spec.workload.sampling.temperature,
+    )

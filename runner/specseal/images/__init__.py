@@ -3,7 +3,13 @@
 Everything is keyed by the digest of its inputs; what exists already is not made again.
 """
 
-from specseal.images.containers import Images, build_images
+from specseal.images.containers import Images, build_images, differences_of_builds
 from specseal.images.native import Environments, build_environments
 
-__all__ = ["Environments", "Images", "build_environments", "build_images"]
+__all__ = [
+    "Environments",
+    "Images",
+    "build_environments",
+    "build_images",
+    "differences_of_builds",
+]

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,10 +19,11 @@ import docker
 from docker.errors import BuildError, DockerException, ImageNotFound
 
 import specseal
-from specseal.digests import sha256_bytes, sha256_value
+from specseal.digests import Digest, sha256_bytes, sha256_value
 from specseal.errors import LockError, MachineLacks, RunFailed
 from specseal.image_inputs import check, describe_client_source, describe_image
 from specseal.images import base, wheelhouse
+from specseal.images.rootfs import known_rootfs, read_rootfs
 from specseal.settings import Settings, images_folder
 from specseal.spec.locked import Lock
 
@@ -61,6 +64,38 @@ def build_images(
     )
 
 
+def differences_of_builds(
+    lock: Lock, *, client: docker.DockerClient, settings: Settings, say: Callable[[str], None]
+) -> dict[str, list[str]]:
+    """Build each image of a lock twice, and return {folder: paths in which the builds differ}.
+
+    Official images are not built, and are left out.
+
+    Raises:
+        LockError, MachineLacks, RunFailed: see `build_images`.
+    """
+    builder = _Builder(lock, client, settings, say)
+    pins = {"engine": lock.engine["image"], "client": lock.client["image"]}
+    return {
+        pinned["folder"]: builder.differences(pinned, role)
+        for role, pinned in pins.items()
+        if pinned is not None and "folder" in pinned
+    }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ingredients:
+    """What an image is built from, held against the lock."""
+
+    folder: Path
+    requirements: Path
+    base: dict[str, Any]
+    house: wheelhouse.Wheelhouse
+    inputs: Digest
+    labels: dict[str, str]
+    has_client: bool
+
+
 class _Builder:
     """Builds what a lock pins, with the classic builder's API that every Docker Engine has."""
 
@@ -75,6 +110,33 @@ class _Builder:
 
     def build(self, pinned: dict[str, Any], role: str) -> tuple[str, dict[str, Any]]:
         """Return the id of an image and what it is made of."""
+        made = self._ingredients(pinned, role)
+        # Labels name the recipe, so two recipes have two images, which share all their layers.
+        tag = f"specseal/{pinned['folder'].replace('/', '-')}:{sha256_value(made.labels)[:24]}"
+        image = self._existing(tag, made.inputs) or self._make(made, tag)
+        facts = _facts(
+            image,
+            made.inputs,
+            _known(self._client, image.id, self._settings),
+            wheels=made.house.wheels,
+            debian=_debian(pinned),
+        )
+        return image.id, facts
+
+    def differences(self, pinned: dict[str, Any], role: str) -> list[str]:
+        """Build an image twice, the second time from nothing; return the paths that differ."""
+        image, _ = self.build(pinned, role)
+        made = self._ingredients(pinned, role)
+        tag = f"specseal/twice:{uuid.uuid4().hex}"
+        try:
+            again = self._make(made, tag, from_nothing=True)
+            first, second = (read_rootfs(self._client, one) for one in (image, again.id))
+            return first.differences(second)
+        finally:
+            with suppress(DockerException):
+                self._client.images.remove(tag, force=True)
+
+    def _ingredients(self, pinned: dict[str, Any], role: str) -> _Ingredients:
         root = images_folder()
         found = describe_image(root, pinned["folder"], pinned["requirements"])
         check(f"images/{pinned['folder']}", {key: pinned[key] for key in found}, found)
@@ -93,18 +155,31 @@ class _Builder:
             if role == "engine"
             else specseal.__version__,
         }
-        # Labels name the recipe, so two recipes have two images, which share all their layers.
-        tag = f"specseal/{pinned['folder'].replace('/', '-')}:{sha256_value(labels)[:24]}"
-        image = self._existing(tag, inputs)
-        if image is None:
-            self._say(f"building {tag}")
-            with tempfile.TemporaryDirectory(prefix="specseal-build-") as context:
-                self._fill_context(
-                    Path(context), root / pinned["folder"], requirements, house, role
-                )
-                arguments = {"BASE": self._base(pinned["base"])}
-                image = self._call_builder(Path(context), tag, labels, arguments)
-        return image.id, _facts(image, inputs, wheels=house.wheels)
+        return _Ingredients(
+            folder=root / pinned["folder"],
+            requirements=requirements,
+            base=pinned["base"],
+            house=house,
+            inputs=inputs,
+            labels=labels,
+            has_client=role == "client",
+        )
+
+    def _make(self, made: _Ingredients, tag: str, *, from_nothing: bool = False) -> Any:
+        self._say(f"building {tag}")
+        with tempfile.TemporaryDirectory(prefix="specseal-build-") as folder:
+            context = Path(folder)
+            for path in made.folder.iterdir():
+                if path.is_file() and not path.name.startswith("requirements"):
+                    shutil.copyfile(path, context / path.name)
+            shutil.copyfile(made.requirements, context / "requirements.txt")
+            wheelhouse.copy_into(made.house, context)
+            if made.has_client:
+                copy_client_source(context)
+            arguments = {"BASE": self._base(made.base)}
+            return self._call_builder(
+                context, tag, made.labels, arguments, from_nothing=from_nothing
+            )
 
     def _existing(self, tag: str, inputs: str) -> Any | None:
         try:
@@ -130,29 +205,20 @@ class _Builder:
             }
             return str(self._call_builder(Path(context), tag, labels, {}).id)
 
-    def _fill_context(
+    def _call_builder(
         self,
         context: Path,
-        folder: Path,
-        requirements: Path,
-        house: wheelhouse.Wheelhouse,
-        role: str,
-    ) -> None:
-        for path in folder.iterdir():
-            if path.is_file() and not path.name.startswith("requirements"):
-                shutil.copyfile(path, context / path.name)
-        shutil.copyfile(requirements, context / "requirements.txt")
-        wheelhouse.copy_into(house, context)
-        if role == "client":
-            copy_client_source(context)
-
-    def _call_builder(
-        self, context: Path, tag: str, labels: dict[str, str], arguments: dict[str, str]
+        tag: str,
+        labels: dict[str, str],
+        arguments: dict[str, str],
+        *,
+        from_nothing: bool = False,
     ) -> Any:
         try:
             image, _ = self._client.images.build(
                 path=str(context), tag=tag, labels=labels, buildargs=arguments,
-                network_mode="none", rm=True, forcerm=True, use_config_proxy=False,
+                network_mode="none", nocache=from_nothing, rm=True, forcerm=True,
+                use_config_proxy=False,
             )  # fmt: skip
         except BuildError as error:
             output = "".join(str(part.get("stream", "")) for part in error.build_log)
@@ -201,22 +267,42 @@ def _pull(
                 mend="check the network, or name a mirror of the registry in specseal.toml",
             ) from error
     named = f"{repository}@sha256:{pinned['manifest_sha256']}"
-    return str(image.id), _facts(image, pinned["manifest_sha256"], repository_digest=named)
+    found = _known(client, str(image.id), settings)
+    return str(image.id), _facts(image, pinned["manifest_sha256"], found, repository_digest=named)
+
+
+def _debian(pinned: dict[str, Any]) -> dict[str, str]:
+    """Return the Debian packages of a base: `name_version` → SHA-256."""
+    packages = base.read_list(images_folder() / "base" / f"{pinned['base']['name']}.json")
+    return {f"{one['name']}_{one['version']}": one["sha256"] for one in packages}
+
+
+def _known(client: docker.DockerClient, image: str, settings: Settings) -> tuple[Digest, Any]:
+    try:
+        return known_rootfs(client, image, settings.cache_dir)
+    except DockerException as error:
+        raise RunFailed(f"the container engine can't read the image {image}: {error}") from error
 
 
 def _facts(
     image: Any,
     inputs: str,
+    found: tuple[Digest, Any],
     *,
     wheels: dict[str, Any] | None = None,
+    debian: dict[str, str] | None = None,
     repository_digest: str | None = None,
 ) -> dict[str, Any]:
     """Return what is known of an image; its tags and mirrors are this host's, and left out."""
+    rootfs_sha256, packages = found
     return {
         "inputs": inputs,
         "id": image.id,
         "repository_digest": repository_digest,
         "layers": image.attrs["RootFS"]["Layers"],
         "labels": dict(image.labels),
+        "rootfs_sha256": rootfs_sha256,
+        "packages": packages,
         "wheels": wheels or {},
+        "debian": debian or {},
     }

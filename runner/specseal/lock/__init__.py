@@ -3,7 +3,7 @@
 from specseal.lock.differences import changed_pins
 from specseal.lock.first_layers import keep_first_layers
 from specseal.lock.models import FilePin, ModelPin, lay_out, materialise, pin_folder
-from specseal.lock.pin import Draft, Inputs, file_to_load, pin_inputs
+from specseal.lock.pin import Draft, Inputs, file_to_load, pin_inputs, points_of
 from specseal.lock.prompts import (
     AS_TEXT,
     Encoded,
@@ -34,6 +34,7 @@ __all__ = [
     "materialise",
     "pin_folder",
     "pin_inputs",
+    "points_of",
     "prompts_as_text",
     "random_prompts",
     "read_vocabulary",

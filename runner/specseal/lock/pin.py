@@ -115,7 +115,7 @@ def pin_inputs(spec: Spec, inputs: Inputs, *, spec_sha256: Digest) -> Draft:
         prompts={},
         sampling={**asdict(spec.workload.sampling), "stop": list(spec.workload.sampling.stop)},
         hardware=asdict(spec.hardware),
-        points=_points(spec),
+        points=points_of(spec),
     )
     return Draft(lock=lock, model=model, rows=dataset.rows)
 
@@ -189,7 +189,8 @@ def _drafter(spec: Spec, pin: ModelPin | None, inputs: Inputs) -> dict[str, Any]
         return {**section, "draftable": read_draftable(files)}
 
 
-def _points(spec: Spec) -> dict[str, Any]:
+def points_of(spec: Spec) -> dict[str, Any]:
+    """Return a lock's section `points`, no conversation chosen yet."""
     workload, load = spec.workload, spec.workload.load
     return {
         "load": {

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from specseal.engines import Launch, filled
-from specseal.errors import EngineFailed, RunFailed
+from specseal.errors import ClientFailed, EngineFailed, RunFailed
 from specseal.records import JobStatus, RecordsDamaged, append_jsonl, read_status
 from specseal.runtimes.telemetry import sampler
 
@@ -24,6 +24,14 @@ DYING_S = 3.0
 SAMPLE_S = 1.0
 LOG_TAIL_LINES = 20
 STATUS = "status.json"
+RECORDS = "records.jsonl"
+LAST_WORDS_S = 15.0
+"""A client whose engine is gone gives its phase up at the next request; what came of that phase is
+decoded before its status is written."""
+_NOT_THE_JOBS_OWN = (0, 2, 4)
+"""Exit codes of a client that left no status and was not killed: it refused its folders or flags
+(2), or could not write into them (4), as the next one would; 0 is none that it has then. Source:
+`specseal.client`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +46,8 @@ class JobRun:
     folder: Path
     """The job's folder; `in/` is written, `out/` is empty."""
     name: str
+    streams: int = 1
+    """Conversations that are in flight at once, at most."""
     drafter: Path | None = None
     """Folder of the drafter's files, to be mounted read-only; None where it has none."""
     drafter_file: str = ""
@@ -120,7 +130,8 @@ class Runtime(Protocol):
         Raises:
             EngineFailed: the engine died or did not answer as it should; the message has its last
                 words.
-            RunFailed: the client died.
+            ClientFailed: the client was killed, or broke.
+            RunFailed: the client refused what it was given, or could not write.
             MachineLacks: the container engine is not there, or can't run such a job.
         """
         ...
@@ -170,7 +181,7 @@ def supervise(job: JobRun, engine: Part | None, client: Part, watch: Watch) -> N
     try:
         with sampler() as host:
             while (client_code := client.exit_code()) is None:
-                _refuse_dead(job, engine)
+                _refuse_dead(job, engine, client=client)
                 if time.monotonic() >= next_sample:
                     pids = {name: part.pid() for name, part in parts.items()}
                     telemetry.append(host.sample(pids))
@@ -188,17 +199,30 @@ def supervise(job: JobRun, engine: Part | None, client: Part, watch: Watch) -> N
         append_jsonl(out / "telemetry.jsonl", telemetry)
 
 
-def _refuse_dead(job: JobRun, engine: Part | None, *, within_s: float = 0.0) -> None:
+def _refuse_dead(
+    job: JobRun, engine: Part | None, *, client: Part | None = None, within_s: float = 0.0
+) -> None:
     if engine is None:
         return
     deadline = time.monotonic() + within_s
     while (code := engine.exit_code()) is None and time.monotonic() < deadline:
         time.sleep(POLL_S)
     if code is not None:
+        if client is not None:
+            _await_last_words(job, client)
         raise EngineFailed(
             f"{job.name}: the engine died with exit code {code}; the end of its log:\n"
             + tail(engine.log())
         )
+
+
+def _await_last_words(job: JobRun, client: Part) -> None:
+    """Let a client that has measured something note what of it was whole; its engine is dead."""
+    if not (job.folder / "out" / RECORDS).is_file():
+        return
+    deadline = time.monotonic() + LAST_WORDS_S
+    while client.exit_code() is None and time.monotonic() < deadline:
+        time.sleep(POLL_S)
 
 
 def _pass_on(path: Path, seen: int, watch: Watch) -> int:
@@ -224,14 +248,16 @@ def conclude(
 
     Raises:
         EngineFailed: the status says that the job failed.
-        RunFailed: there is none.
+        ClientFailed: there is none, because the client was killed or broke.
+        RunFailed: there is none, for a reason that the other jobs have too.
     """
     try:
         status = read_status(job.folder / "out" / STATUS)
     except RecordsDamaged as error:
         raise RunFailed(f"{job.name}: {error}") from error
     if status is None:
-        raise RunFailed(
+        kind = RunFailed if client_code in _NOT_THE_JOBS_OWN else ClientFailed
+        raise kind(
             f"{job.name}: the client ended with exit code {client_code} and no status; "
             f"its last words:\n{tail(client_log)}"
         )

@@ -107,7 +107,7 @@ class ContainerRuntime:
         scratch.mkdir(exist_ok=True)
         user = _give_away([out, scratch])
         _open_to_others(job.folder / "in")
-        engine_cpus, client_cpus = split_cpus(usable_cpus())
+        engine_cpus, client_cpus = split_cpus(usable_cpus(), job.streams)
         with (
             _answering(),
             self._started(

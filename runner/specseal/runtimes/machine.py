@@ -43,9 +43,24 @@ def usable_cpus() -> list[int]:
     return sorted(os.sched_getaffinity(0))
 
 
-def split_cpus(cpus: list[int]) -> tuple[list[int], list[int]]:
-    """Return CPUs for the engine and for the client: apart where there are at least four."""
-    return (cpus[:-1], cpus[-1:]) if len(cpus) >= 4 else (cpus, cpus)
+STREAMS_A_CPU = 256
+"""The load generator holds as many conversations in one process (`client/offer.py`)."""
+_ENGINES_SHARE = 4
+"""Of so many CPUs the client gets one, and no more."""
+
+
+def split_cpus(cpus: list[int], streams: int = 1) -> tuple[list[int], list[int]]:
+    """Return CPUs for the engine and for the client: apart where there are at least four.
+
+    Args:
+        cpus: all that there are.
+        streams: conversations that are in flight at once.
+    """
+    most = len(cpus) // _ENGINES_SHARE
+    if not most:
+        return cpus, cpus
+    clients = min(most, max(1, -(-streams // STREAMS_A_CPU)))
+    return cpus[:-clients], cpus[-clients:]
 
 
 def _cpuinfo(key: str) -> str:

@@ -154,7 +154,7 @@ class _Setup:
 
 
 def _own(job: JobRun) -> _Setup:
-    engine_cpus, client_cpus = split_cpus(usable_cpus())
+    engine_cpus, client_cpus = split_cpus(usable_cpus(), job.streams)
     values = {
         "model": str((job.model_folder() / job.model_file).resolve()),
         "drafter": str((job.drafter / job.drafter_file).resolve()) if job.drafter else "",

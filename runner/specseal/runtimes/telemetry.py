@@ -14,6 +14,7 @@ import psutil
 
 from specseal.runtimes.amd import amd_devices
 from specseal.runtimes.devices import Device, open_devices
+from specseal.runtimes.machine import usable_cpus
 from specseal.runtimes.nvidia import nvidia_devices
 from specseal.runtimes.rapl import PackageEnergy
 
@@ -23,7 +24,7 @@ class Sampler:
 
     def __init__(self, devices: tuple[Device, ...], energy: PackageEnergy) -> None:
         self._devices, self._energy = devices, energy
-        psutil.cpu_percent()  # the first call has nothing to compare with
+        psutil.cpu_percent(percpu=True)  # the first call has nothing to compare with
 
     def sample(self, processes: Mapping[str, int | None]) -> dict[str, Any]:
         """Return one row.
@@ -51,9 +52,12 @@ def sampler() -> Iterator[Sampler]:
 
 
 def _host() -> dict[str, Any]:
+    of_each = psutil.cpu_percent(percpu=True)
+    # Of those alone on which engine and client may run: on others nobody takes time from them.
+    own = [of_each[cpu] for cpu in usable_cpus() if cpu < len(of_each)] or of_each
     row = {
-        "cpu_percent": psutil.cpu_percent(),
-        "cpus": psutil.cpu_count(),
+        "cpu_percent": sum(own) / len(own),
+        "cpus": len(own),
         "memory_available_bytes": psutil.virtual_memory().available,
     }
     frequency = psutil.cpu_freq()

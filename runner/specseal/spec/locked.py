@@ -88,6 +88,14 @@ class Lock:
         parts = [{key: whole[key] for key in RECIPE_SECTIONS} for whole in wholes]
         return sha256_value(reduce(_common, parts))
 
+    @property
+    def prefix_cache(self) -> bool | None:
+        """Whether prompts may come from a cache; None of a running server, set by nobody we know.
+
+        Such a server's lock has `false` in its place, which only says that the spec asks for none.
+        """
+        return None if self.spec["url"] else bool(self.engine["prefix_cache"])
+
     def variants_in_full(self) -> tuple[Variant, ...]:
         """Return each variant of a sweep with a lock of its own; without a sweep, the lock."""
         if not self.variants:

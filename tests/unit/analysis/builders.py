@@ -20,6 +20,7 @@ def record(conversation: str = "q1", turn: int = 0, **changes: Any) -> Record:
         "turn": turn,
         "cycle": 0,
         "due_ns": None,
+        "connect_ns": 0,
         "submit_ns": 0,
         "chunk_ns": (100 * MS, 120 * MS, 140 * MS, 160 * MS),
         "chunk_tokens": (1, 1, 1, 1),
@@ -84,6 +85,7 @@ def snapshot(moment: str = "after", **changes: Any) -> Snapshot:
         "accepted_per_position": None,
         "output_tokens": None,
         "prompt_tokens": None,
+        "cached_tokens": None,
     }
     return Snapshot(**{**values, **changes})
 
@@ -120,6 +122,8 @@ def phase(
         "send_lag_p99_ns": 0,
         "send_lag_max_ns": 0,
         "client_cpu_share": 0.1,
+        "client_cpu_total": 0.1,
+        "client_cpus": 1,
         "client_memory_bytes": 50_000_000,
         "client_processes": 1,
     }
@@ -160,9 +164,12 @@ def job(*phases: PhaseData, speculation: str = "ngram", **changes: Any) -> JobDa
         "accelerators_found": (),
         "engine_version": "1.0",
         "engine_version_found": "1.0",
+        "method_found": speculation,
+        "draft_length_found": None,
         "telemetry": (),
         "failure": "",
         "phases": phases,
+        "missing": (),
     }
     values.update(changes)
     return JobData(**{"key": f"{values['repeat']}-{values['speculation']}", **values})

@@ -268,6 +268,16 @@ def test_length_is_exact_with_a_cut_where_the_engine_tells_the_steps(case):
 
 
 @settings(deadline=None)
+@given(decoded())
+def test_length_is_exact_where_the_engine_fills_up_drafts_that_were_not_found(case):
+    made, steps, _ = case
+    told = phase([replace(made, verify_steps=steps)])
+    length = metric(analyse(run(job(told, every_step_drafts=True))), "acceptance_length")
+    assert length.value == (made.output_tokens - 1) / steps
+    assert "cut_unknown" not in length.reasons
+
+
+@settings(deadline=None)
 @given(decoded(), st.data())
 def test_steps_told_of_a_drafter_that_may_find_no_draft_are_only_the_least_there_were(case, data):
     made, steps, _ = case

@@ -128,5 +128,21 @@ def test_throttled_share_counts_samples_and_stays_valid_itself():
 def test_accelerator_that_does_not_tell_its_clock_leaves_all_clocks_absent():
     result = analyse(run(launch(600.0, devices=2, accelerator1_clock_mhz=1600)))
 
-    for name in ("accelerator_clock_mean", "accelerator_clock_min", "accelerator_throttled_share"):
+    for name in ("accelerator_clock_mean", "accelerator_clock_min"):
         assert metric(result, name).reasons == ("no_telemetry",)
+
+
+@pytest.mark.parametrize(
+    ("found", "reason"),
+    [((GPU,), "not_watched"), (None, "not_watched"), ((), "no_telemetry")],
+    ids=["one is there", "nobody could look", "there is none"],
+)
+def test_phase_without_a_sample_of_throttling_was_not_watched(found, reason: str):
+    # Samples at 0 and 1 s: none lies within a phase between them.
+    short = phase(three(request), status={"start_ns": 200_000_000}, seconds=0.9)
+    telling = telemetry(1, accelerator0_throttle="")
+    result = analyse(
+        run(job(short, accelerator="any", accelerators_found=found, telemetry=telling))
+    )
+
+    assert metric(result, "accelerator_throttled_share").reasons == (reason,)

@@ -88,5 +88,18 @@ def test_without_telemetry_only_what_the_client_says_of_itself_is_known():
     result = sampled()
 
     assert metric(result, "client_memory_peak").valid
-    for name in ("engine_cpu_mean", "client_cpu_mean", "other_cpu_share", "engine_memory_peak"):
+    for name in ("engine_cpu_mean", "client_cpu_mean", "engine_memory_peak"):
         assert metric(result, name).reasons == ("no_telemetry",)
+    assert metric(result, "other_cpu_share").reasons == ("not_watched",)
+
+
+def test_others_are_only_told_where_every_phase_was_watched():
+    told = {"cpus": 4, "cpu_percent": 80.0, "client_cpu_s": lambda second: 0.2 * second}
+    watched = telemetry(10, engine_cpu_s=lambda second: 2.6 * second, **told)
+    launches = [
+        job(phase(three(record), seconds=10), repeat=repeat, telemetry=samples)
+        for repeat, samples in enumerate((watched, telemetry(10, **told)))
+    ]
+
+    assert metric(analyse(run(*launches)), "other_cpu_share").reasons == ("not_watched",)
+    assert metric(analyse(run(launches[0])), "other_cpu_share").value == pytest.approx(0.1)

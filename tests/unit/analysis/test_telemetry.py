@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from specseal.analysis.telemetry import (
     Window,
     accelerator_watts,
-    others_cpu_share,
+    others_cpu,
     throttled_samples,
 )
 from unit.analysis.builders import telemetry
@@ -107,6 +107,34 @@ def test_accelerators_of_other_jobs_are_not_counted():
     assert throttled_samples(window(2, 8, held=0, accelerator0_throttle="sw_power_cap")) is None
 
 
+@pytest.mark.parametrize(
+    ("utilization", "watts"),
+    [
+        ((0, 90, 0, 80), 500.0),
+        ((0, 90, 0, 0), None),
+        ((1, 90, 0, 80), None),
+        ((None, 90, 0, 80), None),
+    ],
+    ids=["as many as it held", "fewer", "more", "one does not tell"],
+)
+def test_accelerators_of_a_job_among_others_are_those_that_worked(utilization, watts):
+    fields = {f"accelerator{i}_power_w": 100.0 * (1 + i) for i in range(4)}
+    fields["accelerator3_power_w"] = 300.0
+    fields |= {
+        f"accelerator{i}_utilization_percent": lambda s, most=most: most and most * (s == 5)
+        for i, most in enumerate(utilization)
+    }
+
+    assert accelerator_watts(window(2, 8, held=2, **fields)) == watts
+
+
+def test_throttling_is_watched_on_those_that_worked():
+    fields = {f"accelerator{i}_throttle": "sw_power_cap" if i else "" for i in range(3)}
+    fields |= {f"accelerator{i}_utilization_percent": 50 * (i > 0) for i in range(3)}
+
+    assert throttled_samples(window(2, 8, held=2, **fields)) == (7, 7)
+
+
 def test_cpu_time_of_others_is_what_engine_and_client_leave_of_the_machine():
     busy = window(
         2,
@@ -117,7 +145,9 @@ def test_cpu_time_of_others_is_what_engine_and_client_leave_of_the_machine():
         client_cpu_s=lambda s: 0.1 * s,
     )
 
-    assert others_cpu_share(busy) == pytest.approx(0.6 - 1.6 / 4)
+    others = others_cpu(busy)
+    assert others is not None
+    assert (others.cores, others.share) == (pytest.approx(2.4 - 1.6), pytest.approx(0.6 - 1.6 / 4))
 
 
 def test_samples_are_throttled_if_any_accelerator_is():

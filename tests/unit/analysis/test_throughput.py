@@ -108,6 +108,18 @@ def test_answer_in_one_chunk_has_no_pace_that_could_be_too_slow():
     assert rate.value == 1 / 2
 
 
+@pytest.mark.parametrize(
+    ("objectives", "is_asked"),
+    [(Objectives(ttft_s=0.2), False), (Objectives(ttft_s=0.2, tpot_s=0.04), True)],
+)
+def test_goodput_needs_counted_first_chunks_only_where_pace_is_limited(objectives, is_asked):
+    untold = [record(name, chunk_tokens=None) for name in ("q1", "q2", "q3")]
+    for figure in in_time(objectives, *untold):
+        assert figure.value is not None
+        assert ("first_chunk_not_counted" in figure.reasons) == is_asked
+        assert figure.valid != is_asked
+
+
 def test_without_objectives_there_is_no_goodput():
     names = {m.name for m in analyse(run(job(phase([record()])))).metrics}
 

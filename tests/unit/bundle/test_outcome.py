@@ -43,7 +43,7 @@ def test_check_that_spoils_a_choice_counts_too(part: str) -> None:
 @pytest.mark.parametrize("strict", [True, False])
 def test_failed_job_is_a_failure_always_and_named(strict: bool) -> None:
     where = {"speculation": "ngram", "draft_length": 4, "repeat": 1, "job": "key"}
-    result = replace(RESULT, failures=(Failure(where=where, reason="the engine died"),))
+    result = replace(RESULT, failures=(Failure(where=where, missing=(), reason="the engine died"),))
     with pytest.raises(RunFailed, match="1 job failed") as caught:
         demand_outcome(result, strict=strict)
     assert "ngram 4, repeat 2: the engine died" in caught.value.message

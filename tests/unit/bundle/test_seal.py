@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from attacks.builder import NOW, SPEC, GoodBundle, make_inputs, make_run
+from attacks.builder import NOW, SPEC, GoodBundle, make_failed_job, make_inputs, make_run
 from specseal.analysis import Result, analyse
 from specseal.bundle import seal, tables
 from specseal.digests import Digest, tree_files
 from specseal.errors import InputError, RunFailed
+from specseal.plan import make_plan
 
 
 def contents(bundle: Path) -> dict[str, Digest]:
@@ -50,10 +51,9 @@ def test_no_path_of_this_machine_is_in_a_bundle(good: GoodBundle) -> None:
 
 
 def test_path_in_the_reason_of_a_failure_is_redacted(good: GoodBundle, tmp_path: Path) -> None:
-    baseline, drafting = good.inputs.run.jobs
-    failed = replace(
-        drafting, phases=(), telemetry=(), failure="/home/me/model.gguf: can't be loaded"
-    )
+    baseline, _ = good.inputs.run.jobs
+    drafting = make_plan(good.inputs.lock).jobs[1]
+    failed = make_failed_job(drafting, "/home/me/model.gguf: can't be loaded")
     inputs = replace(
         good.inputs,
         run=replace(good.inputs.run, jobs=(baseline, failed)),

@@ -218,7 +218,39 @@ def test_random_overestimate_without_an_interval_or_a_value_says_why() -> None:
     assert found[1].text.endswith("without drafting: can't be told (one_input_only)")
 
 
+def test_failure_names_what_is_missing() -> None:
+    shared = {"input": "random", "drafter.args.num": 3}
+    where = {"speculation": "ngram", "draft_length": 4, **shared, "repeat": 1, "job": "key"}
+    missing = ({**shared, "concurrency": 4}, {**shared, "concurrency": 8})
+    (found,) = said(Failure(where=where, missing=missing, reason="it died"))
+    assert found == (
+        "failed: ngram 4, random, num 3, concurrency 4, concurrency 8, repeat 2: it died"
+    )
+
+
 def test_failure_is_the_first_that_is_said_and_commands_no_terminal() -> None:
     where = {"speculation": "ngram", "draft_length": 4, "repeat": 0, "job": "key"}
-    found = said(crossover(), Failure(where=where, reason="it died\x1b[2J"))
+    found = said(crossover(), Failure(where=where, missing=(), reason="it died\x1b[2J"))
     assert found[0] == "failed: ngram 4, repeat 1: it died\\x1b[2J"
+
+
+def unwatched(name: str, *reasons: str) -> Metric:
+    return Metric(
+        name=name, value=None, unit="ratio", low=None, high=None, n=0, valid=False,
+        reasons=reasons, where=WHERE,
+    )  # fmt: skip
+
+
+def test_what_no_check_could_watch_is_said_once_with_its_code() -> None:
+    metrics = [unwatched(name, "not_watched") for name in 2 * ["other_cpu_share"]]
+    (sentence,) = sentences(result(*metrics))
+    assert sentence.text == "not watched in every phase: whether others used its CPUs"
+    assert sentence.reasons == ("not_watched",)
+    both = unwatched("accelerator_throttled_share", "not_watched")
+    (text,) = said(*metrics, both)
+    assert text.endswith("its CPUs; whether accelerators throttled their clocks")
+
+
+def test_what_was_watched_or_is_not_there_is_not_said() -> None:
+    assert said(unwatched("accelerator_throttled_share", "no_telemetry")) == []
+    assert said(unwatched("accelerator_clock_mean", "not_watched")) == []

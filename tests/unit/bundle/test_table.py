@@ -149,7 +149,7 @@ def test_figure_that_is_not_valid_is_marked_and_explained() -> None:
     assert row(result, "2")["TTFT p50 ms"] == "50.0"
     notes = summarise(result, ENVIRONMENT, by="load").notes
     assert any(
-        note.startswith("client_bottleneck: The load generator")
+        note.startswith("client_bottleneck: A process of the load generator")
         and note.endswith("(TTFT p50 ms: ngram 2 at 1)")
         for note in notes
     )

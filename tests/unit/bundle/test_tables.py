@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attacks.builder import make_lock, make_run
-from specseal.analysis import JobData, Objectives, PhaseData, RunData
+from specseal.analysis import JobData, MissingPhase, Objectives, PhaseData, RunData
 from specseal.bundle import tables
 from specseal.bundle.counts import COUNTS, decode_counts, encode_counts
 from specseal.bundle.findings import BundleBroken
@@ -37,12 +37,25 @@ text = st.text(max_size=8)
 number = st.floats(0, 1e30, allow_nan=False)
 
 
+load = st.builds(
+    Load,
+    mode=st.sampled_from(["closed", "open", "burst", "ramp"]), concurrency=maybe, rate=limit,
+    arrival=st.sampled_from([None, "poisson", "constant"]), duration_s=limit,
+)  # fmt: skip
+PLACE: dict[str, Any] = {
+    "load": load,
+    "input": st.sampled_from(["dataset", "random"]),
+    "setting": st.dictionaries(text, text | count | number | st.booleans(), max_size=2),
+}
+missing = st.builds(MissingPhase, **PLACE)
+
+
 @st.composite
 def phases(draw: st.DrawFn, name: str) -> PhaseData:
     record = st.builds(
         Record,
         phase=st.just(name), conversation=text, category=text, turn=count, cycle=count,
-        due_ns=st.none() | clock, submit_ns=clock,
+        due_ns=st.none() | clock, connect_ns=clock, submit_ns=clock,
         chunk_ns=st.lists(clock, max_size=3).map(tuple),
         chunk_tokens=st.none() | st.lists(count, max_size=3).map(tuple),
         end_ns=clock, input_tokens=count, engine_input_tokens=maybe, input_sha256=text,
@@ -56,26 +69,20 @@ def phases(draw: st.DrawFn, name: str) -> PhaseData:
         phase=text, moment=st.sampled_from(["before", "after"]), time_ns=clock,
         settled=st.booleans(), drafts=maybe, draft_tokens=maybe, accepted_tokens=maybe,
         accepted_per_position=st.none() | st.lists(count, max_size=3).map(tuple),
-        output_tokens=maybe, prompt_tokens=maybe,
+        output_tokens=maybe, prompt_tokens=maybe, cached_tokens=maybe,
     )  # fmt: skip
     status = st.builds(
         PhaseStatus,
         phase=st.just(name), measured=st.booleans(), start_ns=clock, end_ns=clock,
         requests=count, failed=count, loop_lag_p99_ns=count, loop_lag_max_ns=count,
         send_lag_p99_ns=count, send_lag_max_ns=count, client_cpu_share=number,
+        client_cpu_total=number, client_cpus=st.integers(1, 2**31),
         client_memory_bytes=count, client_processes=st.integers(1, 64),
-    )  # fmt: skip
-    load = st.builds(
-        Load,
-        mode=st.sampled_from(["closed", "open", "burst", "ramp"]), concurrency=maybe, rate=limit,
-        arrival=st.sampled_from([None, "poisson", "constant"]), duration_s=limit,
     )  # fmt: skip
     return draw(
         st.builds(
             PhaseData,
-            load=load,
-            input=st.sampled_from(["dataset", "random"]),
-            setting=st.dictionaries(text, text | count | number | st.booleans(), max_size=2),
+            **PLACE,
             max_tokens=count,
             temperature=number,
             ignore_eos=st.booleans(),
@@ -113,15 +120,20 @@ def runs(draw: st.DrawFn) -> RunData:
                 session=draw(text),
                 cut_at_limit=draw(st.booleans()),
                 one_chunk_a_step=draw(st.booleans()),
+                every_step_drafts=draw(st.booleans()),
+                drafted_a_step=draw(st.none() | st.integers(1, 64)),
                 prefix_cache=draw(st.booleans()),
                 devices=draw(count),
                 accelerator=draw(text),
                 accelerators_found=draw(st.lists(text, max_size=2).map(tuple)),
                 engine_version=draw(text),
                 engine_version_found=draw(st.none() | text),
+                method_found=draw(st.none() | text),
+                draft_length_found=draw(maybe),
                 telemetry=draw(st.lists(samples, max_size=3).map(tuple)),
                 failure=draw(text),
                 phases=tuple(draw(phases(name)) for name in names),
+                missing=draw(st.lists(missing, max_size=2).map(tuple)),
             )
         )
     return RunData(
@@ -163,6 +175,7 @@ def test_columns_are_the_fields_of_a_record() -> None:
     [
         ("job", JobData),
         ("phase", PhaseData),
+        ("missing", MissingPhase),
         ("load", Load),
         ("status", PhaseStatus),
         ("snapshot", Snapshot),

@@ -27,7 +27,7 @@ def test_contents_are_those_that_were_sealed(good: GoodBundle) -> None:
     document = contents.to_document()
     assert set(document) == {
         "bundle", "recipe", "runtime", "isolation", "pinned",
-        "metrics", "choices", "crossovers", "failures",
+        "metrics", "choices", "crossovers", "failures", "notes",
     }  # fmt: skip
     assert document["recipe"] == good.inputs.lock.recipe
     assert len(document["metrics"]) == len(contents.result.metrics)

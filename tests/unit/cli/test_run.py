@@ -18,6 +18,7 @@ from specseal.errors import RunFailed
 
 FAILURE = Failure(
     where={"speculation": "ngram", "draft_length": 2, "repeat": 0, "job": "key"},
+    missing=({"input": "dataset", "concurrency": 2},),
     reason="the engine died with exit code -9",
 )
 
@@ -78,7 +79,10 @@ def test_failed_job_is_exit_code_4_after_everything_is_printed(ran: Ran, tmp_pat
     called = call(tmp_path)
     assert isinstance(called.exception, RunFailed)
     assert called.exception.exit_code == 4
-    assert "failed: ngram 2, repeat 1: the engine died with exit code -9" in called.stdout
+    assert (
+        "failed: ngram 2, concurrency 2, repeat 1: the engine died with exit code -9"
+        in called.stdout
+    )
     assert called.stdout.splitlines()[-1] == str(ran.done.bundle)
 
 

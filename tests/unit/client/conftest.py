@@ -40,6 +40,7 @@ def run(tmp_path: Path, out: Path) -> RunJob:
         job_json: dict[str, Any],
         *,
         streams_a_process: int = STREAMS_A_PROCESS,
+        cpus: int = 8,
         **rows: Any,
     ) -> JobStatus:
         folder = write_folder(tmp_path / "in", job_json, **rows)
@@ -53,6 +54,7 @@ def run(tmp_path: Path, out: Path) -> RunJob:
                     on_loopback(fake.port),
                     arguments=["--in", str(folder), "--out", str(out), "--port", str(fake.port)],
                     streams_a_process=streams_a_process,
+                    cpus=cpus,
                 )
 
         return asyncio.run(serve_and_run())

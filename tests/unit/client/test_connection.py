@@ -102,6 +102,7 @@ def test_each_request_has_a_connection_of_its_own() -> None:
         assert exchange.error is None
         times = [exchange.submit_ns, *(time_ns for time_ns, _ in exchange.reads)]
         assert times == sorted(times)
+        assert exchange.connect_ns > 0
         assert exchange.end_ns == exchange.reads[-1][0]
 
 

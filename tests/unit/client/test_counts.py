@@ -68,6 +68,30 @@ def test_label_sets_of_one_counter_are_added_up(source: CountSource) -> None:
     assert parse_prometheus(text, source).counters["drafts"] == 1_000_003
 
 
+def test_counters_of_one_thing_under_several_names_are_added_up_as_far_as_shown() -> None:
+    both = CountSource(source="prometheus", names={"cached_tokens": ["own_total", "other_total"]})
+    for page, cached in (
+        ("own_total 3\nother_total 4\n", 7),
+        ("other_total 4\n", 4),
+        ("drafts_total 4\n", None),
+    ):
+        assert parse_prometheus(page, both).counters["cached_tokens"] == cached
+
+
+@pytest.mark.parametrize(
+    ("page", "cached"),
+    [("prompts_total 9\n", 0), ("prompts_total 9\ncached_total 4\n", 4), ("else_total 1\n", None)],
+    ids=["others are shown", "it is shown", "none is shown"],
+)
+def test_counter_that_is_shown_once_it_rises_is_zero_before(page: str, cached: int | None) -> None:
+    names: dict[str, str | list[str]] = {
+        "prompt_tokens": "prompts_total",
+        "cached_tokens": "cached_total",
+    }
+    source = CountSource(source="prometheus", names=names, zero_until_seen=("cached_tokens",))
+    assert parse_prometheus(page, source).counters["cached_tokens"] == cached
+
+
 @pytest.mark.parametrize("text", ["requests 1\n", "drafts_total 3\n"], ids=["busy", "not told"])
 def test_engine_that_does_not_say_it_is_idle_is_not(source: CountSource, text: str) -> None:
     assert not parse_prometheus(text, source).idle
@@ -102,7 +126,9 @@ def test_no_source_gives_no_snapshot() -> None:
 
 
 def test_unknown_source_is_refused() -> None:
-    with pytest.raises(InputRefused, match="'guess' is none of prometheus, none, detect"):
+    with pytest.raises(
+        InputRefused, match="'guess' is none of prometheus, iteration-list, none, detect"
+    ):
         check_source(CountSource(source="guess", names={}))
 
 

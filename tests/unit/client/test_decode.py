@@ -22,7 +22,7 @@ OK = b"HTTP/1.1 200 OK\r\n\r\n"
 def exchange(*reads: bytes, error: str | None = None, head: bytes = OK) -> Exchange:
     """Return a response whose body comes in these reads, and ends with the connection."""
     stamped = [(0, head), *enumerate(reads, 1)]
-    return Exchange(submit_ns=0, end_ns=99, reads=stamped, error=error)
+    return Exchange(connect_ns=0, submit_ns=0, end_ns=99, reads=stamped, error=error)
 
 
 def decoded(raw: Exchange, *, encoded: dict[str, TokenIds] | None = None) -> Decoded:
@@ -160,7 +160,7 @@ def test_what_is_no_good_response_has_its_own_error(head: bytes, message: str) -
 
 
 def test_connection_closed_without_a_word_is_cut() -> None:
-    raw = Exchange(submit_ns=0, end_ns=99, reads=())
+    raw = Exchange(connect_ns=0, submit_ns=0, end_ns=99, reads=())
     assert decoded(raw).error == "connection cut before the answer began"
 
 

@@ -81,6 +81,14 @@ def test_candidates_for_the_counters_are_read_on_the_page_they_share(tmp_path: P
     assert candidate.per_position == ("accepted_total", "position")
 
 
+def test_counter_that_is_zero_until_it_is_seen_has_a_name(tmp_path: Path) -> None:
+    counts = {**COUNTS, "zero_until_seen": ["drafts"]}
+    write_folder(tmp_path, job(phase("a"), counts=counts), prompts=[prompt("a", 1)])
+    task = read_job(tmp_path).task
+    assert isinstance(task, Measure)
+    assert task.counts.zero_until_seen == ("drafts",)
+
+
 def test_every_mode_of_load_is_read(tmp_path: Path) -> None:
     asked = [
         load("closed", concurrency=2, duration_s=1.5),
@@ -205,4 +213,11 @@ def test_missing_file_is_named(tmp_path: Path) -> None:
 def test_loose_json_is_refused(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "job.json").write_text(text)
     with pytest.raises(InputRefused, match=message):
+        read_job(tmp_path)
+
+
+def test_unnamed_counter_that_is_to_be_zero_until_it_is_seen_is_refused(tmp_path: Path) -> None:
+    counts = {**COUNTS, "zero_until_seen": ["cached_tokens"]}
+    write_folder(tmp_path, job(phase("a"), counts=counts), prompts=[prompt("a", 1)])
+    with pytest.raises(InputRefused, match="zero_until_seen: 'cached_tokens' has no name"):
         read_job(tmp_path)

@@ -48,7 +48,7 @@ class Desk:
         self.now_ns += self.takes_ns
         end = final(self.token["tokens_predicted"], len(request))
         reads = [(self.now_ns, HEAD + sse(self.token, end))]
-        return Exchange(submit_ns=submit_ns, end_ns=self.now_ns, reads=reads)
+        return Exchange(connect_ns=0, submit_ns=submit_ns, end_ns=self.now_ns, reads=reads)
 
     async def until(self, instant_ns: int) -> None:
         self.instants_ns.append(instant_ns)

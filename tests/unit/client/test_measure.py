@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from specseal.client.connection import Connector
 from specseal.engines import LaunchRequest, engine
 from specseal.records import JobStatus, Record, read_records, read_snapshots, read_status
 from unit.client.fake_llamacpp import (
@@ -192,6 +195,25 @@ def test_what_the_adapter_asks_of_the_client_comes_back_as_proof(run: RunJob, ou
     assert engine("llamacpp").method_found(status.engine, "") == "draft_model"
 
 
+def test_connection_that_takes_long_does_not_make_the_client_late(
+    run: RunJob, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_once = Connector._open
+
+    async def far_away(self: Connector, timeout_s: float) -> Any:
+        await asyncio.sleep(0.3)
+        return await at_once(self, timeout_s)
+
+    monkeypatch.setattr(Connector, "_open", far_away)
+    status = run(FakeLlamaCpp(), job(phase("a")), prompts=[prompt("a", 7)])
+    (record,) = records_of(out)
+    assert record.due_ns is not None
+    assert record.connect_ns >= 300_000_000
+    assert record.submit_ns - record.due_ns >= record.connect_ns
+    (seen,) = status.phases
+    assert seen.send_lag_max_ns == record.submit_ns - record.due_ns - record.connect_ns
+
+
 def test_bos_that_the_engine_added_is_in_the_record(run: RunJob, out: Path) -> None:
     fake = FakeLlamaCpp(script=lambda ids: answer([1, *ids], [50]))
     run(fake, job(phase("a")), prompts=[prompt("a", 7, 8)])
@@ -204,7 +226,9 @@ def test_each_request_is_due_when_what_it_waited_for_had_ended(run: RunJob, out:
     status = run(FakeLlamaCpp(), job(phase("a", "b")), prompts=prompts)
     first, second, third = records_of(out)
     assert (second.due_ns, third.due_ns) == (first.end_ns, second.end_ns)
-    late = [each.submit_ns - (each.due_ns or 0) for each in (first, second, third)]
+    late = [
+        each.submit_ns - each.connect_ns - (each.due_ns or 0) for each in (first, second, third)
+    ]
     (seen,) = status.phases
     assert (seen.send_lag_max_ns, seen.send_lag_p99_ns) == (max(late), max(late))
     assert min(late) >= 0
@@ -213,16 +237,23 @@ def test_each_request_is_due_when_what_it_waited_for_had_ended(run: RunJob, out:
 
 
 def test_phase_limited_by_time_sends_in_turn_until_then(run: RunJob, out: Path) -> None:
-    timed = phase("p0", "p1", load=load("closed", concurrency=1, duration_s=0.2))
+    timed = phase("p0", "p1", load=load("closed", concurrency=1, duration_s=2))
     status = run(FakeLlamaCpp(), job(timed), prompts=PROMPTS)
     records = records_of(out)
     start_ns = records[0].due_ns or 0
     assert [(each.conversation, each.cycle) for each in records] == [
         (f"p{number % 2}", number // 2) for number in range(len(records))
     ]
-    assert all((each.due_ns or 0) - start_ns <= 200_000_000 for each in records)
+    assert all((each.due_ns or 0) - start_ns <= 2_000_000_000 for each in records)
     progress = json.loads((out / "progress.json").read_text())
     assert progress["total"] == progress["done"] == status.phases[0].requests
+
+
+def test_phase_that_is_over_before_anything_was_sent_fails_with_that_reason(run: RunJob) -> None:
+    timed = phase("p0", load=load("closed", concurrency=1, duration_s=1e-9))
+    status = run(FakeLlamaCpp(), job(timed), prompts=PROMPTS)
+    assert status.outcome == "failed"
+    assert status.reason.startswith("phase c1: its 1e-09 s were over before anything was sent")
 
 
 def test_open_load_keeps_its_instants_while_nothing_is_answered(run: RunJob, out: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import time
 
 from specseal.client.ownhealth import Health, OwnHealth, together, watch
@@ -40,11 +41,24 @@ def test_collector_rests_during_a_phase_and_is_back_after_it() -> None:
 
 
 def test_several_processes_are_as_late_as_the_worst_and_as_large_as_all() -> None:
-    quick = Health(lag_p99_ns=1, lag_max_ns=9, cpu_share=0.9, memory_bytes=10)
-    late = Health(lag_p99_ns=5, lag_max_ns=6, cpu_share=0.1, memory_bytes=30)
-    assert together([quick, late]) == Health(
-        lag_p99_ns=5, lag_max_ns=9, cpu_share=0.9, memory_bytes=40
+    quick = Health(
+        lag_p99_ns=1, lag_max_ns=9, cpu_share=0.5, cpu_total=0.5, cpus=2, memory_bytes=10
     )
+    late = Health(
+        lag_p99_ns=5, lag_max_ns=6, cpu_share=0.25, cpu_total=0.25, cpus=2, memory_bytes=30
+    )
+    assert together([quick, late]) == Health(
+        lag_p99_ns=5, lag_max_ns=9, cpu_share=0.5, cpu_total=0.75, cpus=2, memory_bytes=40
+    )
+
+
+def test_process_counts_the_cpus_that_it_may_use() -> None:
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(before)})
+    try:
+        assert OwnHealth(cpu_share=0.5).so_far().cpus == 1
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 def test_memory_is_the_most_that_was_ever_resident() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -63,6 +64,8 @@ def test_processes_together_hold_the_whole_concurrency_and_send_everything_once(
     (seen,) = status.phases
     assert (seen.client_processes, seen.requests, seen.failed) == (3, 22, 0)
     assert seen.client_memory_bytes > 3 * 5_000_000, "no Python is smaller than that"
+    assert 0 < seen.client_cpu_share < seen.client_cpu_total, "three processes have worked"
+    assert seen.client_cpus == len(os.sched_getaffinity(0))
     progress = json.loads((out / "progress.json").read_text())
     assert (progress["done"], progress["total"]) == (22, 22)
     assert (progress["output_tokens"], progress["draft_tokens"]) == (44, 88)
@@ -175,6 +178,13 @@ def test_meeting_lets_all_go_at_the_latest_end_and_can_be_held_again() -> None:
         ]
 
     assert asyncio.run(meet()) == [[9, 9, 9], [12, 12, 12]]
+
+
+def test_there_are_no_more_processes_than_cpus(run: RunJob, out: Path) -> None:
+    fake = FakeLlamaCpp(script=lambda ids: answer(ids, [50, EOS], stop_type="eos"))
+    measured = phase(*NAMES, concurrency=6)
+    status = run(fake, job(measured), prompts=SINGLE, streams_a_process=2, cpus=1)
+    assert (status.phases[0].client_processes, len(records_of(out))) == (1, len(NAMES))
 
 
 class _Pipe(asyncio.StreamReader):

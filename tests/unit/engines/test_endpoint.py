@@ -12,7 +12,7 @@ import pytest
 from specseal.client.dialects import DIALECTS as CLIENT_DIALECTS
 from specseal.client.job import COUNTERS as CLIENT_COUNTERS
 from specseal.engines import CAPABILITIES, LaunchRequest, engine
-from specseal.engines.counters import COUNTERS
+from specseal.engines.counters import COUNTERS, counts_of, counts_to_detect, page_read
 from specseal.engines.endpoint import DIALECTS, METHODS
 from specseal.errors import InputError
 from specseal.records import JobStatus, Snapshot
@@ -36,6 +36,7 @@ def snapshots(*, phase: str = "c1", **added: Any) -> tuple[Snapshot, Snapshot]:
     before: dict[str, Any] = {
         "drafts": 10, "draft_tokens": 90, "accepted_tokens": 50,
         "accepted_per_position": (8, 8, 8, 8, 8, 8), "output_tokens": 100, "prompt_tokens": 100,
+        "cached_tokens": 0,
     }  # fmt: skip
     after = dict(before)
     for name, value in added.items():
@@ -78,6 +79,15 @@ def test_page_of_metrics_that_the_spec_names_is_read_as_such(metrics: str) -> No
     assert counts == {"source": "prometheus", "path": "/metrics", **COUNTERS[metrics]}
 
 
+def test_page_that_was_read_tells_whose_it_is() -> None:
+    for name in COUNTERS:
+        assert page_read(counts_of(name), {}) == name
+        assert page_read(counts_to_detect(), {"counts": {"source": name}}) == name
+    assert page_read(counts_to_detect(), {"counts": {"source": "none"}}) is None
+    assert page_read(counts_to_detect(), {}) is None
+    assert page_read({"source": "none"}, {}) is None
+
+
 def test_no_metrics_means_no_counts() -> None:
     assert engine("endpoint").launch(request(metrics="none")).counts == {"source": "none"}
 
@@ -114,8 +124,34 @@ def test_an_engine_of_ours_honours_nothing_on_a_machine_that_nothing_is_known_of
     assert CAPABILITIES.methods("llamacpp", "any") == frozenset()
 
 
-def test_a_running_server_does_not_say_its_version() -> None:
-    assert engine("endpoint").version_found({"models": {"data": []}}) is None
+def test_a_running_server_says_neither_its_version_nor_how_it_drafts() -> None:
+    said = {"models": {"data": []}}
+    assert engine("endpoint").version_found(said, "") is None
+    assert engine("endpoint").method_found(said, "") is None
+
+
+@pytest.mark.parametrize(
+    ("metrics", "said", "positions", "found"),
+    [
+        ("vllm", {}, (0, 0, 0), 3),
+        (None, {"counts": {"source": "vllm"}}, (5, 2), 2),
+        (None, {"counts": {"source": "vllm"}}, (), None),
+        (None, {"counts": {"source": "vllm"}}, None, None),
+        (None, {"counts": {"source": "llamacpp"}}, (5, 2), None),
+        ("llamacpp", {}, (5, 2), None),
+        (None, {"counts": {"source": "none"}}, None, None),
+        ("none", {}, None, None),
+    ],
+)
+def test_draft_length_is_seen_where_each_position_is_counted_from_the_start(
+    metrics: str | None,
+    said: dict[str, Any],
+    positions: tuple[int, ...] | None,
+    found: int | None,
+) -> None:
+    taken = tuple(replace(one, accepted_per_position=positions) for one in snapshots())
+    asked = request(metrics=metrics)
+    assert engine("endpoint").draft_length_found(asked, said, taken) == found
 
 
 @pytest.mark.parametrize(

@@ -313,7 +313,7 @@ def snapshot(*positions: int, drafts: int = 9) -> Snapshot:
     return Snapshot(
         phase="c4", moment="after", time_ns=1, settled=True, drafts=drafts, draft_tokens=36,
         accepted_tokens=sum(positions), accepted_per_position=positions, output_tokens=99,
-        prompt_tokens=9,
+        prompt_tokens=9, cached_tokens=None,
     )  # fmt: skip
 
 
@@ -388,7 +388,7 @@ def test_the_method_found_is_what_all_slots_say(engine_: dict[str, Any], method:
 
 
 def test_the_draft_length_found_is_the_number_of_positions_once_there_was_a_draft() -> None:
-    found = engine("llamacpp").draft_length_found  # type: ignore[attr-defined]
+    found = engine("llamacpp").draft_length_found
     assert found(NGRAM, {}, (NOT_YET, snapshot(3, 0, 0, 0))) == 4
     assert found(NGRAM, {}, (NOT_YET,)) is None
 

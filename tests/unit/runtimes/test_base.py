@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from specseal.client.errors import InputRefused, OutputFailed
 from specseal.engines import Launch
-from specseal.errors import EngineFailed, RunFailed
+from specseal.errors import ClientFailed, EngineFailed, RunFailed
 from specseal.records import JobStatus, write_json_atomically
 from specseal.runtimes import Progress
 from specseal.runtimes import base as runtime
@@ -86,6 +87,44 @@ def test_a_client_that_fails_beside_a_living_engine_is_left_to_its_own_words(job
     ) as e:
         conclude(job, engine_log="", client_log="oops", client_code=4)
     assert not isinstance(e.value, EngineFailed)
+
+
+@pytest.mark.parametrize(
+    ("code", "is_the_jobs_own"),
+    [(-9, True), (137, True), (1, True), (0, False), (2, False), (4, False)],
+)
+def test_a_client_that_was_killed_fails_its_job_and_one_that_can_not_write_the_run(
+    code: int, is_the_jobs_own: bool, job: JobRun
+) -> None:
+    with pytest.raises(RunFailed, match=f"exit code {code} and no status") as caught:
+        conclude(job, engine_log="", client_log="", client_code=code)
+    assert isinstance(caught.value, ClientFailed) is is_the_jobs_own
+
+
+def test_exit_codes_that_are_no_jobs_own_are_the_clients() -> None:
+    own = {error.exit_code for error in (InputRefused, OutputFailed)}
+    assert {*runtime._NOT_THE_JOBS_OWN} == {0, *own}
+
+
+@pytest.mark.parametrize(("records", "waited_s"), [(True, 0.4), (False, 0.1)])
+def test_client_whose_engine_died_may_end_its_notes_where_there_is_something_to_note(
+    records: bool, waited_s: float, job: JobRun
+) -> None:
+    if records:
+        (job.folder / "out" / "records.jsonl").touch()
+    began = runtime.time.monotonic()
+    with pytest.raises(EngineFailed, match="exit code 137"):
+        supervise(job, FakePart(None, 137), FakePart(None, None, None, None, None, 4), ignore)
+    assert runtime.time.monotonic() - began == pytest.approx(waited_s)
+
+
+def test_client_that_does_not_end_after_its_engine_is_waited_for_no_longer(job: JobRun) -> None:
+    (job.folder / "out" / "records.jsonl").touch()
+    began = runtime.time.monotonic()
+    with pytest.raises(EngineFailed, match="exit code 137"):
+        supervise(job, FakePart(None, 137), FakePart(None), ignore)
+    waited_s = runtime.time.monotonic() - began
+    assert runtime.LAST_WORDS_S <= waited_s <= runtime.LAST_WORDS_S + 1
 
 
 def test_telemetry_is_kept_even_of_a_job_that_failed(job: JobRun) -> None:

@@ -82,3 +82,21 @@ def test_process_that_has_ended_is_absent(nothing_else: PackageEnergy) -> None:
 def test_this_machine_can_be_sampled() -> None:
     with sampler() as host:
         assert host.sample({})["memory_available_bytes"] > 0
+
+
+def test_cpu_is_that_of_the_cpus_that_the_job_may_use(
+    nothing_else: PackageEnergy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(psutil, "cpu_percent", lambda percpu: [90.0, 10.0, 30.0, 90.0])
+    monkeypatch.setattr("specseal.runtimes.telemetry.usable_cpus", lambda: [1, 2])
+    row = Sampler((), nothing_else).sample({})
+    assert (row["cpus"], row["cpu_percent"]) == (2, 20.0)
+
+
+def test_cpus_that_are_numbered_beyond_what_is_told_are_all_of_them(
+    nothing_else: PackageEnergy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(psutil, "cpu_percent", lambda percpu: [90.0, 10.0])
+    monkeypatch.setattr("specseal.runtimes.telemetry.usable_cpus", lambda: [6, 7])
+    row = Sampler((), nothing_else).sample({})
+    assert (row["cpus"], row["cpu_percent"]) == (2, 50.0)

@@ -1,0 +1,117 @@
+"""SGLang's flags as rows, each with what the server must say of it; and what `engine.args` adds."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NamedTuple
+
+from specseal.engines.base import LaunchRequest
+from specseal.errors import Dishonoured
+
+BACKENDS = {"cuda": "flashinfer", "rocm": "aiter"}
+"""Attention backend by accelerator family."""
+REPLACEABLE = {
+    "attention-backend": None,
+    "mem-fraction-static": 0.8,
+    "chunked-prefill-size": 8192,
+}
+"""Settings that the spec may replace in `engine.args`."""
+_OTHERWISE = {
+    "tensor-parallel-size": "say it as engine.parallel.tensor",
+    "expert-parallel-size": "say it as engine.parallel.expert",
+    "data-parallel-size": "copies of a model are not measured together",
+    "dp-size": "copies of a model are not measured together",
+    "pipeline-parallel-size": "layers are not spread over devices here",
+    "pp-size": "layers are not spread over devices here",
+    "dtype": "say it as engine.dtype",
+    "quantization": "say it as engine.quantization",
+    "stream-output": "it loses token ids",
+    "preferred-sampling-params": "sampling is said under workload",
+    "allow-auto-truncate": "it would shorten what is asked in silence",
+    "config": "flags are said here, not in a file",
+    "api-key": "the server is reached by the client alone",
+}
+"""Flags that `engine.args` may not have, and what to do instead."""
+
+
+class Setting(NamedTuple):
+    """A flag, and what the server must say of it."""
+
+    flag: str
+    value: Any
+    """True: a bare flag; False and None: no flag."""
+    said: tuple[Any, ...] = ()
+    """What is read back, as the one item; empty where nothing is held against it."""
+
+    @property
+    def key(self) -> str:
+        """What the read-back calls it."""
+        return self.flag.removeprefix("--").replace("-", "_")
+
+    @property
+    def args(self) -> tuple[str, ...]:
+        """What it is on the launch line."""
+        if self.value is None or self.value is False:
+            return ()
+        return (self.flag,) if self.value is True else (self.flag, str(self.value))
+
+
+def told(flag: str, value: Any) -> Setting:
+    """Return a setting that is read back as it was given."""
+    return Setting(flag, value, (value,))
+
+
+def replaced(request: LaunchRequest, key: str) -> Any:
+    """Return one of `REPLACEABLE`, as `engine.args` has it, or what it is here."""
+    given = {_flag_name(name): value for name, value in (request.asked("args") or {}).items()}
+    if key in given:
+        return given[key]
+    return BACKENDS[request.family] if key == "attention-backend" else REPLACEABLE[key]
+
+
+def prefill_chunk(request: LaunchRequest) -> int:
+    """Return the tokens that a prompt is computed by at once; -1: all of them."""
+    if request.asked("chunked_prefill") is False:
+        return -1
+    chunk: int = replaced(request, "chunked-prefill-size")
+    return chunk
+
+
+def handed_on(request: LaunchRequest, settings: tuple[Setting, ...]) -> tuple[str, ...]:
+    """Return what `engine.args` adds to the launch line. Raises: Dishonoured."""
+    may_be_given = set(REPLACEABLE)
+    if request.asked("chunked_prefill") is False:
+        may_be_given.remove("chunked-prefill-size")
+    own = {setting.flag.removeprefix("--") for setting in settings}
+    args: list[str] = []
+    for written, value in (request.asked("args") or {}).items():
+        key, place = _flag_name(written), ("engine", "args", written)
+        if key in may_be_given:
+            continue
+        if (reason := _refusal(key, own)) is not None:
+            raise Dishonoured(place, f"--{key} can't be handed to SGLang: {reason}")
+        args += _as_flag(key, value, place)
+    return tuple(args)
+
+
+def _refusal(key: str, own: set[str]) -> str | None:
+    if key.startswith("speculative"):
+        return "say it under drafter"
+    # Its parser takes the beginning of a flag's name for the flag.
+    if any(flag.startswith(key) for flag in own):
+        return "it is set from the rest of the spec"
+    return next((said for flag, said in _OTHERWISE.items() if flag.startswith(key)), None)
+
+
+def _flag_name(written: str) -> str:
+    return written.replace("_", "-")
+
+
+def _as_flag(key: str, value: Any, place: tuple[str, ...]) -> tuple[str, ...]:
+    if value is True:
+        return (f"--{key}",)
+    if value is None or value is False:
+        raise Dishonoured(place, "a flag that is not to be set is left out")
+    if isinstance(value, list):
+        return (f"--{key}", *map(str, value))
+    return (f"--{key}", json.dumps(value) if isinstance(value, dict) else str(value))

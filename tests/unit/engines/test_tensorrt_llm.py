@@ -1,0 +1,429 @@
+"""The TensorRT-LLM adapter: golden launch lines and files, what it refuses, what is proof."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from specseal.client.counts import check_source
+from specseal.client.dialects import DIALECTS
+from specseal.client.job import COUNTERS, CountSource
+from specseal.engines import CAPABILITIES, Launch, LaunchRequest, engine, filled
+from specseal.engines.tensorrt_llm import VERSIONS, TensorRtLlm
+from specseal.engines.tensorrt_llm_options import NEWEST, PAPERS
+from specseal.errors import Dishonoured
+from specseal.records import JobStatus, Snapshot
+from specseal.spec import problems_in
+
+B200 = "nvidia/b200-sxm-180gb"
+OFF: dict[str, Any] = {"engine_args": {"disable_overlap_scheduler": True}}
+
+
+def ask(
+    method: str = "none",
+    length: int = 3,
+    *,
+    args: dict[str, Any] | None = None,
+    version: str = NEWEST,
+    devices: int = 1,
+    temperature: float = 0.0,
+    has_drafter_model: bool | None = None,
+    engine_args: dict[str, Any] | None = None,
+    **asked: Any,
+) -> LaunchRequest:
+    given = method in ("eagle3", "draft_model") if has_drafter_model is None else has_drafter_model
+    return LaunchRequest(
+        method=method,
+        draft_length=0 if method == "none" else length,
+        drafter_args=args or {},
+        has_drafter_model=given,
+        max_sequences=32,
+        engine={
+            "name": "tensorrt-llm",
+            "version": version,
+            "family": "cuda",
+            "context_length": 8192,
+            "prefix_cache": False,
+            "args": engine_args or {},
+            **asked,
+        },
+        devices=devices,
+        temperature=temperature,
+    )
+
+
+def launched(request: LaunchRequest) -> Launch:
+    return engine("tensorrt-llm").launch(request)
+
+
+def file_of(request: LaunchRequest) -> dict[str, Any]:
+    options: dict[str, Any] = json.loads(launched(request).config["engine.json"])
+    return options
+
+
+COMMON = (
+    "serve {model} --host 127.0.0.1 --port {port} --backend pytorch --log_level info "
+    "--max_batch_size 32 --max_num_tokens 8192 --max_seq_len 8192 "
+)
+END = " --extra_llm_api_options {config}/engine.json"
+ONE = COMMON + "--tp_size 1 --ep_size 1" + END
+BASE = (
+    '{"cuda_graph_config":{"enable_padding":true,"max_batch_size":32},'
+    '"disable_overlap_scheduler":false,"enable_chunked_prefill":false,'
+    '"enable_iter_perf_stats":true,'
+    '"kv_cache_config":{"enable_block_reuse":false,"free_gpu_memory_fraction":0.75},'
+)
+END_OF_FILE = '"stream_interval":1}'
+WITHOUT_OVERLAP = BASE.replace('scheduler":false', 'scheduler":true')
+EAGLE = (
+    '"speculative_config":{"decoding_type":"Eagle","eagle3_one_model":true,"max_draft_len":3,'
+    '"speculative_model_dir":"{drafter}"},'
+)
+MTP = '"speculative_config":{"decoding_type":"MTP","num_nextn_predict_layers":3},'
+NGRAM = (
+    '"speculative_config":{"decoding_type":"NGram","is_keep_all":true,"is_public_pool":false,'
+    '"is_use_oldest":true,"max_draft_len":3,"max_matching_ngram_size":3},'
+)
+DRAFT = (
+    '"speculative_config":{"decoding_type":"DraftTarget","max_draft_len":3,'
+    '"speculative_model_dir":"{drafter}"},'
+)
+GOLDEN = {
+    "none": (ask(), ONE, BASE + END_OF_FILE),
+    "eagle3": (ask("eagle3"), ONE, BASE + EAGLE + END_OF_FILE),
+    "mtp": (ask("mtp"), ONE, BASE + MTP + END_OF_FILE),
+    "ngram": (ask("ngram", **OFF), ONE, WITHOUT_OVERLAP + NGRAM + END_OF_FILE),
+    "draft_model": (ask("draft_model"), ONE, BASE + DRAFT + END_OF_FILE),
+    "baseline of ngram": (ask(**OFF), ONE, WITHOUT_OVERLAP + END_OF_FILE),
+    "mtp on eight, experts by four": (
+        ask("mtp", devices=8, parallel={"expert": 4}),
+        COMMON + "--tp_size 8 --ep_size 4" + END,
+        BASE + MTP + END_OF_FILE,
+    ),
+    "long context in chunks": (
+        ask(context_length=131072, chunked_prefill=True),
+        ONE.replace("seq_len 8192", "seq_len 131072"),
+        BASE.replace('prefill":false', 'prefill":true') + END_OF_FILE,
+    ),
+    "long context in one": (
+        ask(context_length=131072),
+        ONE.replace("seq_len 8192", "seq_len 131072").replace("tokens 8192", "tokens 131072"),
+        BASE + END_OF_FILE,
+    ),
+    "prefix cache": (
+        ask(prefix_cache=True),
+        ONE,
+        BASE.replace('reuse":false', 'reuse":true') + END_OF_FILE,
+    ),
+    "sampled eagle3": (
+        ask("eagle3", temperature=1.0),
+        ONE,
+        BASE + EAGLE.replace('{"dec', '{"allow_advanced_sampling":true,"dec') + END_OF_FILE,
+    ),
+    "the harness's ngram": (
+        ask("ngram", args={"kind": "public_pool", "ngram_max": 5}, **OFF),
+        ONE,
+        WITHOUT_OVERLAP
+        + NGRAM.replace('pool":false', 'pool":true').replace('size":3', 'size":5')
+        + END_OF_FILE,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+def test_launch_line_and_file_are_the_golden_ones(name: str) -> None:
+    request, line, file = GOLDEN[name]
+    launch = launched(request)
+    assert " ".join(launch.args) == line
+    assert dict(launch.config) == {"engine.json": file}
+
+
+@pytest.mark.parametrize("name", ["none", "eagle3", "mtp", "ngram", "draft_model"])
+def test_papers_version_differs_only_in_statistics_that_tell_it_nothing(name: str) -> None:
+    request, line, file = GOLDEN[name]
+    older = replace(request, engine={**request.engine, "version": PAPERS})
+    launch = launched(older)
+    assert " ".join(launch.args) == line
+    assert launch.config["engine.json"] == file.replace('perf_stats":true', 'perf_stats":false')
+    assert launch.counts == {"source": "none"}
+
+
+def test_every_row_of_the_table_has_a_golden_line() -> None:
+    for version in VERSIONS:
+        methods = CAPABILITIES.methods("tensorrt-llm", B200, version)
+        assert methods == {request.method for request, _, _ in GOLDEN.values()}
+
+
+@pytest.mark.parametrize("accelerator", ["cpu", "amd/mi300x-192gb"])
+def test_other_accelerators_have_no_row(accelerator: str) -> None:
+    assert CAPABILITIES.methods("tensorrt-llm", accelerator) == frozenset()
+
+
+def test_file_is_json_with_the_drafter_filled_in() -> None:
+    launch = launched(ask("eagle3"))
+    (text,) = filled((launch.config["engine.json"],), {"drafter": "/drafter"})
+    assert json.loads(text)["speculative_config"]["speculative_model_dir"] == "/drafter"
+
+
+def test_official_image_is_the_one_of_its_version() -> None:
+    adapter = engine("tensorrt-llm")
+    image = "nvcr.io/nvidia/tensorrt-llm/release:1.2.0rc1"
+    assert adapter.official_image("cuda", PAPERS) == image
+    assert adapter.official_image("rocm", PAPERS) is None
+    assert adapter.official_image("cuda", "1.1.0") is None
+
+
+def test_client_has_its_dialect_and_its_count_source() -> None:
+    launch = launched(ask("ngram", **OFF))
+    assert launch.dialect in DIALECTS
+    assert launch.counts["names"].keys() <= set(COUNTERS)
+    check_source(CountSource(source=launch.counts["source"], names={}))
+
+
+@pytest.mark.parametrize(
+    ("request_", "counted"),
+    [
+        (ask("ngram", **OFF), {"drafts", "draft_tokens", "accepted_tokens"}),
+        (ask("eagle3", **OFF), {"drafts", "draft_tokens", "accepted_tokens"}),
+        (ask("eagle3"), {"drafts", "draft_tokens"}),
+        (ask(), {"drafts", "draft_tokens"}),
+        (ask("draft_model"), set()),
+        (ask("draft_model", **OFF), {"drafts", "draft_tokens", "accepted_tokens"}),
+    ],
+)
+def test_only_what_is_counted_right_is_taken(request_: LaunchRequest, counted: set[str]) -> None:
+    counts = launched(request_).counts
+    assert (counts["source"], counts["number"]) == ("iteration-list", "iter")
+    assert counts["names"].keys() == counted
+
+
+def test_facts_that_the_analysis_needs() -> None:
+    launch = launched(ask("eagle3"))
+    assert (launch.one_chunk_a_step, launch.cut_at_limit, launch.model) == (True, True, "model")
+
+
+def test_one_device_needs_no_workers_and_less_shared_memory() -> None:
+    one, eight = launched(ask()), launched(ask(devices=8))
+    assert one.environment["TLLM_WORKER_USE_SINGLE_PROCESS"] == "1"
+    assert "TLLM_WORKER_USE_SINGLE_PROCESS" not in eight.environment
+    assert (one.shm_bytes, eight.shm_bytes) == (1 << 30, 16 << 30)
+
+
+def test_engine_args_go_into_the_file() -> None:
+    args = {
+        "moe_config": {"backend": "TRTLLM"},
+        "kv_cache_config": {"free_gpu_memory_fraction": 0.9, "dtype": "fp8"},
+    }
+    options = file_of(ask(engine_args=args))
+    assert options["moe_config"] == {"backend": "TRTLLM"}
+    assert options["kv_cache_config"] == {
+        "enable_block_reuse": False,
+        "free_gpu_memory_fraction": 0.9,
+        "dtype": "fp8",
+    }
+
+
+REFUSED = {
+    "medusa": (ask("medusa"), ("drafter", "method"), "no Medusa"),
+    "eagle": (ask("eagle"), ("drafter", "method"), "write eagle3"),
+    "suffix": (ask("suffix"), ("drafter", "method"), "no suffix decoding"),
+    "dflash": (ask("dflash"), ("drafter", "method"), "no DFlash"),
+    "unknown": (ask("lookahead"), ("drafter", "method"), "no launch line"),
+    "ngram with the overlap scheduler": (
+        ask("ngram"),
+        ("drafter", "method"),
+        "write engine.args: {disable_overlap_scheduler: true}, for both",
+    ),
+    "eagle3 without a drafter": (
+        ask("eagle3", has_drafter_model=False),
+        ("drafter", "model"),
+        "name the drafter's",
+    ),
+    "mtp with a drafter": (ask("mtp", has_drafter_model=True), ("drafter", "model"), "leave it"),
+    "unknown pool": (
+        ask("ngram", args={"kind": "simple"}, **OFF),
+        ("drafter", "args", "kind"),
+        "'simple' is none of private_pool, public_pool",
+    ),
+    "sampling that the paper's version ignores": (
+        ask("mtp", version=PAPERS, temperature=1.0),
+        ("workload", "sampling", "temperature"),
+        "decodes greedily with mtp",
+    ),
+    "more devices than there are": (
+        ask(devices=4, parallel={"tensor": 8}),
+        ("engine", "parallel", "tensor"),
+        "hardware.count is 4",
+    ),
+    "experts that do not divide": (
+        ask(devices=8, parallel={"expert": 3}),
+        ("engine", "parallel", "expert"),
+        "3 does not divide the 8 devices",
+    ),
+    "speculation behind the drafter's back": (
+        ask(engine_args={"speculative_config": {"decoding_type": "AUTO"}}),
+        ("engine", "args", "speculative_config"),
+        "the spec's drafter",
+    ),
+    "what the launch line says": (
+        ask(engine_args={"max_seq_len": 1}),
+        ("engine", "args", "max_seq_len"),
+        "write engine.context_length",
+    ),
+    "what the file says": (
+        ask(engine_args={"stream_interval": 10}),
+        ("engine", "args", "stream_interval"),
+        "set already",
+    ),
+    "what an inner object says": (
+        ask(engine_args={"kv_cache_config": {"enable_block_reuse": True}}),
+        ("engine", "args", "kv_cache_config", "enable_block_reuse"),
+        "set already",
+    ),
+    "no object in place of one": (
+        ask(engine_args={"cuda_graph_config": None}),
+        ("engine", "args", "cuda_graph_config"),
+        "set already",
+    ),
+    "attention of each rank alone": (
+        ask(engine_args={"enable_attention_dp": True}),
+        ("engine", "args", "enable_attention_dp"),
+        "one rank",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_would_not_be_done_as_asked_is_refused_where_it_is_asked(name: str) -> None:
+    request, place, said = REFUSED[name]
+    with pytest.raises(Dishonoured) as refused:
+        launched(request)
+    assert refused.value.place == place
+    assert said in refused.value.reason
+
+
+@pytest.mark.parametrize("method", ["ngram", "draft_model"])
+def test_two_engines_sample_as_asked_in_every_version(method: str) -> None:
+    options = file_of(ask(method, version=PAPERS, temperature=1.0, **OFF))
+    assert "allow_advanced_sampling" not in options["speculative_config"]
+
+
+def snapshot(drafts: int | None, draft_tokens: int | None) -> Snapshot:
+    return Snapshot(
+        phase="c32", moment="after", time_ns=1, settled=True, drafts=drafts,
+        draft_tokens=draft_tokens, accepted_tokens=None, accepted_per_position=None,
+        output_tokens=None, prompt_tokens=None,
+    )  # fmt: skip
+
+
+STATUS = JobStatus(outcome="done", reason="", phases=(), engine={"version": {"version": NEWEST}})
+ARGS = (
+    "[11/24/2026-12:00:00] [TRT-LLM] [I] LLM Args: model='/model' speculative_config={} dtype=1\n"
+)
+LOGS = {
+    "none": ARGS.format("None"),
+    "eagle3": ARGS.format("EagleDecodingConfig(max_draft_len=3)"),
+    "mtp": ARGS.format("MTPDecodingConfig(max_draft_len=3)"),
+    "ngram": ARGS.format("NGramDecodingConfig(max_draft_len=3)"),
+    "draft_model": ARGS.format("DraftTargetDecodingConfig(max_draft_len=3)"),
+}
+AS_ASKED = {
+    "eagle3": (ask("eagle3"), (snapshot(10, 30), snapshot(100, 300)), LOGS["eagle3"]),
+    "some drafted ids 0": (ask("mtp"), (snapshot(100, 299),), LOGS["mtp"]),
+    "ngram that found little": (ask("ngram", **OFF), (snapshot(100, 120),), LOGS["ngram"]),
+    "ngram that found nothing": (ask("ngram", **OFF), (snapshot(0, 0),), ""),
+    "baseline": (ask(), (snapshot(0, 0),), LOGS["none"]),
+    "nothing told": (ask("mtp", version=PAPERS), (), ""),
+    "a draft model's uncounted drafts": (ask("draft_model"), (snapshot(None, None),), ""),
+    "ngram without the scheduler": (
+        ask("ngram", **OFF), (), "Disable overlap scheduler for speculation mode NGRAM",
+    ),
+    "greedy as asked": (ask("mtp"), (), "Falling back to greedy decoding for MTP."),
+}  # fmt: skip
+NOT_AS_ASKED = {
+    "drafted in the baseline": (ask(), (snapshot(5, 15),), "", "it drafted 5 times"),
+    "did not draft": (ask("mtp"), (snapshot(0, 0),), "", "drafted nothing"),
+    "shorter drafts": (ask("mtp"), (snapshot(100, 100),), "", "drafts had 1.00 tokens"),
+    "longer drafts": (ask("ngram", **OFF), (snapshot(10, 50),), "", "had 50 tokens"),
+    "another method": (ask("mtp"), (), LOGS["ngram"], "drafts by ngram, asked for mtp"),
+    "no method": (ask("mtp"), (), LOGS["none"], "drafts by none"),
+    "greedy": (
+        ask("mtp", temperature=1.0), (), "Falling back to greedy decoding for MTP.", "greedily",
+    ),
+    "scheduler switched off": (
+        ask("mtp"), (), "Disable overlap scheduler for speculation mode MTP", "scheduler off",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", AS_ASKED)
+def test_an_engine_that_did_as_asked_is_proven(name: str) -> None:
+    request, snapshots, log = AS_ASKED[name]
+    assert engine("tensorrt-llm").proof(request, STATUS, snapshots, log) == ()
+
+
+@pytest.mark.parametrize("name", NOT_AS_ASKED)
+def test_an_engine_that_did_something_else_is_found_out(name: str) -> None:
+    request, snapshots, log, said = NOT_AS_ASKED[name]
+    against = engine("tensorrt-llm").proof(request, STATUS, snapshots, log)
+    assert any(said in line for line in against), against
+
+
+def test_version_is_what_it_says_over_http_else_in_its_log() -> None:
+    found = TensorRtLlm().version_found
+    assert found(STATUS.engine) == NEWEST
+    assert found({}, "[TensorRT-LLM] TensorRT LLM version: 1.2.0rc1\n") == PAPERS
+    assert found({}, "[TensorRT-LLM] TensorRT-LLM version: 1.2.0rc1\n") == PAPERS
+    assert found({}) is None
+
+
+@pytest.mark.parametrize("method", LOGS)
+def test_method_is_found_in_the_log(method: str) -> None:
+    assert TensorRtLlm().method_found({}, "loading\n" + LOGS[method] + "more") == method
+
+
+@pytest.mark.parametrize(
+    "log", ["", "LLM Args: model\nspeculative_config=None", ARGS.format("X()")]
+)
+def test_method_that_the_log_does_not_tell_is_not_guessed(log: str) -> None:
+    assert TensorRtLlm().method_found({}, log) is None
+
+
+@pytest.mark.parametrize(
+    ("request_", "counted", "length"),
+    [
+        (ask("mtp"), (100, 299), 3),
+        (ask("mtp"), (100, 100), 1),
+        (ask("mtp"), (5, 5), None),
+        (ask("ngram", **OFF), (100, 120), None),
+        (ask(), (0, 0), None),
+        (ask("draft_model"), (None, None), None),
+    ],
+)
+def test_draft_length_is_found_where_all_drafts_have_one(
+    request_: LaunchRequest, counted: tuple[int | None, int | None], length: int | None
+) -> None:
+    assert TensorRtLlm().draft_length_found(request_, {}, (snapshot(*counted),)) == length
+
+
+SPECS = sorted((Path(__file__).parents[3] / "specs" / "cuda").glob("tensorrt-llm-*.yaml"))
+
+
+@pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)
+def test_spec_that_is_handed_out_is_valid_and_launches(path: Path) -> None:
+    assert problems_in(path, capabilities=CAPABILITIES) == ()
+    assert len(SPECS) == 3
+
+
+def test_temperature_of_a_spec_reaches_the_adapter(tmp_path: Path) -> None:
+    (mtp,) = (path for path in SPECS if "mtp" in path.name)
+    text = mtp.read_text().replace("temperature: 0", "temperature: 1")
+    (tmp_path / "new.yaml").write_text(text)
+    assert problems_in(tmp_path / "new.yaml", capabilities=CAPABILITIES) == ()
+    (tmp_path / "old.yaml").write_text(text.replace('"1.2.0"', '"1.2.0rc1"'))
+    (problem,) = problems_in(tmp_path / "old.yaml", capabilities=CAPABILITIES)
+    assert "decodes greedily with mtp" in str(problem)

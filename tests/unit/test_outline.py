@@ -1,0 +1,56 @@
+"""What a spec will do, told before anything is downloaded."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from specseal.cli.main import group
+from specseal.engines import CAPABILITIES
+from specseal.outline import lines, outline
+from specseal.plan import make_plan
+from specseal.spec import load_spec, parse_spec
+from specseal.spec.locked import read_lock
+
+ROOT = Path(__file__).parents[2]
+READY = sorted((ROOT / "specs").rglob("*.yaml"))
+LOCKED = [path for path in READY if path.with_suffix(".lock.json").is_file()]
+
+
+@pytest.mark.parametrize("path", LOCKED, ids=lambda path: path.stem)
+def test_jobs_are_those_that_the_lock_gives(path: Path) -> None:
+    spec = load_spec(path, capabilities=CAPABILITIES)
+    planned = make_plan(read_lock(path.with_suffix(".lock.json"))).jobs
+    outlined = outline(spec)
+    assert outlined.order == tuple(job.name for job in planned)
+    phases = {job.name: tuple(phase.name for phase in job.phases) for job in planned}
+    assert all(phases[one.jobs[0]] == one.phases for one in outlined.launches)
+
+
+@pytest.mark.parametrize("path", READY, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_every_ready_spec_is_outlined_with_its_launch_lines_and_its_dockerfile(path: Path) -> None:
+    outlined = outline(load_spec(path, capabilities=CAPABILITIES))
+    assert outlined.launches
+    assert all(one.launch.args and one.image and one.dockerfile for one in outlined.launches)
+
+
+def test_running_server_has_neither_image_nor_launch_line() -> None:
+    text = (ROOT / "specs" / "quickstart.yaml").read_text(encoding="utf-8")
+    text = text.replace(
+        'engine:   {name: llamacpp, version: "2026.10.11549", context_length: 4096}',
+        'engine: {name: endpoint, url: "http://127.0.0.1:1", model: m, api: completions}',
+    ).replace("baseline: autoregressive", "baseline: none")
+    (one,) = outline(parse_spec(text.encode(), path="x", capabilities=CAPABILITIES)).launches
+    assert (one.image, one.dockerfile, one.launch.args) == ("", "", ())
+    assert one.launch.url == "http://127.0.0.1:1"
+
+
+def test_command_prints_it_and_as_json() -> None:
+    path = str(ROOT / "specs" / "quickstart.yaml")
+    spec = load_spec(Path(path), capabilities=CAPABILITIES)
+    assert CliRunner().invoke(group, ["plan", path]).output.splitlines() == [*lines(outline(spec))]
+    document = json.loads(CliRunner().invoke(group, ["plan", path, "--json"]).output)
+    assert document["order"] == ["r1-none", "r1-ngram", "r2-ngram", "r2-none"]
