@@ -299,7 +299,7 @@ def test_what_was_seen_of_an_engine_is_kept_with_what_was_found(bench: Bench) ->
     assert seen == ("2026.10.11549", "ngram", 2)
     environment = job_environment(job, data)
     assert environment["engine_version_found"] == "2026.10.11549"
-    assert (environment["method_found"], environment["draft_length_found"]) == ("ngram", None)
+    assert (environment["method_found"], environment["draft_length_found"]) == ("ngram", 2)
 
 
 def test_a_version_that_no_log_tells_was_not_seen(bench: Bench) -> None:

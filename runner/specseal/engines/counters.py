@@ -79,7 +79,7 @@ COUNTERS: dict[str, Counters] = {"vllm": VLLM, "sglang": SGLANG, "llamacpp": LLA
 """By the engine whose page it is."""
 ALL_POSITIONS_FROM_THE_START = frozenset({"vllm"})
 """Whose page has a counter for each position of a draft before anything was drafted, so that their
-number is the draft length. llama.cpp's appear with the first token accepted there."""
+number is the draft length. llama.cpp's appear, all at once, with the first draft."""
 PAGE = "/metrics"
 ONE_CHUNK_A_STEP = frozenset({"vllm"})
 """Engines that stream a chunk for each step that made tokens, unless they merge them under load or
