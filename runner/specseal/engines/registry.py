@@ -9,9 +9,10 @@ from specseal.engines.base import Engine
 from specseal.engines.endpoint import Endpoint
 from specseal.engines.llamacpp import LlamaCpp
 from specseal.engines.table import Capabilities
+from specseal.engines.vllm import VLLM
 from specseal.errors import InputError
 
-_OWN: tuple[Engine, ...] = (LlamaCpp(), Endpoint())
+_OWN: tuple[Engine, ...] = (LlamaCpp(), VLLM(), Endpoint())
 
 
 @cache

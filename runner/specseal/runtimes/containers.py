@@ -236,7 +236,7 @@ def _engine_settings(job: JobRun, user: str, scratch: Path, cpus: list[int]) -> 
         | entrypoint
         | {
             "command": filled(job.launch.args, values),
-            "environment": _engine_environment(job.launch.environment),
+            "environment": _engine_environment(job.environment(values)),
             "shm_size": job.launch.shm_bytes,
             "ulimits": [Ulimit(name="memlock", soft=-1, hard=-1)]
             if job.launch.locks_memory

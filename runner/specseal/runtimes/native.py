@@ -74,7 +74,7 @@ class NativeRuntime:
                 server = parts.enter_context(
                     _started(
                         [*self._engine, *setup.arguments],
-                        self._environment(scratch) | dict(job.launch.environment),
+                        self._environment(scratch) | setup.environment,
                         out / "engine.log",
                         setup.engine_cpus,
                     )
@@ -147,6 +147,8 @@ class _Setup:
 
     arguments: list[str]
     """The engine's."""
+    environment: dict[str, str]
+    """The engine's own."""
     where: list[str]
     """How the client is told where the server is."""
     engine_cpus: list[int]
@@ -165,6 +167,7 @@ def _own(job: JobRun) -> _Setup:
     job.write_config(values)
     return _Setup(
         arguments=filled(job.launch.args, values),
+        environment=job.environment(values),
         where=["--port", values["port"]],
         engine_cpus=engine_cpus,
         client_cpus=client_cpus,
@@ -172,7 +175,13 @@ def _own(job: JobRun) -> _Setup:
 
 
 def _running(url: str) -> _Setup:
-    return _Setup(arguments=[], where=["--url", url], engine_cpus=[], client_cpus=usable_cpus())
+    return _Setup(
+        arguments=[],
+        environment={},
+        where=["--url", url],
+        engine_cpus=[],
+        client_cpus=usable_cpus(),
+    )
 
 
 class _Process:
