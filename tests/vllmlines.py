@@ -83,3 +83,38 @@ ROWS: tuple[Row, ...] = (
     *(("rocm", NEW, method) for method in SPECULATION),
 )
 GOLDEN = {row: (_request(row), _line(row)) for row in ROWS}
+
+ALL_ASKED = (
+    replace(
+        asked(
+            "eagle3",
+            "cuda",
+            NEW,
+            parallel={"tensor": 4, "data": 2, "expert": 8},
+            dtype="bfloat16",
+            quantization="fp8",
+            prefix_cache=True,
+            chunked_prefill=False,
+            args={
+                "async_scheduling": True,
+                "kv_cache_dtype": "fp8",
+                "enforce_eager": True,
+                "enable-flashinfer-autotune": False,
+                "gpu_memory_utilization": 0.9,
+                "compilation_config": {"mode": 3},
+            },
+        ),
+        devices=8,
+    ),
+    "--model {model} --served-model-name model --host 127.0.0.1 --port {port} "
+    "--max-model-len 2048 --max-num-seqs 4 --dtype bfloat16 --quantization fp8 --seed 0 "
+    "--tensor-parallel-size 4 --data-parallel-size 2 --enable-expert-parallel "
+    "--enable-prefix-caching --no-enable-chunked-prefill --generation-config vllm "
+    "--stream-interval 1 --async-scheduling --enable-prompt-tokens-details "
+    "--disable-uvicorn-access-log --max-num-batched-tokens 8192 "
+    '--speculative-config {"method":"eagle3","model":"{drafter}","num_speculative_tokens":3} '
+    "--per-request-spec-decode-metrics summary "
+    "--kv-cache-dtype fp8 --enforce-eager --no-enable-flashinfer-autotune "
+    '--gpu-memory-utilization 0.9 --compilation-config {"mode":3}',
+)
+"""All that a spec may ask of the engine, and its line."""

@@ -10,7 +10,7 @@ import pytest
 from specseal.engines import CAPABILITIES, LaunchRequest, engine
 from specseal.errors import Dishonoured
 from specseal.records import JobStatus, Snapshot
-from vllmlines import GOLDEN, NEW, PAPER, Row, asked
+from vllmlines import ALL_ASKED, GOLDEN, NEW, PAPER, Row, asked
 
 NGRAM = asked("ngram", "cpu", NEW)
 BASELINE = asked("none", "cpu", NEW)
@@ -71,38 +71,8 @@ def test_official_image(family: str, version: str, reference: str | None) -> Non
 
 
 def test_all_that_a_spec_may_ask_of_the_engine_is_on_the_line() -> None:
-    request = replace(
-        EAGLE3,
-        devices=8,
-        engine={
-            **EAGLE3.engine,
-            "parallel": {"tensor": 4, "data": 2, "expert": 8},
-            "dtype": "bfloat16",
-            "quantization": "fp8",
-            "prefix_cache": True,
-            "chunked_prefill": False,
-            "args": {
-                "async_scheduling": True,
-                "kv_cache_dtype": "fp8",
-                "enforce_eager": True,
-                "enable-flashinfer-autotune": False,
-                "gpu_memory_utilization": 0.9,
-                "compilation_config": {"mode": 3},
-            },
-        },
-    )
-    assert line(request) == (
-        "--model {model} --served-model-name model --host 127.0.0.1 --port {port} "
-        "--max-model-len 2048 --max-num-seqs 4 --dtype bfloat16 --quantization fp8 --seed 0 "
-        "--tensor-parallel-size 4 --data-parallel-size 2 --enable-expert-parallel "
-        "--enable-prefix-caching --no-enable-chunked-prefill --generation-config vllm "
-        "--stream-interval 1 --async-scheduling --enable-prompt-tokens-details "
-        "--disable-uvicorn-access-log --max-num-batched-tokens 8192 "
-        '--speculative-config {"method":"eagle3","model":"{drafter}","num_speculative_tokens":3} '
-        "--per-request-spec-decode-metrics summary "
-        "--kv-cache-dtype fp8 --enforce-eager --no-enable-flashinfer-autotune "
-        '--gpu-memory-utilization 0.9 --compilation-config {"mode":3}'
-    )
+    request, golden = ALL_ASKED
+    assert line(request) == golden
     assert engine("vllm").launch(request).shm_bytes == (1 << 30) + 3 * (1 << 29)
 
 
