@@ -71,10 +71,11 @@ class NativeRuntime:
         with ExitStack() as parts:
             server = None
             if job.launch.url is None:
+                temporary = {"TMPDIR": str(parts.enter_context(_short_name(scratch)))}
                 server = parts.enter_context(
                     _started(
                         [*self._engine, *setup.arguments],
-                        self._environment(scratch) | setup.environment,
+                        self._environment(scratch) | temporary | setup.environment,
                         out / "engine.log",
                         setup.engine_cpus,
                     )
@@ -182,6 +183,15 @@ def _running(url: str) -> _Setup:
         engine_cpus=[],
         client_cpus=usable_cpus(),
     )
+
+
+@contextmanager
+def _short_name(folder: Path) -> Iterator[Path]:
+    """Yield a short path to a folder: an engine's sockets lie there, and theirs have 107 bytes."""
+    with tempfile.TemporaryDirectory(prefix="specseal-") as short:
+        link = Path(short) / "t"
+        link.symlink_to(folder.resolve())
+        yield link
 
 
 class _Process:
