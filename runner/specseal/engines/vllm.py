@@ -48,6 +48,8 @@ _SOURCE = {
     PAPER: "vLLM 0.13.0, config/speculative.py, engine/arg_utils.py (November 2026)",
 }
 
+_SERVER = ("python3", "-m", "vllm.entrypoints.openai.api_server")
+"""The `vllm` command, official images' own, wants the model in another place."""
 _RUNNERS = {"v1": "0", "v2": "1"}
 _ASYNC, _RUNNER = "async_scheduling", "model_runner"
 _NOT_TO_BE_SET = (
@@ -110,7 +112,7 @@ class VLLM:
         deadline_s = 600 if request.family == "cpu" else 1800
         return Launch(
             args=args,
-            entrypoint=("python3", "-m", "vllm.entrypoints.openai.api_server"),
+            entrypoint=() if _is_built_here(request) else _SERVER,
             environment=_environment(request, deadline_s),
             dialect="openai-completions",
             counts=counts_of(self.name),
@@ -160,7 +162,16 @@ class VLLM:
             value = _at(config, path)
             if value != wanted:
                 against.append(f"{path} is {value!r}, asked for {wanted!r}")
+        scheme, wanted = _at(config, "model_config.quantization"), request.asked("quantization")
+        # vLLM may take a faster kernel for the same weights: awq is then awq_marlin.
+        if wanted is not None and not str(scheme).startswith(wanted):
+            against.append(f"model_config.quantization is {scheme!r}, asked for {wanted!r}")
         return (*against, *_counted_against(request, snapshots))
+
+
+def _is_built_here(request: LaunchRequest) -> bool:
+    image = request.asked("image") or {}
+    return request.family == "cpu" and "repository" not in image
 
 
 def _copies_of(request: LaunchRequest) -> tuple[int, int]:
@@ -326,8 +337,6 @@ def _expected(request: LaunchRequest) -> dict[str, Any]:
         "parallel_config.tensor_parallel_size": flags["tensor-parallel-size"],
         "parallel_config.data_parallel_size": flags["data-parallel-size"] or 1,
     }
-    if flags["quantization"] is not None:
-        expected["model_config.quantization"] = flags["quantization"]
     asked = flags.get("speculative-config", {})
     return expected | {
         f"speculative_config.{key}": value

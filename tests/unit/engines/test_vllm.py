@@ -112,6 +112,20 @@ def test_nothing_goes_out_and_the_cpus_are_those_that_the_runtime_chose() -> Non
     assert (launch.one_chunk_a_step, launch.cut_at_limit) == (True, True)
 
 
+@pytest.mark.parametrize(
+    ("request_", "words"),
+    [
+        (EAGLE3, 3),
+        (NGRAM, 0),
+        (replace(NGRAM, engine={**NGRAM.engine, "image": {"repository": "vllm/cpu"}}), 3),
+    ],
+)
+def test_images_that_are_not_built_here_are_told_how_to_start(
+    request_: LaunchRequest, words: int
+) -> None:
+    assert len(engine("vllm").launch(request_).entrypoint) == words
+
+
 def test_both_jobs_run_on_the_model_runner_that_is_asked_for() -> None:
     for method in ("none", "suffix"):
         request = asked(method, "cuda", NEW, args={"model_runner": "v1"})
@@ -218,6 +232,12 @@ def snapshot(*positions: int, drafts: int | None = 9) -> Snapshot:
 
 def test_an_engine_that_did_as_asked_is_proven() -> None:
     assert engine("vllm").proof(NGRAM, status(ngram()), (snapshot(5, 4, 0),), "") == ()
+
+
+def test_a_faster_kernel_for_the_same_quantized_weights_is_proven() -> None:
+    request = replace(NGRAM, engine={**NGRAM.engine, "quantization": "awq"})
+    found = status(changed("model_config", quantization="awq_marlin"))
+    assert engine("vllm").proof(request, found, (), "") == ()
 
 
 def test_a_baseline_that_did_not_speculate_is_proven() -> None:
