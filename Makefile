@@ -12,6 +12,9 @@ LOCK_ARGS ?=
 
 REQUIREMENTS := runner/requirements
 PEERS        := benchmarks/client/peers
+# Wheels of them that are not what torch's CPU build needs, and that nothing here uses: the index has
+# their CUDA builds, whose libraries are missing.
+LEFT_OUT     := torchvision torchaudio torchcodec
 IMAGE_LOCKS  := $(patsubst %.in,%.txt,$(wildcard images/*/requirements.in images/*/*/requirements-*.in))
 
 # -qq silences pip's warnings about the site's own index settings; its errors still show.
@@ -23,7 +26,8 @@ COMPILE      = .venv/bin/uv pip compile --quiet --generate-hashes --universal \
 
 # For what runs on one platform only. torch's CPU build is not in every index, so UV_FIND_LINKS may
 # have to name a folder with its wheel.
-COMPILE_LINUX = $(filter-out --universal,$(COMPILE)) --python-platform x86_64-manylinux_2_36
+COMPILE_LINUX = $(filter-out --universal,$(COMPILE)) --python-platform x86_64-manylinux_2_36 \
+	$(addprefix --no-emit-package ,$(LEFT_OUT))
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run test test-services images lint bench-client locks bench-locks ci-tools clean
@@ -63,9 +67,7 @@ locks: .venv/.ci ## bring the requirement files up to date; LOCK_ARGS=--upgrade 
 	@$(foreach lock,$(IMAGE_LOCKS),$(COMPILE_LINUX) $(lock:.txt=.in) -o $(lock) &&) :
 
 bench-locks: .venv/.ci ## bring the requirement files of the benchmark's peers up to date
-	@$(foreach peer,aiperf vllm,$(COMPILE_LINUX) --no-emit-package torchvision \
-	--no-emit-package torchaudio --no-emit-package torchcodec $(PEERS)/$(peer).in \
-	-o $(PEERS)/$(peer).txt &&) :
+	@$(foreach peer,aiperf vllm,$(COMPILE_LINUX) $(PEERS)/$(peer).in -o $(PEERS)/$(peer).txt &&) :
 
 ci-tools: .venv/.ci
 

@@ -14,12 +14,12 @@ import subprocess
 from pathlib import Path
 
 TARGET = Path(__file__).with_name("debian-bookworm-amd64.json")
-# Python with what pip, ssl and ctypes need of it, and the C++ and OpenMP run-time libraries
-# that engines link to. Documentation-only packages (gcc-12-base) are left out.
+# Python with what pip, ssl, sqlite3 and ctypes need of it, and the C++, OpenMP and NUMA run-time
+# libraries that engines link to. Documentation-only packages (gcc-12-base) are left out.
 NAMES = (
     "libbz2-1.0", "libc6", "libcrypt1", "libexpat1", "libffi8", "libgcc-s1", "libgomp1",
-    "liblzma5", "libpython3.11-minimal", "libpython3.11-stdlib", "libssl3", "libstdc++6",
-    "libuuid1", "python3.11-minimal", "zlib1g",
+    "liblzma5", "libnuma1", "libpython3.11-minimal", "libpython3.11-stdlib", "libsqlite3-0",
+    "libssl3", "libstdc++6", "libuuid1", "python3.11-minimal", "zlib1g",
 )  # fmt: skip
 
 

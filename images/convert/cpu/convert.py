@@ -23,6 +23,7 @@ def main() -> None:
     flags.add_argument("--model", required=True, type=Path, help="folder with one GGUF file")
     flags.add_argument("--out", required=True, type=Path, help="empty folder")
     given = flags.parse_args()
+    transformers.utils.logging.disable_progress_bar()
     print(f"transformers {transformers.__version__}, torch {torch.__version__}", flush=True)
     (source,) = given.model.glob("*.gguf")
     named = {"gguf_file": source.name, "local_files_only": True}

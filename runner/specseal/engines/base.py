@@ -100,6 +100,7 @@ class Launch:
     """How an official image is started; those that are built here start their program by
     themselves. Empty: the official image's own entry point."""
     environment: Mapping[str, str] = field(default_factory=dict)
+    """Its values may hold placeholders, too."""
     config: Mapping[str, str] = field(default_factory=dict)
     """Name → text of files that the engine reads, in the folder `{config}`."""
     dialect: str

@@ -11,9 +11,10 @@ from specseal.engines.llamacpp import LlamaCpp
 from specseal.engines.sglang import SGLang
 from specseal.engines.table import Capabilities
 from specseal.engines.tensorrt_llm import TensorRtLlm
+from specseal.engines.vllm import VLLM
 from specseal.errors import InputError
 
-_OWN: tuple[Engine, ...] = (LlamaCpp(), SGLang(), TensorRtLlm(), Endpoint())
+_OWN: tuple[Engine, ...] = (VLLM(), LlamaCpp(), SGLang(), TensorRtLlm(), Endpoint())
 
 
 @cache

@@ -62,6 +62,11 @@ class JobRun:
             raise RunFailed(f"{self.name}: there is no model for its engine to load")
         return self.model
 
+    def environment(self, values: Mapping[str, str]) -> dict[str, str]:
+        """Return the engine's own environment, placeholders filled."""
+        own = self.launch.environment
+        return dict(zip(own, filled(tuple(own.values()), values), strict=True))
+
     def write_config(self, values: Mapping[str, str]) -> None:
         """Write the engine's own configuration, if it has one, to `config`, placeholders filled."""
         if self.launch.config:

@@ -253,7 +253,7 @@ def _engine_settings(
     }
     entrypoint = {"entrypoint": list(job.launch.entrypoint)} if job.launch.entrypoint else {}
     devices = container_settings(job.devices, container_engine)
-    own = {**job.launch.environment, **devices["environment"]}
+    own = {**job.environment(values), **devices["environment"]}
     return (
         _alone(user, cpus, scratch, folders)
         | entrypoint

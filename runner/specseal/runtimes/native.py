@@ -72,11 +72,13 @@ class NativeRuntime:
         with ExitStack() as parts:
             server = None
             if job.launch.url is None:
+                temporary = {"TMPDIR": str(parts.enter_context(_short_name(scratch)))}
                 server = parts.enter_context(
                     _started(
                         [*self._engine, *setup.arguments],
                         self._environment(scratch)
-                        | dict(job.launch.environment)
+                        | temporary
+                        | setup.environment
                         | visible(job.devices),
                         out / "engine.log",
                         setup.engine_cpus,
@@ -151,6 +153,8 @@ class _Setup:
 
     arguments: list[str]
     """The engine's."""
+    environment: dict[str, str]
+    """The engine's own."""
     where: list[str]
     """How the client is told where the server is."""
     engine_cpus: list[int]
@@ -169,6 +173,7 @@ def _own(job: JobRun) -> _Setup:
     job.write_config(values)
     return _Setup(
         arguments=filled(job.launch.args, values),
+        environment=job.environment(values),
         where=["--port", values["port"]],
         engine_cpus=engine_cpus,
         client_cpus=client_cpus,
@@ -176,7 +181,22 @@ def _own(job: JobRun) -> _Setup:
 
 
 def _running(url: str) -> _Setup:
-    return _Setup(arguments=[], where=["--url", url], engine_cpus=[], client_cpus=usable_cpus())
+    return _Setup(
+        arguments=[],
+        environment={},
+        where=["--url", url],
+        engine_cpus=[],
+        client_cpus=usable_cpus(),
+    )
+
+
+@contextmanager
+def _short_name(folder: Path) -> Iterator[Path]:
+    """Yield a short path to a folder: an engine's sockets lie there, and theirs have 107 bytes."""
+    with tempfile.TemporaryDirectory(prefix="specseal-") as short:
+        link = Path(short) / "t"
+        link.symlink_to(folder.resolve())
+        yield link
 
 
 class _Process:

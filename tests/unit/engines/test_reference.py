@@ -50,4 +50,4 @@ def test_what_is_not_in_the_table_is_told_what_is(engine: str) -> None:
 def test_method_that_is_nowhere_here_is_named_with_where_it_is() -> None:
     said = CAPABILITIES.nearest("llamacpp", "tpu/v5", "ngram")
     assert said.startswith("llamacpp runs on cpu")
-    assert "ngram works with llamacpp 2026.10.11549 on cpu" in said
+    assert "ngram works with vllm 0.32.0 on cpu" in said

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,12 @@ def job(tmp_path: Path) -> JobRun:
         locks_memory=False, one_chunk_a_step=False, cut_at_limit=False,
     )  # fmt: skip
     return JobRun(launch=launch, model=tmp_path, model_file="m", folder=tmp_path, name="r1-none")
+
+
+def test_placeholders_in_the_engines_environment_are_filled(job: JobRun) -> None:
+    launch = replace(job.launch, environment={"OMP_NUM_THREADS": "{threads}", "PLAIN": "{}"})
+    found = replace(job, launch=launch).environment({"threads": "3"})
+    assert found == {"OMP_NUM_THREADS": "3", "PLAIN": "{}"}
 
 
 def telemetry(job: JobRun) -> list[dict[str, Any]]:

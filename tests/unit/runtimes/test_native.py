@@ -116,6 +116,18 @@ def test_engine_on_cpus_sees_no_device(job: JobRun, notes: Path) -> None:
     assert found(job)["devices"] == []
 
 
+def test_engine_puts_its_sockets_under_a_short_name_of_its_scratch_folder(
+    job: JobRun, notes: Path
+) -> None:
+    launch = replace(job.launch, environment={"THREADS": "{threads}"})
+    runtime(notes).run(replace(job, launch=launch), quiet)
+    environment = noted(notes, "engine")["environment"]
+    assert len(environment["TMPDIR"]) < len(environment["HOME"])
+    assert not Path(environment["TMPDIR"]).parent.exists(), "it is gone with the job"
+    assert environment["HOME"] == str(job.folder / "scratch")
+    assert environment["THREADS"].isdigit()
+
+
 def test_running_server_is_measured_by_a_client_alone(running: JobRun, notes: Path) -> None:
     assert runtime(notes).run(running, quiet).outcome == "done"
     client = noted(notes, "client")["argv"]

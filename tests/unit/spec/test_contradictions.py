@@ -41,6 +41,11 @@ def test_drafter_that_agrees_with_its_method_is_accepted(broken, drafter):
     assert broken((METHOD, drafter)) == []
 
 
+def test_sizes_of_n_grams_may_differ_where_the_engine_looks_up_all_in_between(broken):
+    sizes = "{method: ngram, draft_length: 4, args: {ngram_min: 2, ngram_max: 3}}"
+    assert broken((METHOD, sizes), ("name: llamacpp", "name: vllm")) == []
+
+
 def test_no_baseline_is_accepted(broken):
     assert broken(("baseline: autoregressive", "baseline: none")) == []
 
