@@ -125,6 +125,7 @@ def read_job(folder: JobFolder) -> JobData:
         one_chunk_a_step=_one_chunk_a_step(folder.launch, out.status.engine if out else {}),
         every_step_drafts=folder.launch.every_step_drafts,
         drafted_a_step=folder.launch.drafted_a_step,
+        drafter_remembers=folder.launch.drafter_remembers,
         prefix_cache=folder.lock.prefix_cache,
         devices=folder.lock.hardware["count"],
         accelerator=folder.lock.hardware["accelerator"],

@@ -97,6 +97,11 @@ def _cached_prompts(facts: PhaseFacts) -> bool:
     return bool(cached) and not facts.job.prefix_cache
 
 
+def _drafts_remembered(facts: PhaseFacts) -> bool:
+    """Warm-up draws from the same conversations, and every load level sends all of them again."""
+    return facts.job.drafter_remembers and not facts.is_baseline
+
+
 def _cache_unknown(facts: PhaseFacts) -> bool:
     """An engine that specseal starts has its cache set as the lock says; of others nobody knows."""
     nothing_tells = cached_tokens(facts.phase.records, facts.change) is None
@@ -184,6 +189,13 @@ CHECKS = (
         "it: their prefill may not have been measured.",
         spoils=Needs.PREFILL,
         fires=_cache_unknown,
+    ),
+    Check(
+        code="drafts_remembered",
+        sentence="The drafter keeps what it saw of earlier requests, and each prompt had been sent "
+        "before: it drafts answers that it knows.",
+        spoils=EVERYTHING,
+        fires=_drafts_remembered,
     ),
     Check(
         code="bos_added",

@@ -62,6 +62,9 @@ class JobData:
     n-grams are filled up)."""
     drafted_a_step: int | None = None
     """Tokens that a step drafts at most, where they are more than the draft length: a tree's."""
+    drafter_remembers: bool = False
+    """Whether the drafter drafts from what other requests generated (llama.cpp's `mod`, SGLang's
+    n-grams)."""
     prefix_cache: bool | None
     """Whether prompts may come from a cache. None where nobody has seen to it: a running server."""
     devices: int

@@ -125,6 +125,8 @@ class Launch:
     every_step_drafts: bool = False
     """Whether the steps that it tells are all there are, although the method need not find a draft:
     it fills up what it does not find, or tells steps without one, too."""
+    drafter_remembers: bool = False
+    """Whether the drafter drafts from what other requests generated."""
     drafted_a_step: int | None = None
     """Tokens that a step drafts at most, where they are more than the draft length: a tree's."""
     url: str | None = None

@@ -129,6 +129,7 @@ class LlamaCpp:
             locks_memory=False,
             one_chunk_a_step=False,  # one token a chunk, even while speculating
             cut_at_limit=False,  # the server shortens a draft to what max_tokens leaves
+            drafter_remembers="ngram-mod" in args,  # one table for all, never cleared
         )
 
     def version_found(self, engine: Mapping[str, Any], log: str = "") -> str | None:

@@ -165,6 +165,7 @@ class SGLang:
             one_chunk_a_step=False,  # events that wait together are sent as one
             cut_at_limit=True,  # drafts are not shortened to what max_new_tokens leaves
             every_step_drafts=request.method != "none",
+            drafter_remembers=request.method == "ngram",  # one trie for all requests
             drafted_a_step=speculation.drafted if speculation.is_tree else None,
         )
 

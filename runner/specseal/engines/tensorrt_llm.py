@@ -99,6 +99,7 @@ class TensorRtLlm:
             environment=_environment(devices),
             config={FILE: json.dumps(options, sort_keys=True, separators=(",", ":"))},
             dialect="trtllm-completions",
+            drafter_remembers=request.drafter_args.get("kind") == "public_pool",
             every_step_drafts=request.method != "none",  # it tells all its steps, drafts or none
             counts=_counts(request, options),
             health_path="/health",

@@ -268,6 +268,7 @@ BROKEN = {
         on_accelerators("nvidia/h100-sxm5-80gb"),
         on_accelerators("nvidia/h100-sxm5-80gb", "nvidia/a100-sxm4-80gb"),
     ],
+    "drafts_remembered": [with_speculation(phase(ours()), drafter_remembers=True)],
     "bos_added": [
         with_speculation(phase(ours(engine_input_tokens=11))),
         with_speculation(phase(ours(), bos_doubled=True)),
@@ -336,6 +337,7 @@ SPOILS = {
     "fewer_tokens_than_asked": "user_tps_mean",
     "engine_not_as_locked": "acceptance_length_drafted",
     "accelerator_not_as_locked": "latency_mean",
+    "drafts_remembered": "acceptance_length",
     "bos_added": "acceptance_length",
     "history_not_rewritten": "acceptance_length",
     "counters_and_stream_disagree": "acceptance_length_stream",
@@ -361,6 +363,7 @@ SPARES = {
     "fewer_tokens_than_asked": "acceptance_length_drafted",
     "engine_not_as_locked": "requests",
     "accelerator_not_as_locked": "requests",
+    "drafts_remembered": "requests",
     "bos_added": "requests",
     "history_not_rewritten": "requests",
     "counters_and_stream_disagree": "acceptance_length",

@@ -242,6 +242,7 @@ def test_launch_says_what_the_analysis_needs() -> None:
     launches = [engine("sglang").launch(one) for one in (BASELINE, NGRAM, NEWEST, TREE)]
     assert [one.every_step_drafts for one in launches] == [False, True, True, True]
     assert [one.drafted_a_step for one in launches] == [None, None, None, 20]
+    assert [one.drafter_remembers for one in launches] == [False, True, False, False]
     assert all(one.cut_at_limit and not one.one_chunk_a_step for one in launches)
     assert {one.dialect for one in launches} == {"sglang-generate"}
 
