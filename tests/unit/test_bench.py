@@ -176,7 +176,7 @@ def test_other_hardware_is_in_the_environment_and_spoils_the_figures(place: Plac
     api = FakeNvml(product="NVIDIA H200", memory_bytes=141 << 30)
     run = replace(place, preflight=on_one(api, any_hardware=True)).run(gpu_lock())
     run.measure()
-    environment = run._environment()
+    environment = run._inputs().environment
     assert environment["hardware"] == "any"
     (finding,) = [
         one
@@ -194,7 +194,7 @@ def test_other_hardware_is_in_the_environment_and_spoils_the_figures(place: Plac
 def test_a_run_on_cpus_took_what_was_locked(place: Place) -> None:
     run = place.run(make_lock())
     run.measure()
-    assert run._environment()["hardware"] == "as_locked"
+    assert run._inputs().environment["hardware"] == "as_locked"
     assert place.runtime.devices == [(), ()]
 
 

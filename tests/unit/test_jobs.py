@@ -204,11 +204,11 @@ def test_a_job_holds_the_devices_that_were_found_for_it(bench: Bench) -> None:
     one.run(job)
     assert bench.runtime.devices == [(address,)]
     assert read_job(job).accelerators_found == ("nvidia/t4",)
-    machine = job_environment(job)["machine"]
+    machine = job_environment(job, read_job(job))["machine"]
     assert machine["inspection"]["devices"] == [
         {"vendor": "nvidia", "number": 3, "name": "nvidia/t4", "processes": 0}
     ]
-    assert hardware_taken([job_environment(job)]) == "any"
+    assert hardware_taken([job_environment(job, read_job(job))]) == "any"
 
 
 def test_a_job_of_an_earlier_version_is_read_as_it_was(bench: Bench) -> None:
@@ -220,7 +220,7 @@ def test_a_job_of_an_earlier_version_is_read_as_it_was(bench: Bench) -> None:
         json.dumps(machine | {"accelerators": [{"name": "nvidia/t4"}]})
     )
     assert read_job(job).accelerators_found == ("nvidia/t4",)
-    assert hardware_taken([job_environment(job)]) == "as_locked"
+    assert hardware_taken([job_environment(job, read_job(job))]) == "as_locked"
 
 
 @pytest.mark.parametrize(

@@ -26,12 +26,13 @@ SOURCE = Source(kind="path", path="model", first_layers=2, convert="safetensors"
 
 
 def gguf(layers: int) -> bytes:
-    """Return a GGUF file of version 3: one key, and a tensor of 32 bytes a layer."""
+    """Return a GGUF file of version 3: two keys, and a tensor of 32 bytes a layer."""
 
     def text(value: bytes) -> bytes:
         return struct.pack("<Q", len(value)) + value
 
-    head = struct.pack("<4sIQQ", b"GGUF", 3, layers, 1)
+    head = struct.pack("<4sIQQ", b"GGUF", 3, layers, 2)
+    head += text(b"general.architecture") + struct.pack("<I", 8) + text(b"tiny")
     head += text(b"tiny.block_count") + struct.pack("<II", 4, layers)
     for layer in range(layers):
         head += text(b"blk.%d.weight" % layer) + struct.pack("<IQIQ", 1, 8, 0, 32 * layer)
