@@ -113,5 +113,6 @@ def _metric(result: dict[str, Any], name: str, level: int) -> dict[str, Any]:
         if one["name"] == name
         and one["where"].get("concurrency") == level
         and one["where"]["speculation"] != "none"
+        and "category" not in one["where"]
     )
     return dict(found)

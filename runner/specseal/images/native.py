@@ -21,6 +21,9 @@ from specseal.images.containers import copy_client_source
 from specseal.settings import Settings, images_folder
 from specseal.spec.locked import Lock
 
+_PROGRAMS = ("serve.py", "convert.py")
+"""What is started of an image's folder: a server, or a preparation step's program."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environments:
@@ -54,7 +57,7 @@ def build_environments(
                 mend="start a Docker Engine, or leave out engine.image to use the locked wheels",
             )
         engine, facts["engine"] = _environment(pinned, settings, say)
-        command = (str(engine), str(images_folder() / pinned["folder"] / "serve.py"))
+        command = (str(engine), str(_program(images_folder() / pinned["folder"])))
     client, facts["client"] = _environment(lock.client["image"], settings, say)
     return Environments(
         engine=command,
@@ -62,6 +65,10 @@ def build_environments(
         client_path=_client_source(lock, settings),
         facts=facts,
     )
+
+
+def _program(folder: Path) -> Path:
+    return next(path for name in _PROGRAMS if (path := folder / name).is_file())
 
 
 def _environment(
