@@ -33,7 +33,7 @@ class Outlined:
     """An official image's reference, or the Dockerfile that one is built from; empty for a running
     server."""
     dockerfile: str
-    """Text of the Dockerfile; empty where nothing is built."""
+    """Text of the engine's Dockerfile for these accelerators; an official image is run as it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +69,7 @@ def _outlined(jobs: list[Job], specs: list[Spec]) -> Outlined:
         method=first.method,
         draft_length=first.draft_length,
         max_sequences=first.max_sequences,
+        temperature=max(phase.sampling["temperature"] for phase in first.phases),
     )
     image, dockerfile = _image(spec)
     return Outlined(
@@ -122,7 +123,9 @@ def lines(outlined: Outline) -> Iterator[str]:
         yield from _launch_lines(one)
         if one.dockerfile and one.image not in shown:
             shown.add(one.image)
-            yield f"  Dockerfile for {one.image}:"
+            is_built = one.image.startswith("images/")
+            what = one.image if is_built else "not built, the official image is run as it is"
+            yield f"  Dockerfile ({what}):"
             yield from (f"    {line}".rstrip() for line in one.dockerfile.splitlines())
 
 

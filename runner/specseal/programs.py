@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from specseal.digests import Digest, sha256_value
+from specseal.engines import CAPABILITIES
 from specseal.errors import InputError, MachineLacks
 from specseal.images import build_environments, build_images, differences_of_builds
 from specseal.images.base import find_mirror
@@ -53,6 +54,14 @@ def choose(choice: str, spec: Spec, settings: Settings, say: Say) -> str:
             )
         say("runtime: native (isolation: none), because the spec measures a running server")
         return "native"
+    if choice != "docker" and (images := _official_images(spec)):
+        if choice == "native":
+            raise MachineLacks(
+                f"the engine is run from the image {images[0]}, which needs a container engine",
+                mend="leave out --runtime native, or measure a server of your own with engine.name "
+                "endpoint",
+            )
+        choice = "docker"  # nothing else will do, so that what it lacks is said at once
     if choice == "native":
         say("runtime: native, as asked (isolation: none)")
         return "native"
@@ -69,6 +78,11 @@ def choose(choice: str, spec: Spec, settings: Settings, say: Say) -> str:
     why = "as asked" if choice == "docker" else "because a container engine answers"
     say(f"runtime: docker {version}, {why}")
     return "docker"
+
+
+def _official_images(spec: Spec) -> list[str]:
+    specs = [variant.spec for variant in spec.variants] or [spec]
+    return [image for one in specs if (image := CAPABILITIES.image_reference(one))]
 
 
 def make_ready(name: str, lock: Lock, settings: Settings, say: Say) -> Programs:

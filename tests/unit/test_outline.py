@@ -54,3 +54,22 @@ def test_command_prints_it_and_as_json() -> None:
     assert CliRunner().invoke(group, ["plan", path]).output.splitlines() == [*lines(outline(spec))]
     document = json.loads(CliRunner().invoke(group, ["plan", path, "--json"]).output)
     assert document["order"] == ["r1-none", "r1-ngram", "r2-ngram", "r2-none"]
+
+
+LONGEST_QUALITATIVE_TOKENS = 2000
+"""Of speed-mini's prompts, by no tokenizer more than 1,500."""
+
+
+@pytest.mark.parametrize("path", READY, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_conversations_of_every_ready_spec_fit_its_context(path: Path) -> None:
+    spec = load_spec(path, capabilities=CAPABILITIES)
+    dataset, sampling = spec.workload.dataset, spec.workload.sampling
+    assert dataset.name == "speed-mini", "others need a preparation that specs can't ask for yet"
+    if dataset.split == "qualitative":
+        rows = (ROOT / "runner/specseal/data/speed-mini/qualitative.jsonl").read_text("utf-8")
+        turns = max(len(json.loads(row)["turns"]) for row in rows.splitlines())
+        needed = LONGEST_QUALITATIVE_TOKENS + turns * sampling.max_tokens
+        assert (spec.engine.context_length or 4096) >= needed or path.parent.name in (
+            "cpu",
+            "specs",
+        )

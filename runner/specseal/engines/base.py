@@ -155,6 +155,8 @@ class Engine(Protocol):
     name: str
     loads: str
     """`GGUF` or `FOLDER`."""
+    builds: tuple[str, ...]
+    """Accelerator families for which `images/` has the wheels to build it from."""
     honours: frozenset[str]
     """Optional keys of the spec's `engine` that it honours, by their path: `parallel.tensor`."""
 
@@ -162,7 +164,7 @@ class Engine(Protocol):
         """Return the rows of the capability table for this engine."""
         ...
 
-    def official_image(self, family: str, version: str) -> str | None:
+    def official_image(self, accelerator: str, version: str) -> str | None:
         """Return the reference of the vendor's own image, or None where there is none to use."""
         ...
 

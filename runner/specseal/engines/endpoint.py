@@ -34,6 +34,7 @@ class Endpoint:
 
     name = "endpoint"
     loads = FOLDER
+    builds: tuple[str, ...] = ()
     honours: frozenset[str] = frozenset()
 
     def capabilities(self) -> tuple[Capability, ...]:
@@ -52,7 +53,7 @@ class Endpoint:
             for method in METHODS
         )
 
-    def official_image(self, family: str, version: str) -> str | None:
+    def official_image(self, accelerator: str, version: str) -> str | None:
         """Return None: nothing is started."""
         return None
 

@@ -20,7 +20,13 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from specseal.engines.base import GGUF, Capability, Launch, LaunchRequest
+from specseal.engines.base import (
+    GGUF,
+    Capability,
+    Launch,
+    LaunchRequest,
+    accelerator_family,
+)
 from specseal.engines.counters import counts_of
 from specseal.engines.llamacpp_drafts import (
     METHODS,
@@ -73,6 +79,7 @@ class LlamaCpp:
 
     name = "llamacpp"
     loads = GGUF
+    builds: tuple[str, ...] = ("cpu",)
     honours: frozenset[str] = frozenset({"parallel.tensor", "chunked_prefill", "args"})
 
     def capabilities(self) -> tuple[Capability, ...]:
@@ -93,8 +100,9 @@ class LlamaCpp:
             for method in METHODS
         )
 
-    def official_image(self, family: str, version: str) -> str | None:
+    def official_image(self, accelerator: str, version: str) -> str | None:
         """Return the server image of a build; on the CPU None: it is built from the wheel."""
+        family = accelerator_family(accelerator)
         return f"{IMAGES}:server-{family}-{version}" if family in DEVICES else None
 
     def launch(self, request: LaunchRequest) -> Launch:

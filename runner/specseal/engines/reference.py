@@ -26,7 +26,7 @@ how a row is known:
 
 - **run here**: whole runs of this row are among the tests.
 - **the engine's own parser**: its own argument parser took the launch line, in a test.
-- **documentation**: read in the source named, never run by us.
+- **documentation**: read in the source named, flags held against its list; never run by us.
 - **the server's operator**: a running server is measured as it is; what it does is stated in the
   spec, and held against its counters.
 """

@@ -41,7 +41,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from specseal.engines import sglang_found
-from specseal.engines.base import FOLDER, Capability, Launch, LaunchRequest
+from specseal.engines.base import (
+    FOLDER,
+    Capability,
+    Launch,
+    LaunchRequest,
+    accelerator_family,
+)
 from specseal.engines.counters import counts_of
 from specseal.engines.sglang_drafting import (
     LACKING,
@@ -70,6 +76,7 @@ _LOAD_DEADLINE_S = 1800
 _SHM_BYTES = 32 << 30
 _SOURCE = "wheels sglang 0.5.7 and 0.5.23 (October 2026)"
 
+_MI350_SERIES = ("amd/mi350", "amd/mi355")
 IMAGES = {
     ("cuda", NEWEST): "docker.io/lmsysorg/sglang:v0.5.23",
     ("cuda", PAPER): "docker.io/lmsysorg/sglang:v0.5.7",
@@ -105,6 +112,7 @@ class SGLang:
 
     name = "sglang"
     loads = FOLDER
+    builds: tuple[str, ...] = ()
     honours: frozenset[str] = frozenset(
         {
             "parallel.tensor",
@@ -137,12 +145,15 @@ class SGLang:
                         or f"--speculative-algorithm {METHODS[method].algorithm} {_CHAINED}",
                         args=() if method == "ngram" and PAPER not in some else args,
                         source=_SOURCE,
-                        evidence="the engine's own parser",
+                        evidence="documentation",
                     )
 
-    def official_image(self, family: str, version: str) -> str | None:
-        """Return the image that SGLang's makers publish; on AMD, that for MI300 and its like."""
-        return IMAGES.get((family, version))
+    def official_image(self, accelerator: str, version: str) -> str | None:
+        """Return the image that SGLang's makers publish; AMD's MI350 series has one of its own."""
+        image = IMAGES.get((accelerator_family(accelerator), version))
+        if image is not None and accelerator.startswith(_MI350_SERIES):
+            return image.replace("mi30x", "mi35x")
+        return image
 
     def launch(self, request: LaunchRequest) -> Launch:
         """Return the server's flags for a job. Raises: Dishonoured."""

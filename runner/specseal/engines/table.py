@@ -78,6 +78,11 @@ class Capabilities:
             dict.fromkeys(v for row in self._of(engine, accelerator) for v in row.versions)
         )
 
+    def builds(self, engine: str, accelerator: str) -> bool:
+        """Say whether specseal can build an engine's image for an accelerator."""
+        adapter = self.engines.get(engine)
+        return adapter is not None and accelerator_family(accelerator) in adapter.builds
+
     def honours(self, engine: str) -> frozenset[str]:
         """Return the optional keys of the spec's `engine` that an engine honours, by path."""
         return self.engines[engine].honours if engine in self.engines else frozenset()
@@ -128,8 +133,7 @@ class Capabilities:
         adapter = self.engines.get(engine.name)
         if engine.image or engine.url or adapter is None:
             return engine.image_ref
-        family = accelerator_family(spec.hardware.accelerator)
-        return adapter.official_image(family, engine.version)
+        return adapter.official_image(spec.hardware.accelerator, engine.version)
 
     def _of(self, engine: str, accelerator: str) -> tuple[Capability, ...]:
         families = (accelerator_family(accelerator), ANY_FAMILY)
@@ -147,10 +151,28 @@ def requests(spec: Spec) -> Iterator[LaunchRequest]:
         yield launch_request(spec, method=method, draft_length=draft_length, max_sequences=most)
 
 
+def _image_named(spec: Spec) -> dict[str, Any]:
+    """Return what an adapter may ask of an image before it is locked: that one is named."""
+    return {"image": {"repository": spec.engine.image_ref}} if spec.engine.image_ref else {}
+
+
 def launch_request(
-    spec: Spec, *, method: str, draft_length: int, max_sequences: int
+    spec: Spec,
+    *,
+    method: str,
+    draft_length: int,
+    max_sequences: int,
+    temperature: float | None = None,
 ) -> LaunchRequest:
-    """Return what one launch of a spec without a sweep asks; see `LaunchRequest`."""
+    """Return what one launch of a spec without a sweep asks; see `LaunchRequest`.
+
+    Args:
+        spec: the spec.
+        method: the drafter's, or `none`.
+        draft_length: of that method.
+        max_sequences: sequences that are decoded at once.
+        temperature: the greatest of all phases; None: the spec's.
+    """
     speculates = method != "none"
     return LaunchRequest(
         method=method,
@@ -158,8 +180,8 @@ def launch_request(
         drafter_args=spec.drafter.args if speculates else {},
         has_drafter_model=speculates and spec.drafter.model is not None,
         max_sequences=max_sequences,
-        engine=asked_of_engine(spec),
+        engine=asked_of_engine(spec) | _image_named(spec),
         devices=spec.hardware.count,
         url=spec.engine.url,
-        temperature=spec.workload.sampling.temperature,
+        temperature=spec.workload.sampling.temperature if temperature is None else temperature,
     )

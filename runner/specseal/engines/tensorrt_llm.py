@@ -23,7 +23,13 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from specseal.engines.base import FOLDER, Capability, Launch, LaunchRequest
+from specseal.engines.base import (
+    FOLDER,
+    Capability,
+    Launch,
+    LaunchRequest,
+    accelerator_family,
+)
 from specseal.engines.counters import counts_of_iterations
 from specseal.engines.tensorrt_llm_options import (
     METHODS,
@@ -53,6 +59,7 @@ class TensorRtLlm:
 
     name = "tensorrt-llm"
     loads = FOLDER
+    builds: tuple[str, ...] = ()
     honours = frozenset({"parallel.tensor", "parallel.expert", "chunked_prefill", "args"})
 
     def capabilities(self) -> tuple[Capability, ...]:
@@ -73,9 +80,10 @@ class TensorRtLlm:
             for method, asked in (("none", None), *METHODS.items())
         )
 
-    def official_image(self, family: str, version: str) -> str | None:
+    def official_image(self, accelerator: str, version: str) -> str | None:
         """Return NVIDIA's release image."""
-        return f"{IMAGE}:{version}" if family == "cuda" and version in VERSIONS else None
+        is_cuda = accelerator_family(accelerator) == "cuda"
+        return f"{IMAGE}:{version}" if is_cuda and version in VERSIONS else None
 
     def launch(self, request: LaunchRequest) -> Launch:
         """Return how `trtllm-serve` is started, and its file of options.

@@ -111,7 +111,7 @@ def _options(request: LaunchRequest) -> dict[str, Any]:
     options: dict[str, Any] = {
         "cuda_graph_config": {"enable_padding": True, "max_batch_size": request.max_sequences},
         NO_OVERLAP: False,
-        "enable_chunked_prefill": bool(request.asked("chunked_prefill")),
+        "enable_chunked_prefill": request.asked("chunked_prefill") is not False,
         # Where it tells nothing of drafts, nobody would read the list, and it would grow.
         "enable_iter_perf_stats": request.version != PAPERS,
         "kv_cache_config": {
@@ -197,6 +197,6 @@ def is_overlap_off(request: LaunchRequest) -> bool:
 
 def tokens_an_iteration(request: LaunchRequest) -> int:
     """Return how many tokens one iteration takes: a whole prompt, where it is not cut in chunks."""
-    if request.asked("chunked_prefill"):
+    if request.asked("chunked_prefill") is not False:
         return TOKENS_AN_ITERATION
     return max(TOKENS_AN_ITERATION, request.context_length)

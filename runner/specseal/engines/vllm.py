@@ -31,7 +31,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from specseal.engines.arguments import command_line
-from specseal.engines.base import FOLDER, Capability, Launch, LaunchRequest
+from specseal.engines.base import (
+    FOLDER,
+    Capability,
+    Launch,
+    LaunchRequest,
+    accelerator_family,
+)
 from specseal.engines.counters import counts_of
 from specseal.engines.vllm_methods import METHODS, NEW, NO_METHOD, PAPER, Method
 from specseal.errors import Dishonoured
@@ -47,6 +53,8 @@ _SOURCE = {
     NEW: "vLLM 0.32.0, config/speculative.py, engine/arg_utils.py (November 2026)",
     PAPER: "vLLM 0.13.0, config/speculative.py, engine/arg_utils.py (November 2026)",
 }
+_EVIDENCE = {NEW: "the engine's own parser", PAPER: "documentation"}
+"""A test asks 0.32's parser; 0.13.0 wants libraries that are not to be had here."""
 
 _SERVER = ("python3", "-m", "vllm.entrypoints.openai.api_server")
 """The `vllm` command, official images' own, wants the model in another place."""
@@ -64,6 +72,7 @@ class VLLM:
 
     name = "vllm"
     loads = FOLDER
+    builds: tuple[str, ...] = ("cpu",)
     honours = frozenset(
         (
             "parallel.tensor", "parallel.expert", "parallel.data", "dtype", "quantization",
@@ -80,25 +89,26 @@ class VLLM:
             flags = "no --speculative-config"
             if name != "none":
                 flags = f"""--speculative-config {{"method":"{name}",…}}{method.note}"""
-            for family, versions, evidence in (
-                ("cpu", (NEW,) if method.cpu else (), "run here"),
-                ("cuda", method.cuda, "the engine's own parser"),
-                ("rocm", (NEW,), "the engine's own parser"),
+            for family, version, evidence in (
+                ("cpu", NEW if method.cpu else None, "run here"),
+                *(("cuda", version, _EVIDENCE[version]) for version in method.cuda),
+                ("rocm", NEW, _EVIDENCE[NEW]),
             ):
-                if versions:
+                if version is not None:
                     yield Capability(
                         engine=self.name,
                         family=family,
                         method=name,
-                        versions=versions,
+                        versions=(version,),
                         flags=flags,
                         args=method.args,
-                        source="; ".join(_SOURCE[version] for version in versions),
+                        source=_SOURCE[version],
                         evidence=evidence,
                     )
 
-    def official_image(self, family: str, version: str) -> str | None:
+    def official_image(self, accelerator: str, version: str) -> str | None:
         """Return the project's own image; None on the CPU, where it is built from wheels."""
+        family = accelerator_family(accelerator)
         repository = _IMAGES.get(family)
         known = (NEW, PAPER) if family == "cuda" else (NEW,)
         return f"{repository}:v{version}" if repository and version in known else None

@@ -53,8 +53,10 @@ def build_environments(
     if pinned is not None:  # else a running server: nothing of it is started here
         if "repository" in pinned:
             raise MachineLacks(
-                f"the spec names the image {lock.spec['image']}, which needs a container engine",
-                mend="start a Docker Engine, or leave out engine.image to use the locked wheels",
+                f"the engine is run from the image {lock.spec['image']}, which needs a container "
+                "engine",
+                mend="start a Docker Engine; on the CPU, leaving out engine.image uses locked "
+                "wheels; or measure a server of your own with engine.name endpoint",
             )
         engine, facts["engine"] = _environment(pinned, settings, say)
         command = (str(engine), str(_program(images_folder() / pinned["folder"])))

@@ -142,6 +142,20 @@ def _file_is_inside_package(document: Document) -> Iterator[Finding]:
             yield document.at_value((*source, "file"), message)
 
 
+def _steps_lead_to_what_is_loaded(document: Document) -> Iterator[Finding]:
+    """Say where a preparation step makes what nobody loads."""
+    for source in (("model",), ("drafter", "model")):
+        for key in ("convert", "first_layers"):
+            place: Place = (*source, key)
+            if document.at(*source, key) is None:
+                continue
+            if is_endpoint(document):
+                message = "a running server loads its own files: leave it out"
+                yield document.at_key(place, message)
+            elif key == "convert" and document.at("engine", "name") == "llamacpp":
+                yield document.at_key(place, "llamacpp loads GGUF files as they are: leave it out")
+
+
 _CHECKS: tuple[Check, ...] = (
     *ENDPOINT_CHECKS,
     *HARDWARE_CHECKS,
@@ -153,4 +167,5 @@ _CHECKS: tuple[Check, ...] = (
     _load_can_be_reached,
     _paths_are_beside_the_spec,
     _file_is_inside_package,
+    _steps_lead_to_what_is_loaded,
 )

@@ -73,7 +73,7 @@ END = " --extra_llm_api_options {config}/engine.json"
 ONE = COMMON + "--tp_size 1 --ep_size 1" + END
 BASE = (
     '{"cuda_graph_config":{"enable_padding":true,"max_batch_size":32},'
-    '"disable_overlap_scheduler":false,"enable_chunked_prefill":false,'
+    '"disable_overlap_scheduler":false,"enable_chunked_prefill":true,'
     '"enable_iter_perf_stats":true,'
     '"kv_cache_config":{"enable_block_reuse":false,"free_gpu_memory_fraction":0.75},'
 )
@@ -107,12 +107,12 @@ GOLDEN = {
     "long context in chunks": (
         ask(context_length=131072, chunked_prefill=True),
         ONE.replace("seq_len 8192", "seq_len 131072"),
-        BASE.replace('prefill":false', 'prefill":true') + END_OF_FILE,
+        BASE + END_OF_FILE,
     ),
     "long context in one": (
-        ask(context_length=131072),
+        ask(context_length=131072, chunked_prefill=False),
         ONE.replace("seq_len 8192", "seq_len 131072").replace("tokens 8192", "tokens 131072"),
-        BASE + END_OF_FILE,
+        BASE.replace('prefill":true', 'prefill":false') + END_OF_FILE,
     ),
     "prefix cache": (
         ask(prefix_cache=True),

@@ -162,3 +162,24 @@ def test_open_load_has_to_say_how_many_sequences_are_decoded_at_once(broken):
         "4:1: engine.max_sequences: is missing: an open load does not say how many sequences are"
         " decoded at once"
     )
+
+
+@pytest.mark.parametrize("step", ["convert: safetensors", "first_layers: 8"])
+def test_step_for_a_running_server_is_refused(broken, step):
+    engine = '{name: llamacpp, version: "2026.10.11549", context_length: 4096}'
+    running = "{name: endpoint, url: 'http://127.0.0.1:1', model: m, api: completions}"
+    found = broken(
+        (engine, running),
+        ("{accelerator: cpu}", "{accelerator: any}"),
+        ("baseline: autoregressive", "baseline: none"),
+        (MODEL, f"{MODEL[:-1]}, {step}}}"),
+    )
+    key = step.partition(":")[0]
+    said = f"model.{key}: a running server loads its own files: leave it out"
+    assert [line.partition(": ")[2] for line in found] == [said]
+
+
+def test_conversion_for_an_engine_that_loads_what_there_is_is_refused(broken):
+    (found,) = broken((MODEL, f"{MODEL[:-1]}, convert: safetensors}}"))
+    assert found.endswith("model.convert: llamacpp loads GGUF files as they are: leave it out")
+    assert broken((MODEL, f"{MODEL[:-1]}, first_layers: 8}}")) == []
