@@ -6,6 +6,7 @@ Puts the rooms in order; the only module that knows the whole way.
 from __future__ import annotations
 
 import errno
+import shutil
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -257,11 +258,22 @@ class _Run:
         kept = sum(job.status() is not None for job in self._jobs)
         if kept:
             self._watcher.say(f"going on in {self._folder}: {kept} finished jobs are kept")
-        adopted = sum(adopt(job, self._earlier) for job in self._jobs if job.status() is None)
+        adopted = sum(self._adopt(job) for job in self._jobs if job.status() is None)
         if adopted:
             self._watcher.say(
                 f"{adopted} finished jobs of earlier runs are kept (`--fresh` measures them anew)"
             )
+
+    def _adopt(self, job: JobFolder) -> bool:
+        """Take a finished job over, unless it does not prove itself: then it is measured anew."""
+        if not adopt(job, self._earlier):
+            return False
+        try:
+            prove(job)
+        except JobFailed:
+            shutil.rmtree(job.path)
+            return False
+        return True
 
     def _run_job(self, job: JobFolder) -> None:
         start = monotonic_ns()

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from specseal.digests import Digest, sha256_value
-from specseal.engines import Launch, LaunchRequest, engine
+from specseal.engines import Launch, LaunchRequest, engine, request_of
 from specseal.errors import RunFailed
 from specseal.plan import BASELINE, Job, Phase
 from specseal.prepare import SILENCE_TIMEOUT_S, PreparedVariant
@@ -105,17 +105,7 @@ def job_folder(job: Job, number: int, lock: Lock, programs: Programs, parent: Pa
         programs: what runs it.
         parent: the folder of all jobs of the run.
     """
-    request = LaunchRequest(
-        method=job.method,
-        draft_length=job.draft_length,
-        drafter_args={} if job.method == BASELINE else lock.drafter["args"],
-        has_drafter_model=job.method != BASELINE and bool(lock.drafter["files"]),
-        max_sequences=job.max_sequences,
-        engine=lock.engine,
-        devices=lock.hardware["count"],
-        url=lock.spec["url"],
-        temperature=max((phase.sampling["temperature"] for phase in job.phases), default=None),
-    )
+    request = request_of(job, lock)
     launch = engine(lock.engine["name"]).launch(request)
     plan = {key: value for key, value in job.to_dict().items() if key not in ("name", "variant")}
     key = sha256_value(
@@ -142,27 +132,42 @@ def job_folder(job: Job, number: int, lock: Lock, programs: Programs, parent: Pa
 def adopt(folder: JobFolder, runs: Iterable[Path]) -> bool:
     """Take a finished job of the same key over from an earlier run; return whether there was one.
 
-    Not in place of one that was refused: an earlier run may have the same damaged bytes.
+    Not in place of one that was refused or that failed: an earlier run may have the same bytes.
 
     Args:
         folder: where the job is to lie.
         runs: folders of earlier runs, those to be preferred first.
     """
-    if (folder.path / REFUSED).exists():
+    if any((folder.path / name).exists() for name in (REFUSED, FAILED)):
         return False
     for run in runs:
         for marker in sorted(run.glob(f"jobs/*-{folder.key[:8]}/{FINISHED}")):
-            same_key = json.loads(marker.read_bytes())["key"] == folder.key
-            if not (same_key and _is_of_this_machine(marker.with_name(MACHINE))):
+            if not _is_the_same(folder, marker):
                 continue
             partial = folder.path.with_name(f".{folder.path.name}.partial")
             for leftover in (partial, folder.path):
                 shutil.rmtree(leftover, ignore_errors=True)
-            # Finished jobs are never written to again, so that both runs may share the bytes.
-            shutil.copytree(marker.parent, partial, copy_function=os.link)
+            shutil.copytree(marker.parent, partial, copy_function=_link_or_copy)
             partial.rename(folder.path)
             return True
     return False
+
+
+def _is_the_same(folder: JobFolder, marker: Path) -> bool:
+    """Say whether a finished job is this one, on a machine like this; a damaged one is none."""
+    try:
+        same_key: bool = json.loads(marker.read_bytes())["key"] == folder.key
+        return same_key and _is_of_this_machine(marker.with_name(MACHINE))
+    except (OSError, ValueError, LookupError, TypeError):
+        return False
+
+
+def _link_or_copy(source: str, target: str) -> None:
+    """Share a file's bytes: finished jobs are never written to again. Not every disk can."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
 
 
 def _is_of_this_machine(path: Path) -> bool:
@@ -212,7 +217,7 @@ def run_job(
             launch=folder.launch,
             model=variant.model,
             model_file=folder.lock.model["load"],
-            streams=max(phase.load.concurrency or 1 for phase in folder.job.phases),
+            streams=max(map(_streams, folder.job.phases)),
             drafter=variant.drafter if folder.request.has_drafter_model else None,
             drafter_file=folder.lock.drafter["load"],
             folder=folder.path,
@@ -224,6 +229,17 @@ def run_job(
     # Last, when logs and telemetry are there too.
     write_json_atomically(folder.path / FINISHED, {"session": session, "key": folder.key})
     return status
+
+
+_OPEN_LATENCY_NS = 30 * 10**9
+"""For how long a conversation of an open load is taken to last, as the client reckons."""
+
+
+def _streams(phase: Phase) -> int:
+    """Return how many conversations a phase has in flight at once, at most."""
+    if phase.load.mode == "open":
+        return max(1, sum(offset < _OPEN_LATENCY_NS for offset in phase.offsets_ns))
+    return phase.load.concurrency or 1
 
 
 def _write_inputs(folder: JobFolder, prompts: Mapping[Digest, Path]) -> None:

@@ -97,7 +97,7 @@ def _read_left(folder: JobFolder) -> _Out | None:
         if status is None or status.outcome == "done" or not (path / "records.jsonl").exists():
             return None
         out = _files(folder, status)
-    except RecordsDamaged:
+    except (RecordsDamaged, OSError):
         return None  # the job's reason stands, and it is measured again by the next run
     return None if _against(folder, out) else out
 

@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 
 import locks
-from attacks.builder import NOW, GoodBundle, alter_records, codes
+from attacks.builder import NOW, SPEC, GoodBundle, alter_records, codes
 from specseal.analysis import RunData
 from specseal.bundle import Report, seal
+from specseal.bundle.against_spec import lock_against_spec
 from specseal.bundle.tables import write_run
 from specseal.digests import canonical
 from specseal.records import Load, Record
+from specseal.spec import parse_spec
 
 LOAD = locks.make_lock().points["load"]
 
@@ -453,3 +455,28 @@ def test_bill_of_materials_that_is_missing_or_of_no_program_is_refused(
     (bundle / "env").rmdir()
     good.sign_again(bundle)
     assert codes(good.verify(bundle)) == {"schemas.sbom"}
+
+
+# The hardware
+
+
+@pytest.mark.parametrize(("said", "took"), [("as_locked", "any"), ("any", "as_locked")])
+def test_hardware_other_than_what_the_jobs_took_is_refused(
+    good: GoodBundle, bundle: Path, said: str, took: str
+) -> None:
+    def change(environment: dict[str, Any]) -> None:
+        environment["hardware"] = said
+        environment["jobs"][0]["machine"] = {"inspection": {"hardware": took}}
+
+    assert codes(verify_edited(good, bundle, "environment.json", change)) == {"recompute.jobs"}
+
+
+# The preparation steps
+
+
+def test_lock_without_the_steps_that_its_spec_asks_for_is_found() -> None:
+    asked = SPEC.replace(b"path: model.gguf}", b"path: model.gguf, first_layers: 8}")
+    spec = parse_spec(asked, path="spec.yaml")
+    lock = locks.make_lock(spec={"name": spec.name, "sha256": spec.digest})
+    claims = {where: (said, found) for where, said, _, found in lock_against_spec(lock, spec)}
+    assert claims["lock.json: model.steps"] == ([], ["first-layers"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import time
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -343,6 +344,18 @@ def test_a_lock_that_was_measured_whole_is_measured_again(place: Place) -> None:
     first.measure()
     seal(first)
     assert place.ran(place.run(make_lock())) == ["r1-none", "r1-ngram"]
+
+
+@pytest.mark.usefixtures("next_second")
+def test_a_job_of_an_earlier_run_that_does_not_prove_itself_is_measured_anew(place: Place) -> None:
+    first = place.run(make_lock())
+    first.measure()
+    status = next((first._folder / "jobs").glob("*-r1-ngram-*")) / "out" / "status.json"
+    told = json.loads(status.read_bytes())
+    told["engine"]["slots"] = told["engine"]["slots"][:1]  # fewer than a stricter proof wants
+    status.write_text(json.dumps(told))
+    other = make_lock(points={"repeats": 2})
+    assert place.ran(place.run(other)) == ["r1-ngram", "r2-ngram", "r2-none"]
 
 
 @pytest.mark.usefixtures("next_second")

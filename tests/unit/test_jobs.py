@@ -15,12 +15,12 @@ from locks import write_prompts
 from specseal.digests import Digest
 from specseal.engines.llamacpp import LlamaCpp
 from specseal.errors import EngineFailed, RunFailed
-from specseal.jobs import JobFolder, adopt, job_folder, run_job
+from specseal.jobs import JobFolder, _streams, adopt, job_folder, run_job
 from specseal.measured import hardware_taken, has_measured, job_environment, prove, read_job
 from specseal.plan import make_plan
 from specseal.prepare import PreparedVariant
 from specseal.programs import Programs
-from specseal.records import JobStatus, append_jsonl, read_records
+from specseal.records import JobStatus, Load, append_jsonl, read_records
 from specseal.runtimes import Inspection
 from specseal.runtimes.devices import Address
 from specseal.runtimes.preflight import Found
@@ -420,6 +420,56 @@ def test_a_job_whose_key_only_begins_the_same_is_not_taken_over(
     marker.write_text(json.dumps({"session": "s1", "key": old.key[:8] + "0" * 56}))
     later = replace(bench, folder=tmp_path / "later" / "jobs")
     assert not adopt(later.job(), [bench.folder.parent])
+
+
+@pytest.mark.parametrize("damaged", ["finished.json", "machine.json"])
+def test_a_job_that_can_not_be_read_is_passed_over(
+    bench: Bench, tmp_path: Path, damaged: str
+) -> None:
+    bench.run(bench.job())
+    (bench.job().path / damaged).write_text("{")
+    later = replace(bench, folder=tmp_path / "later" / "jobs")
+    assert not adopt(later.job(), [bench.folder.parent])
+
+
+def test_a_job_that_failed_here_is_tried_again_and_not_taken_over(
+    bench: Bench, tmp_path: Path
+) -> None:
+    bench.run(bench.job())
+    later = replace(bench, folder=tmp_path / "later" / "jobs")
+    job = later.job()
+    job.path.mkdir(parents=True)
+    job.fail("it did something else", session="s2")
+    assert not adopt(job, [bench.folder.parent])
+
+
+def test_a_job_is_copied_where_files_can_not_be_shared(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(source: str, target: str) -> None:
+        raise OSError("no hard links here")
+
+    bench.run(bench.job())
+    monkeypatch.setattr("os.link", refuse)
+    later = replace(bench, folder=tmp_path / "later" / "jobs")
+    later.folder.mkdir(parents=True)
+    assert adopt(later.job(), [bench.folder.parent])
+    assert read_job(later.job()) == read_job(bench.job())
+
+
+@pytest.mark.parametrize(
+    ("load", "offsets", "streams"),
+    [
+        (Load(mode="closed", concurrency=300), (), 300),
+        (Load(mode="open", rate=1.0), (0, 29 * 10**9, 30 * 10**9), 2),
+        (Load(mode="open", rate=1.0), (), 1),
+    ],
+)
+def test_streams_of_a_phase_are_those_that_the_client_reckons_with(
+    bench: Bench, load: Load, offsets: tuple[int, ...], streams: int
+) -> None:
+    phase = replace(bench.job().job.phases[-1], load=load, offsets_ns=offsets)
+    assert _streams(phase) == streams
 
 
 def test_a_damaged_job_that_was_taken_over_is_measured_anew_and_not_taken_over_again(

@@ -96,6 +96,16 @@ def _jobs_of_the_environment(run: RunData, environment: Mapping[str, Any]) -> It
                     f"{COUNTS}: job {job.key}: {name} is {getattr(job, name)}, environment.json "
                     f"has {found[name]}",
                 )
+    taken = {
+        inspection["hardware"]
+        for found in environment["jobs"]
+        if (inspection := found.get("machine", {}).get("inspection"))
+    }
+    said = environment.get("hardware")
+    if said is not None and taken and said != ("any" if "any" in taken else "as_locked"):
+        yield Finding(
+            "recompute.jobs", f"environment.json: hardware is {said}, its jobs took {sorted(taken)}"
+        )
 
 
 def _job_facts(job: JobData, lock: Lock) -> Iterator[Finding]:

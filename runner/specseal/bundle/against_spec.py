@@ -10,7 +10,7 @@ from dataclasses import asdict
 from typing import Any
 
 from specseal.engines import CAPABILITIES, asked_of_engine
-from specseal.spec import Spec
+from specseal.spec import Source, Spec
 from specseal.spec.locked import Lock
 
 Claim = tuple[str, Any, str, Any]
@@ -27,7 +27,18 @@ def lock_against_spec(lock: Lock, spec: Spec) -> Iterator[Claim]:
     for number, (variant, (setting, one)) in enumerate(zip(locked, asked, strict=False), 1):
         where = f"lock.json: variant {number}: " if spec.variants else "lock.json: "
         yield f"{where}setting", variant.setting, "spec.yaml", setting
+        for section, source in (("model", one.model), ("drafter", one.drafter.model)):
+            done = [step["step"] for step in getattr(variant.lock, section)["steps"]]
+            yield f"{where}{section}.steps", done, "spec.yaml", _steps(source)
         yield from _sections_against_spec(where, variant.lock, one)
+
+
+def _steps(source: Source | None) -> list[str]:
+    """Return the preparation steps that a spec asks for, by name."""
+    if source is None:
+        return []
+    asked = {"first-layers": source.first_layers, "gguf-to-safetensors": source.convert}
+    return [name for name, wanted in asked.items() if wanted]
 
 
 def _sections_against_spec(where: str, lock: Lock, spec: Spec) -> Iterator[Claim]:

@@ -200,8 +200,9 @@ async def snapshot(
         JobFailed: the counters can't be read.
     """
     read = read or reader_of(source)
-    give_up_ns = monotonic_ns() + int(deadline_s * 1e9)
     reading = await read(server, source)
+    # From the first answer on: some sources take longer to give it than they may take to settle.
+    give_up_ns = monotonic_ns() + int(deadline_s * 1e9)
     settled, is_whole = False, reading is None or reading.is_whole
     while reading is not None and not settled and monotonic_ns() < give_up_ns:
         await asyncio.sleep(_SETTLE_INTERVAL_S)

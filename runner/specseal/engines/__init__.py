@@ -11,7 +11,7 @@ from specseal.engines.base import (
     filled,
 )
 from specseal.engines.registry import CAPABILITIES, engine
-from specseal.engines.table import Capabilities, asked_of_engine, launch_request
+from specseal.engines.table import Capabilities, asked_of_engine, launch_request, request_of
 from specseal.engines.tokenizer import tokenizer_launch
 
 __all__ = [
@@ -28,5 +28,6 @@ __all__ = [
     "engine",
     "filled",
     "launch_request",
+    "request_of",
     "tokenizer_launch",
 ]

@@ -140,7 +140,7 @@ class LlamaCpp:
             drafter_remembers="ngram-mod" in args,  # one table for all, never cleared
         )
 
-    def version_found(self, engine: Mapping[str, Any], log: str = "") -> str | None:
+    def version_found(self, engine: Mapping[str, Any], log: str) -> str | None:
         """Return the wheel's version as `serve.py` prints it, or an image's build number.
 
         `/props` has a `build_info`: `b0-unknown` with the wheel (seen with xllamacpp
@@ -151,7 +151,7 @@ class LlamaCpp:
         build = _BUILD.match(str(engine.get("props", {}).get("build_info", "")))
         return build[0] if build else None
 
-    def method_found(self, engine: Mapping[str, Any], log: str = "") -> str | None:
+    def method_found(self, engine: Mapping[str, Any], log: str) -> str | None:
         """Return what all slots say: whether they speculate, and after the phases, with what."""
         flags = {slot.get("speculative") for slot in engine.get("slots", [])}
         if flags == {False}:

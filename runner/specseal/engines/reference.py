@@ -44,11 +44,7 @@ def render_engines(rows: Iterable[Capability]) -> str:
     parts = [_INTRODUCTION]
     for engine, of_engine in groupby(rows, key=lambda row: row.engine):
         mine = list(of_engine)
-        parts += [
-            f"## {engine}\n",
-            "| on | method | versions | `drafter.args` | flags | evidence |",
-        ]
-        parts.append("|---|---|---|---|---|---|")
+        parts += [f"## {engine}\n", *_HEAD]
         parts += [_line(row) for row in mine]
         sources = dict.fromkeys(row.source for row in mine)
         parts += ["", *(f"Source: {source}." for source in sources), ""]

@@ -180,11 +180,11 @@ class SGLang:
             drafted_a_step=speculation.drafted if speculation.is_tree else None,
         )
 
-    def version_found(self, engine: Mapping[str, Any], log: str = "") -> str | None:
+    def version_found(self, engine: Mapping[str, Any], log: str) -> str | None:
         """Return the version that `/server_info` names."""
         return sglang_found.version(engine)
 
-    def method_found(self, engine: Mapping[str, Any], log: str = "") -> str | None:
+    def method_found(self, engine: Mapping[str, Any], log: str) -> str | None:
         """Return the method that `/server_info` names."""
         return sglang_found.method(engine)
 

@@ -18,6 +18,8 @@ from specseal.engines.base import (
     accelerator_family,
 )
 from specseal.errors import Dishonoured
+from specseal.plan import BASELINE, Job
+from specseal.spec.locked import Lock
 from specseal.spec.model import Spec
 
 DEFAULT_CONTEXT_TOKENS = 4096
@@ -149,6 +151,27 @@ def requests(spec: Spec) -> Iterator[LaunchRequest]:
     most = engine.max_sequences or max(spec.workload.load.concurrency, default=1)
     for method, draft_length in sorted(pairs):
         yield launch_request(spec, method=method, draft_length=draft_length, max_sequences=most)
+
+
+def request_of(job: Job, lock: Lock) -> LaunchRequest:
+    """Return what a job of a plan asks of its engine.
+
+    Args:
+        job: the job.
+        lock: of the job's variant.
+    """
+    speculates = job.method != BASELINE
+    return LaunchRequest(
+        method=job.method,
+        draft_length=job.draft_length,
+        drafter_args=lock.drafter["args"] if speculates else {},
+        has_drafter_model=speculates and bool(lock.drafter["files"]),
+        max_sequences=job.max_sequences,
+        engine=lock.engine,
+        devices=lock.hardware["count"],
+        url=lock.spec["url"],
+        temperature=max((phase.sampling["temperature"] for phase in job.phases), default=None),
+    )
 
 
 def _image_named(spec: Spec) -> dict[str, Any]:

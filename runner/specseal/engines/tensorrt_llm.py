@@ -120,7 +120,7 @@ class TensorRtLlm:
             model=_MODEL,  # required, and not looked at
         )  # fmt: skip
 
-    def version_found(self, engine: Mapping[str, Any], log: str = "") -> str | None:
+    def version_found(self, engine: Mapping[str, Any], log: str) -> str | None:
         """Return what `/version` says, else the log's first lines."""
         said = engine.get("version")
         if isinstance(said, Mapping) and isinstance(said.get("version"), str):
@@ -128,7 +128,7 @@ class TensorRtLlm:
         found = re.search(r"TensorRT[- ]LLM version: (\S+)", log)
         return found[1] if found else None
 
-    def method_found(self, engine: Mapping[str, Any], log: str = "") -> str | None:
+    def method_found(self, engine: Mapping[str, Any], log: str) -> str | None:
         """Return the method whose options stand in the log, where it prints its arguments."""
         found = re.search(r"LLM Args:[^\n]*\bspeculative_config=(\w+)", log)
         names = {"None": "none", **{asked.log: method for method, asked in METHODS.items()}}

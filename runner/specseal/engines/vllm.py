@@ -136,12 +136,12 @@ class VLLM:
             model=SERVED_NAME,
         )
 
-    def version_found(self, engine: Mapping[str, Any], log: str = "") -> str | None:
+    def version_found(self, engine: Mapping[str, Any], log: str) -> str | None:
         """Return what `/version` says, without what a build adds to it (`+cpu`)."""
         version = (engine.get("version") or {}).get("version")
         return version.partition("+")[0] if isinstance(version, str) else None
 
-    def method_found(self, engine: Mapping[str, Any], log: str = "") -> str | None:
+    def method_found(self, engine: Mapping[str, Any], log: str) -> str | None:
         """Return the method that the server's configuration names; None where it is not told."""
         config = _config(engine)
         if config is None:

@@ -117,7 +117,7 @@ class _Builder:
         facts = _facts(
             image,
             made.inputs,
-            _known(self._client, image.id, self._settings),
+            known_rootfs(self._client, image.id, self._settings.cache_dir),
             wheels=made.house.wheels,
             debian=_debian(pinned),
         )
@@ -267,7 +267,7 @@ def _pull(
                 mend="check the network, or name a mirror of the registry in specseal.toml",
             ) from error
     named = f"{repository}@sha256:{pinned['manifest_sha256']}"
-    found = _known(client, str(image.id), settings)
+    found = known_rootfs(client, str(image.id), settings.cache_dir)
     return str(image.id), _facts(image, pinned["manifest_sha256"], found, repository_digest=named)
 
 
@@ -275,13 +275,6 @@ def _debian(pinned: dict[str, Any]) -> dict[str, str]:
     """Return the Debian packages of a base: `name_version` → SHA-256."""
     packages = base.read_list(images_folder() / "base" / f"{pinned['base']['name']}.json")
     return {f"{one['name']}_{one['version']}": one["sha256"] for one in packages}
-
-
-def _known(client: docker.DockerClient, image: str, settings: Settings) -> tuple[Digest, Any]:
-    try:
-        return known_rootfs(client, image, settings.cache_dir)
-    except DockerException as error:
-        raise RunFailed(f"the container engine can't read the image {image}: {error}") from error
 
 
 def _facts(

@@ -20,9 +20,12 @@ from pathlib import Path
 from typing import Any
 
 import docker
+import requests
+from docker.errors import DockerException
 from packaging.utils import canonicalize_name
 
 from specseal.digests import Digest, sha256_value
+from specseal.errors import RunFailed
 from specseal.records import write_json_atomically
 
 _ENGINES_OWN = frozenset({".dockerenv", "etc/hosts", "etc/hostname", "etc/resolv.conf", "etc/mtab"})
@@ -32,7 +35,9 @@ _KINDS = {
     tarfile.SYMTYPE: "link", tarfile.LNKTYPE: "same as",
 }  # fmt: skip
 _PYTHON = ".dist-info/METADATA"
-_DEBIAN = "var/lib/dpkg/status"
+_DEBIAN, _DEBIAN_PARTS = "var/lib/dpkg/status", "var/lib/dpkg/status.d/"
+_KEPT = "rootfs-2"
+"""Folder of what was read; another number where another version reads otherwise."""
 
 Entry = list[str]
 """Kind, mode in octal, and target or SHA-256."""
@@ -59,12 +64,17 @@ class RootFs:
 
 
 def read_rootfs(client: docker.DockerClient, image: str) -> RootFs:
-    """Return what is in an image. Raises: docker.errors.DockerException."""
-    container = client.containers.create(image, command=["none"], network_mode="none")
+    """Return what is in an image. Raises: RunFailed where the container engine can't tell."""
     try:
-        return _read(container.export())
-    finally:
-        container.remove(force=True)
+        container = client.containers.create(
+            image, command=["none"], network_mode="none", use_config_proxy=False
+        )
+        try:
+            return _read(container.export())
+        finally:
+            container.remove(force=True)
+    except (DockerException, requests.RequestException, tarfile.TarError) as error:
+        raise RunFailed(f"the container engine can't read the image {image}: {error}") from error
 
 
 def known_rootfs(client: docker.DockerClient, image: str, cache: Path) -> tuple[Digest, Any]:
@@ -76,9 +86,9 @@ def known_rootfs(client: docker.DockerClient, image: str, cache: Path) -> tuple[
         cache: where what was read is kept.
 
     Raises:
-        docker.errors.DockerException: the image can't be read.
+        RunFailed: the image can't be read.
     """
-    kept = cache / "rootfs" / f"{image.removeprefix('sha256:')}.json"
+    kept = cache / _KEPT / f"{image.removeprefix('sha256:')}.json"
     if not kept.is_file():
         found = read_rootfs(client, image)
         kept.parent.mkdir(parents=True, exist_ok=True)
@@ -95,7 +105,7 @@ def _read(chunks: Iterable[bytes]) -> RootFs:
             path = member.name.removeprefix("./").rstrip("/")
             if not path or path in _ENGINES_OWN or path.split("/")[0] in _ENGINES_FOLDERS:
                 continue
-            wanted = path.endswith(_PYTHON) or path.startswith(_DEBIAN)
+            wanted = path.endswith(_PYTHON) or _is_debian(path)
             held, told = _content(archive, member, keep=wanted)
             entries[path] = [_KINDS.get(member.type, "other"), f"{member.mode:o}", told]
             packages += _packages(path, held)
@@ -118,13 +128,17 @@ def _content(archive: tarfile.TarFile, member: tarfile.TarInfo, *, keep: bool) -
     return held.getvalue(), digest.hexdigest()
 
 
+def _is_debian(path: str) -> bool:
+    return path == _DEBIAN or path.startswith(_DEBIAN_PARTS)
+
+
 def _packages(path: str, content: bytes) -> Iterator[dict[str, Any]]:
     if path.endswith(_PYTHON):
         fields = BytesHeaderParser().parsebytes(content)
         name, version = fields["Name"], fields["Version"]
         if name and version:
             yield {"type": "pypi", "name": str(canonicalize_name(name)), "version": version}
-    elif path.startswith(_DEBIAN):
+    elif _is_debian(path):
         for stanza in content.split(b"\n\n"):
             fields = BytesHeaderParser().parsebytes(stanza.lstrip(b"\n"))
             # Slim images keep one file a package in status.d, without a state.

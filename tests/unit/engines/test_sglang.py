@@ -536,8 +536,8 @@ def test_it_says_which_method_is_on(said: dict[str, Any], method: str | None) ->
 
 
 def test_it_says_its_version() -> None:
-    assert engine("sglang").version_found({"server_info": info(EAGLE3)}) == "0.5.7"
-    assert engine("sglang").version_found({}) is None
+    assert engine("sglang").version_found({"server_info": info(EAGLE3)}, "") == "0.5.7"
+    assert engine("sglang").version_found({}, "") is None
 
 
 @pytest.mark.parametrize(

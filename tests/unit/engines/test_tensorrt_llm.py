@@ -375,10 +375,10 @@ def test_an_engine_that_did_something_else_is_found_out(name: str) -> None:
 
 def test_version_is_what_it_says_over_http_else_in_its_log() -> None:
     found = TensorRtLlm().version_found
-    assert found(STATUS.engine) == NEWEST
+    assert found(STATUS.engine, "") == NEWEST
     assert found({}, "[TensorRT-LLM] TensorRT LLM version: 1.2.0rc1\n") == PAPERS
     assert found({}, "[TensorRT-LLM] TensorRT-LLM version: 1.2.0rc1\n") == PAPERS
-    assert found({}) is None
+    assert found({}, "") is None
 
 
 @pytest.mark.parametrize("method", LOGS)

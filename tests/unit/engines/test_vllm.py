@@ -306,7 +306,7 @@ def test_the_method_is_the_one_that_the_server_names(
     said: dict[str, Any] | None, method: str | None
 ) -> None:
     found: Any = engine("vllm")
-    assert found.method_found({"server": {"vllm_config": said}}) == method
+    assert found.method_found({"server": {"vllm_config": said}}, "") == method
 
 
 @pytest.mark.parametrize(
@@ -320,4 +320,4 @@ def test_the_method_is_the_one_that_the_server_names(
 def test_the_version_is_the_one_that_the_server_says(
     said: dict[str, Any], version: str | None
 ) -> None:
-    assert engine("vllm").version_found(said) == version
+    assert engine("vllm").version_found(said, "") == version

@@ -9,7 +9,9 @@ from typing import Any, cast
 
 import docker
 import pytest
+import requests
 
+from specseal.errors import RunFailed
 from specseal.images.rootfs import RootFs, read_rootfs
 
 METADATA = b"Metadata-Version: 2.1\nName: Some_Package\nVersion: 1.2\n\nText.\n"
@@ -83,6 +85,23 @@ def test_content_and_paths_are_part_of_it(changed: dict[str, bytes]) -> None:
 
 def test_modes_are_part_of_it() -> None:
     assert read(mode=0o600).sha256 != read().sha256
+
+
+def test_lists_of_debian_packages_that_are_no_more_are_left_out() -> None:
+    old = STATUS.replace(b"5.2", b"5.1")
+    slim = {"var/lib/dpkg/status.d/zlib1g": b"Package: zlib1g\nVersion: 1.3\n"}
+    found = read({**FILES, "var/lib/dpkg/status-old": old, **slim}).packages
+    assert [one["version"] for one in found if one["type"] == "deb"] == ["5.2", "1.3"]
+
+
+@pytest.mark.parametrize("error", [requests.ConnectionError("gone"), tarfile.ReadError("cut")])
+def test_engine_that_breaks_off_fails_the_build_in_words(error: Exception) -> None:
+    class Broken(FakeDocker):
+        def export(self) -> Iterator[bytes]:
+            raise error
+
+    with pytest.raises(RunFailed, match="can't read the image sha256:1"):
+        read_rootfs(cast(docker.DockerClient, Broken(FILES)), "sha256:1")
 
 
 def test_packages_are_those_that_are_installed() -> None:
