@@ -73,3 +73,10 @@ def test_conversations_of_every_ready_spec_fit_its_context(path: Path) -> None:
             "cpu",
             "specs",
         )
+
+
+def test_specs_of_two_engines_on_one_model_send_the_same_token_ids() -> None:
+    small = [path for path in LOCKED if path.parent.name in ("cpu", "specs")]
+    locks = [read_lock(path.with_suffix(".lock.json")) for path in small]
+    assert {lock.engine["name"] for lock in locks} == {"llamacpp", "vllm"}
+    assert len({lock.prompts["sha256"] for lock in locks}) == 1
