@@ -409,6 +409,16 @@ def test_the_version_found_is_the_wheels_or_an_images_build(
     assert engine("llamacpp").version_found(said, log) == version
 
 
+def test_a_job_that_broke_off_was_not_asked_what_it_had_drafted_with() -> None:
+    broke = replace(status(), outcome="failed")
+    del broke.engine["after"]
+    assert engine("llamacpp").proof(NGRAM, broke, (snapshot(5, 4, 3, 2),), "") == ()
+    whole = replace(broke, outcome="done")
+    assert engine("llamacpp").proof(NGRAM, whole, (snapshot(5, 4, 3, 2),), "") == (
+        "no slot says what it drafted with",
+    )
+
+
 class _Anything(SimpleNamespace):
     """Has every attribute that is asked for, each with what was set on it."""
 
