@@ -18,6 +18,8 @@ from typing import Any
 
 from aiohttp import web
 
+from unit.client.serving import served
+
 STREAMS = Path(__file__).parent / "sglang"
 _LABELS = 'model_name="specseal",engine_type="unified",tp_rank="0"'
 _METRICS = {
@@ -70,19 +72,13 @@ class FakeSGLang:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[FakeSGLang]:
         """Serve on a free port of the loopback while the block runs."""
-        app = web.Application()
-        app.router.add_get("/health", self._health)
-        app.router.add_get("/server_info", self._server_info)
-        app.router.add_get("/metrics", self._metrics)
-        app.router.add_post("/generate", self._generate)
-        runner = web.AppRunner(app, shutdown_timeout=0.1)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        self.port = runner.addresses[0][1]
-        try:
+        pages = {
+            "/health": self._health,
+            "/server_info": self._server_info,
+            "/metrics": self._metrics,
+        }
+        async with served(get=pages, post={"/generate": self._generate}) as self.port:
             yield self
-        finally:
-            await runner.cleanup()
 
     async def _health(self, request: web.Request) -> web.Response:
         return web.Response()

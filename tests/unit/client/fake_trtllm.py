@@ -17,6 +17,8 @@ from typing import Any
 
 from aiohttp import web
 
+from unit.client.serving import served
+
 KNOWN = frozenset({
     "model", "prompt", "best_of", "echo", "frequency_penalty", "logit_bias", "max_tokens", "n",
     "presence_penalty", "seed", "stop", "stream", "stream_options", "suffix", "temperature",
@@ -156,19 +158,13 @@ class FakeTrtLlm:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[FakeTrtLlm]:
         """Serve on a free port of the loopback while the block runs."""
-        app = web.Application()
-        app.router.add_get("/health", self._health)
-        app.router.add_get("/version", self._version)
-        app.router.add_get("/metrics", self._metrics)
-        app.router.add_post("/v1/completions", self._completions)
-        runner = web.AppRunner(app, shutdown_timeout=0.1)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        self.port = runner.addresses[0][1]
-        try:
+        pages = {
+            "/health": self._health,
+            "/version": self._version,
+            "/metrics": self._metrics,
+        }
+        async with served(get=pages, post={"/v1/completions": self._completions}) as self.port:
             yield self
-        finally:
-            await runner.cleanup()
 
     async def _health(self, request: web.Request) -> web.Response:
         return web.Response(status=200)

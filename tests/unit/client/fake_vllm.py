@@ -14,6 +14,8 @@ from typing import Any
 
 from aiohttp import web
 
+from unit.client.serving import served
+
 METRICS = """\
 # HELP vllm:num_requests_running Number of requests in model execution batches.
 # TYPE vllm:num_requests_running gauge
@@ -74,21 +76,14 @@ class FakeVLLM:
     async def running(self) -> AsyncIterator[FakeVLLM]:
         """Serve on a free port of the loopback while the block runs."""
         self._positions = [0] * self.draft_length
-        app = web.Application()
-        app.router.add_get("/health", self._health)
-        app.router.add_get("/version", self._say_version)
-        app.router.add_get("/server_info", self._server_info)
-        app.router.add_get("/metrics", self._metrics)
-        app.router.add_post("/v1/completions", self._completions)
-        runner = web.AppRunner(app, shutdown_timeout=0.1)
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        self.port = runner.addresses[0][1]
-        try:
+        pages = {
+            "/health": self._health,
+            "/version": self._say_version,
+            "/server_info": self._server_info,
+            "/metrics": self._metrics,
+        }
+        async with served(get=pages, post={"/v1/completions": self._completions}) as self.port:
             yield self
-        finally:
-            await runner.cleanup()
 
     async def _health(self, request: web.Request) -> web.Response:
         return web.Response()
