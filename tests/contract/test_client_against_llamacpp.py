@@ -26,7 +26,7 @@ from specseal.records import (
     read_status,
 )
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.slow]
 
 StartServer = Callable[..., AbstractContextManager[int]]
 

@@ -39,7 +39,9 @@ Serve = Callable[[], AbstractContextManager[str]]
 Measure = Callable[..., JobStatus]
 
 
-@pytest.fixture(params=["truth", pytest.param("llamacpp", marks=pytest.mark.engine)])
+@pytest.fixture(
+    params=["truth", pytest.param("llamacpp", marks=[pytest.mark.engine, pytest.mark.slow])]
+)
 def serve(request: pytest.FixtureRequest) -> Serve:
     """Start a server that drafts three or four tokens a step; yields its URL."""
     if request.param == "truth":

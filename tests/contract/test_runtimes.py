@@ -27,7 +27,7 @@ from specseal.records import read_records, read_snapshots, read_status
 from specseal.runtimes import JobRun, Progress, owner
 from specseal.settings import Settings
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.slow]
 
 MakeJob = Callable[..., JobRun]
 

@@ -11,7 +11,7 @@ import pytest
 from cuts import LEAST_SHARE, count_tokens
 from specseal.data.throughput import SPLITS, throughput_lines
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.slow]
 
 
 def test_every_throughput_prompt_is_at_most_one_percent_short_and_never_over(

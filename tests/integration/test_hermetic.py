@@ -25,7 +25,7 @@ from specseal.programs import Programs, make_ready
 from specseal.runtimes import Progress, owner
 from specseal.settings import Settings
 
-pytestmark = [pytest.mark.docker, pytest.mark.engine]
+pytestmark = [pytest.mark.docker, pytest.mark.engine, pytest.mark.slow]
 
 PROBE = (Path(__file__).parent / "hermetic_probe.py").read_text()
 WRITABLE = {"engine": "/scratch", "client": "/out"}

@@ -6,14 +6,20 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from specseal.client.address import on_loopback
-from specseal.client.counts import check_source, find_source, parse_prometheus, snapshot
+from specseal.client.counts import (
+    Reading,
+    check_source,
+    find_source,
+    parse_prometheus,
+    snapshot,
+)
 from specseal.client.errors import InputRefused, JobFailed
-from specseal.client.job import CountSource, Measure, read_job
+from specseal.client.job import COUNTERS, CountSource, Measure, read_job
 from specseal.client.server import Server
 from specseal.records import Snapshot
 from unit.client.fake_llamacpp import FakeLlamaCpp
@@ -197,3 +203,17 @@ def test_counter_without_a_number_is_not_read_as_one(source: CountSource, value:
     name = source.names["drafts"]
     with pytest.raises(ValueError, match="is no count"):
         parse_prometheus(f"# TYPE {name} counter\n{name} {value}\n", source)
+
+
+def test_first_answer_may_take_longer_than_counters_may_take_to_settle() -> None:
+    async def slow(server: Server, source: CountSource) -> Reading:
+        await asyncio.sleep(0.3)
+        counters: dict[str, int | None] = dict.fromkeys(COUNTERS, 1)
+        return Reading(counters=counters, accepted_per_position=None, idle=True, is_whole=True)
+
+    source = CountSource(source="prometheus", names={})
+    taken = asyncio.run(
+        snapshot(cast(Server, None), source, phase="c1", moment="after", read=slow, deadline_s=0.2)
+    )
+    assert taken is not None
+    assert taken.settled

@@ -296,9 +296,18 @@ def test_phase_whose_first_iterations_were_lost_has_no_counts(run: RunJob, out: 
 def test_read_that_takes_long_is_waited_for(
     run: RunJob, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fake = FakeTrtLlm(read_s=2.1)
+    fake = FakeTrtLlm(read_s=0.4)
     run(fake, measuring(WARMUP, phase("a")), prompts=[prompt("a", 1)])
     assert all(one.settled for one in read_snapshots(out / "counts.jsonl"))
+
+
+def test_read_that_takes_too_long_fails_the_job(
+    run: RunJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client_counts, "_SLOW_READ_S", 0.1)
+    status = run(FakeTrtLlm(read_s=0.4), measuring(WARMUP, phase("a")), prompts=[prompt("a", 1)])
+    assert status.outcome == "failed"
+    assert "the engine's counters can't be read" in status.reason
 
 
 def test_list_is_emptied_although_nothing_in_it_is_counted(run: RunJob, out: Path) -> None:
