@@ -20,17 +20,33 @@ def describe_image(images: Path, folder: str, requirements: str) -> dict[str, An
 
     Requirements of other versions that lie in the same folder are no input.
     """
-    files = {
-        name: digest
-        for name, digest in tree_files(images / folder).items()
-        if name == requirements or not name.startswith("requirements")
-    }
     return {
         "folder": folder,
         "requirements": requirements,
-        "tree_sha256": sha256_value(files),
+        "tree_sha256": _tree_sha256(images / folder, requirements),
         "base": {"name": BASE, "sha256": sha256_file(images / "base" / f"{BASE}.json")},
     }
+
+
+def describe_image_on(images: Path, folder: str, base: dict[str, Any]) -> dict[str, Any]:
+    """Return the inputs of `images/<folder>` that adds no wheels to an official image, its base."""
+    return {"folder": folder, "tree_sha256": _tree_sha256(images / folder), "base": base}
+
+
+def describe_again(images: Path, pinned: dict[str, Any]) -> dict[str, Any]:
+    """Return what a pinned image that is built here would be built from now."""
+    if "requirements" in pinned:
+        return describe_image(images, pinned["folder"], pinned["requirements"])
+    return describe_image_on(images, pinned["folder"], pinned["base"])
+
+
+def _tree_sha256(folder: Path, requirements: str = "") -> Digest:
+    files = {
+        name: digest
+        for name, digest in tree_files(folder).items()
+        if name == requirements or not name.startswith("requirements")
+    }
+    return sha256_value(files)
 
 
 def describe_client_source(package: Path) -> dict[str, Digest]:

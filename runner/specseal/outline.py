@@ -32,8 +32,10 @@ class Outlined:
     image: str
     """An official image's reference, or the Dockerfile that one is built from; empty for a running
     server."""
+    base: str
+    """The official image that one is built on; empty where it is not built on one."""
     dockerfile: str
-    """Text of the engine's Dockerfile for these accelerators; an official image is run as it is."""
+    """Text of the engine's Dockerfile for these accelerators."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,24 +73,27 @@ def _outlined(jobs: list[Job], specs: list[Spec]) -> Outlined:
         max_sequences=first.max_sequences,
         temperature=max(phase.sampling["temperature"] for phase in first.phases),
     )
-    image, dockerfile = _image(spec)
+    image, base, dockerfile = _image(spec)
     return Outlined(
         jobs=tuple(job.name for job in jobs),
         phases=tuple(phase.name for phase in first.phases),
         launch=engine(spec.engine.name).launch(request),
         image=image,
+        base=base,
         dockerfile=dockerfile,
     )
 
 
-def _image(spec: Spec) -> tuple[str, str]:
+def _image(spec: Spec) -> tuple[str, str, str]:
     if spec.engine.url is not None:
-        return "", ""
+        return "", "", ""
     folder = Path(spec.engine.name) / asked_of_engine(spec)["family"]
     path = images_folder() / folder / "Dockerfile"
     dockerfile = path.read_text(encoding="utf-8") if path.is_file() else ""
     official = CAPABILITIES.image_reference(spec)
-    return official or f"images/{folder.as_posix()}/Dockerfile", dockerfile
+    if official and not spec.engine.is_built:
+        return official, "", dockerfile
+    return f"images/{folder.as_posix()}/Dockerfile", official or "", dockerfile
 
 
 def _unresolved(spec: Spec) -> Lock:
@@ -134,7 +139,7 @@ def _launch_lines(one: Outlined) -> Iterator[str]:
     if launch.url is not None:
         yield f"  server: {launch.url}"
         return
-    yield f"  image: {one.image}"
+    yield f"  image: {one.image}{f' on {one.base}' if one.base else ''}"
     for name, value in sorted(launch.environment.items()):
         yield f"  environment: {name}={value}"
     yield f"  launch: {' '.join((*launch.entrypoint, *launch.args))}"

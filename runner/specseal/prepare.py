@@ -38,7 +38,15 @@ from specseal.programs import Programs, Say, make_ready
 from specseal.records import append_jsonl, write_json_atomically
 from specseal.runtimes import JobRun
 from specseal.settings import Settings
-from specseal.spec.locked import Lock, Variant, joined, lock_path, read_lock
+from specseal.spec.locked import (
+    Lock,
+    Variant,
+    joined,
+    lock_path,
+    official_image,
+    read_lock,
+    reference_of,
+)
 from specseal.spec.model import Spec
 from specseal.stepped import Models
 
@@ -189,7 +197,7 @@ class Preparation:
 
     def _locked_draft(self, lock: Lock, spec: Spec) -> Draft:
         """Return the draft that a lock was made from: its commits and digests, never its tags."""
-        image = lock.engine["image"] or {}
+        official = official_image(lock.engine["image"])
         pinned = replace(
             spec,
             model=replace(spec.model, revision=lock.model["revision"]),
@@ -200,8 +208,8 @@ class Preparation:
             ),
             engine=replace(
                 spec.engine,
-                image={"ref": f"{image['repository']}@sha256:{image['manifest_sha256']}"}
-                if "repository" in image
+                image={**spec.engine.image, "ref": reference_of(official)}
+                if official
                 else spec.engine.image,
             ),
             workload=replace(

@@ -7,7 +7,14 @@ from pathlib import Path
 import pytest
 
 from specseal.errors import LockError
-from specseal.image_inputs import BASE, check, describe_client_source, describe_image
+from specseal.image_inputs import (
+    BASE,
+    check,
+    describe_again,
+    describe_client_source,
+    describe_image,
+    describe_image_on,
+)
 
 REQUIREMENTS = "requirements-2.txt"
 
@@ -47,6 +54,16 @@ def test_other_versions_and_byte_code_are_no_input(path: str, images: Path) -> N
     (images / path).parent.mkdir(exist_ok=True)
     (images / path).write_text("changed")
     check("images/engine", before, describe_image(images, "engine/cpu", REQUIREMENTS))
+
+
+def test_an_image_on_an_official_one_is_its_files_and_that_image(images: Path) -> None:
+    base = {"repository": "registry.test/engine", "manifest_sha256": "1" * 64}
+    before = describe_image_on(images, "engine/cpu", base)
+    (images / "engine/cpu" / REQUIREMENTS).write_text("changed")
+    check("images/engine", before, describe_again(images, before))
+    (images / "engine/cpu/Dockerfile").write_text("FROM y")
+    with pytest.raises(LockError, match="images/engine on this machine is not what the lock pins"):
+        check("images/engine", before, describe_again(images, before))
 
 
 def test_the_clients_source_is_its_package_and_the_records(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,30 @@ def test_every_ready_spec_is_outlined_with_its_launch_lines_and_its_dockerfile(p
     outlined = outline(load_spec(path, capabilities=CAPABILITIES))
     assert outlined.launches
     assert all(one.launch.args and one.image and one.dockerfile for one in outlined.launches)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in READY if path.parent.name in ("cuda", "rocm")],
+    ids=lambda path: f"{path.parent.name}/{path.stem}",
+)
+def test_image_to_be_built_is_named_with_the_official_one_that_it_is_built_on(path: Path) -> None:
+    spec = load_spec(path, capabilities=CAPABILITIES)
+    build = replace(spec, engine=replace(spec.engine, image={"build": True}), variants=())
+    (official, *_), (built, *_) = (
+        outline(replace(spec, variants=())).launches,
+        outline(build).launches,
+    )
+    assert (official.base, built.base) == ("", official.image)
+    assert built.image == f"images/{spec.engine.name}/{path.parent.name}/Dockerfile"
+    assert f"  image: {built.image} on {official.image}" in [*lines(outline(build))]
+
+
+def test_everything_that_is_supported_has_a_dockerfile() -> None:
+    rows = [row for row in CAPABILITIES.rows() if row.versions]
+    folders = {f"{row.engine}/{row.family}" for row in rows}
+    assert folders
+    assert not [name for name in folders if not (ROOT / "images" / name / "Dockerfile").is_file()]
 
 
 def test_running_server_has_neither_image_nor_launch_line() -> None:

@@ -155,8 +155,6 @@ class Engine(Protocol):
     name: str
     loads: str
     """`GGUF` or `FOLDER`."""
-    builds: tuple[str, ...]
-    """Accelerator families for which `images/` has the wheels to build it from."""
     honours: frozenset[str]
     """Optional keys of the spec's `engine` that it honours, by their path: `parallel.tensor`."""
 

@@ -34,7 +34,6 @@ class Endpoint:
 
     name = "endpoint"
     loads = FOLDER
-    builds: tuple[str, ...] = ()
     honours: frozenset[str] = frozenset()
 
     def capabilities(self) -> tuple[Capability, ...]:

@@ -79,7 +79,6 @@ class LlamaCpp:
 
     name = "llamacpp"
     loads = GGUF
-    builds: tuple[str, ...] = ("cpu",)
     honours: frozenset[str] = frozenset({"parallel.tensor", "chunked_prefill", "args"})
 
     def capabilities(self) -> tuple[Capability, ...]:

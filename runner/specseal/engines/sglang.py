@@ -112,7 +112,6 @@ class SGLang:
 
     name = "sglang"
     loads = FOLDER
-    builds: tuple[str, ...] = ()
     honours: frozenset[str] = frozenset(
         {
             "parallel.tensor",

@@ -80,11 +80,6 @@ class Capabilities:
             dict.fromkeys(v for row in self._of(engine, accelerator) for v in row.versions)
         )
 
-    def builds(self, engine: str, accelerator: str) -> bool:
-        """Say whether specseal can build an engine's image for an accelerator."""
-        adapter = self.engines.get(engine)
-        return adapter is not None and accelerator_family(accelerator) in adapter.builds
-
     def honours(self, engine: str) -> frozenset[str]:
         """Return the optional keys of the spec's `engine` that an engine honours, by path."""
         return self.engines[engine].honours if engine in self.engines else frozenset()
@@ -130,10 +125,13 @@ class Capabilities:
         return None
 
     def image_reference(self, spec: Spec) -> str | None:
-        """Return the official image that a spec runs in; None where one is built, or none is."""
+        """Return the official image that a spec's engine runs in, or is built on.
+
+        None where it is built from wheels, and for a running server.
+        """
         engine = spec.engine
         adapter = self.engines.get(engine.name)
-        if engine.image or engine.url or adapter is None:
+        if engine.image_ref or engine.url or adapter is None:
             return engine.image_ref
         return adapter.official_image(spec.hardware.accelerator, engine.version)
 

@@ -59,7 +59,6 @@ class TensorRtLlm:
 
     name = "tensorrt-llm"
     loads = FOLDER
-    builds: tuple[str, ...] = ()
     honours = frozenset({"parallel.tensor", "parallel.expert", "chunked_prefill", "args"})
 
     def capabilities(self) -> tuple[Capability, ...]:

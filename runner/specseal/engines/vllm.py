@@ -72,7 +72,6 @@ class VLLM:
 
     name = "vllm"
     loads = FOLDER
-    builds: tuple[str, ...] = ("cpu",)
     honours = frozenset(
         (
             "parallel.tensor", "parallel.expert", "parallel.data", "dtype", "quantization",

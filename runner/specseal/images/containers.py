@@ -21,11 +21,11 @@ from docker.errors import BuildError, DockerException, ImageNotFound
 import specseal
 from specseal.digests import Digest, sha256_bytes, sha256_value
 from specseal.errors import LockError, MachineLacks, RunFailed
-from specseal.image_inputs import check, describe_client_source, describe_image
+from specseal.image_inputs import check, describe_again, describe_client_source
 from specseal.images import base, wheelhouse
 from specseal.images.rootfs import known_rootfs, read_rootfs
 from specseal.settings import Settings, images_folder
-from specseal.spec.locked import Lock
+from specseal.spec.locked import Lock, reference_of
 
 LABEL = "dev.specseal"
 
@@ -53,7 +53,7 @@ def build_images(
     builder = _Builder(lock, client, settings, say)
     pinned = lock.engine["image"]
     if "repository" in pinned:
-        engine_id, engine_facts = _pull(client, pinned, settings, say)
+        engine_id, engine_facts = _as_it_is(client, pinned, settings, say)
     else:
         engine_id, engine_facts = builder.build(pinned, "engine")
     client_id, client_facts = builder.build(lock.client["image"], "client")
@@ -69,7 +69,7 @@ def differences_of_builds(
 ) -> dict[str, list[str]]:
     """Build each image of a lock twice, and return {folder: paths in which the builds differ}.
 
-    Official images are not built, and are left out.
+    Official images that are run as they are are not built, and are left out.
 
     Raises:
         LockError, MachineLacks, RunFailed: see `build_images`.
@@ -88,9 +88,10 @@ class _Ingredients:
     """What an image is built from, held against the lock."""
 
     folder: Path
-    requirements: Path
+    requirements: Path | None
+    """None where nothing is installed."""
     base: dict[str, Any]
-    house: wheelhouse.Wheelhouse
+    house: wheelhouse.Wheelhouse | None
     inputs: Digest
     labels: dict[str, str]
     has_client: bool
@@ -118,8 +119,8 @@ class _Builder:
             image,
             made.inputs,
             known_rootfs(self._client, image.id, self._settings.cache_dir),
-            wheels=made.house.wheels,
-            debian=_debian(pinned),
+            wheels=made.house.wheels if made.house else {},
+            debian=_debian(made.base),
         )
         return image.id, facts
 
@@ -138,15 +139,20 @@ class _Builder:
 
     def _ingredients(self, pinned: dict[str, Any], role: str) -> _Ingredients:
         root = images_folder()
-        found = describe_image(root, pinned["folder"], pinned["requirements"])
+        found = describe_again(root, pinned)
         check(f"images/{pinned['folder']}", {key: pinned[key] for key in found}, found)
         source: dict[str, Any] = {}
         if role == "client":
             source = dict(describe_client_source(Path(base.__file__).parents[1]))
             check("the client's source tree", self._lock.client["source"], source)
-        requirements = root / pinned["folder"] / pinned["requirements"]
-        house = wheelhouse.fill(requirements, wheelhouse.CONTAINER_TARGET, settings=self._settings)
-        inputs = sha256_value({"image": found, "source": source, "wheels": house.wheels})
+        requirements = house = None
+        if "requirements" in pinned:
+            requirements = root / pinned["folder"] / pinned["requirements"]
+            house = wheelhouse.fill(
+                requirements, wheelhouse.CONTAINER_TARGET, settings=self._settings
+            )
+        wheels = house.wheels if house else {}
+        inputs = sha256_value({"image": found, "source": source, "wheels": wheels})
         labels = {
             f"{LABEL}.inputs": inputs,
             f"{LABEL}.recipe": self._lock.recipe,
@@ -172,8 +178,9 @@ class _Builder:
             for path in made.folder.iterdir():
                 if path.is_file() and not path.name.startswith("requirements"):
                     shutil.copyfile(path, context / path.name)
-            shutil.copyfile(made.requirements, context / "requirements.txt")
-            wheelhouse.copy_into(made.house, context)
+            if made.requirements and made.house:
+                shutil.copyfile(made.requirements, context / "requirements.txt")
+                wheelhouse.copy_into(made.house, context)
             if made.has_client:
                 copy_client_source(context)
             arguments = {"BASE": self._base(made.base)}
@@ -190,6 +197,8 @@ class _Builder:
         return image if image.labels.get(f"{LABEL}.inputs") == inputs else None
 
     def _base(self, pinned: dict[str, Any]) -> str:
+        if "repository" in pinned:
+            return str(_pull(self._client, pinned, self._settings, self._say).id)
         tag = f"specseal/base:{pinned['sha256'][:24]}"
         if (image := self._existing(tag, pinned["sha256"])) is not None:
             return str(image.id)
@@ -239,23 +248,35 @@ def copy_client_source(into: Path) -> None:
     (target / "__init__.py").touch()
 
 
-def _pull(
+def _as_it_is(
     client: docker.DockerClient,
     pinned: dict[str, Any],
     settings: Settings,
     say: Callable[[str], None],
 ) -> tuple[str, dict[str, Any]]:
+    image = _pull(client, pinned, settings, say)
+    found = known_rootfs(client, str(image.id), settings.cache_dir)
+    named = reference_of(pinned)
+    return str(image.id), _facts(image, pinned["manifest_sha256"], found, repository_digest=named)
+
+
+def _pull(
+    client: docker.DockerClient,
+    pinned: dict[str, Any],
+    settings: Settings,
+    say: Callable[[str], None],
+) -> Any:
     repository = pinned["repository"]
     host, _, name = repository.partition("/")
     mirror = settings.mirrors.get(host)
     from_where = f"{mirror.split('://')[-1].rstrip('/')}/{name}" if mirror else repository
     reference = f"{from_where}@sha256:{pinned['manifest_sha256']}"
     try:
-        image = client.images.get(reference)
+        return client.images.get(reference)
     except ImageNotFound:
         say(f"pulling {reference}")
         try:
-            image = client.images.pull(reference)
+            return client.images.pull(reference)
         except ImageNotFound as error:
             raise LockError(
                 f"{reference}: the registry has no such image",
@@ -266,14 +287,13 @@ def _pull(
                 f"{reference} can't be pulled: {error}",
                 mend="check the network, or name a mirror of the registry in specseal.toml",
             ) from error
-    named = f"{repository}@sha256:{pinned['manifest_sha256']}"
-    found = known_rootfs(client, str(image.id), settings.cache_dir)
-    return str(image.id), _facts(image, pinned["manifest_sha256"], found, repository_digest=named)
 
 
 def _debian(pinned: dict[str, Any]) -> dict[str, str]:
-    """Return the Debian packages of a base: `name_version` → SHA-256."""
-    packages = base.read_list(images_folder() / "base" / f"{pinned['base']['name']}.json")
+    """Return the Debian packages of a base that is built here: `name_version` → SHA-256."""
+    if "name" not in pinned:
+        return {}
+    packages = base.read_list(images_folder() / "base" / f"{pinned['name']}.json")
     return {f"{one['name']}_{one['version']}": one["sha256"] for one in packages}
 
 

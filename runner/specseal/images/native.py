@@ -19,7 +19,7 @@ from specseal.image_inputs import check, describe_client_source, describe_image
 from specseal.images import wheelhouse
 from specseal.images.containers import copy_client_source
 from specseal.settings import Settings, images_folder
-from specseal.spec.locked import Lock
+from specseal.spec.locked import Lock, official_image
 
 _PROGRAMS = ("serve.py", "convert.py")
 """What is started of an image's folder: a server, or a preparation step's program."""
@@ -51,7 +51,7 @@ def build_environments(
     command: tuple[str, ...] = ()
     facts: dict[str, Any] = {}
     if pinned is not None:  # else a running server: nothing of it is started here
-        if "repository" in pinned:
+        if official_image(pinned) is not None:
             raise MachineLacks(
                 f"the engine is run from the image {lock.spec['image']}, which needs a container "
                 "engine",

@@ -16,7 +16,7 @@ from specseal.digests import Digest, sha256_value
 from specseal.engines import CAPABILITIES, FOLDER, GGUF, asked_of_engine, engine
 from specseal.errors import LockError
 from specseal.image_inputs import describe_client_source
-from specseal.lock.built import pin_built_image
+from specseal.lock.built import pin_built_image, pin_image_on
 from specseal.lock.datasets import DatasetPin, Row, load_rows
 from specseal.lock.draftable import read_draftable
 from specseal.lock.http import open_session
@@ -214,17 +214,18 @@ def points_of(spec: Spec) -> dict[str, Any]:
 
 def _engine_image(spec: Spec, settings: Settings) -> dict[str, Any]:
     named = CAPABILITIES.image_reference(spec)
+    folder = f"{spec.engine.name}/{asked_of_engine(spec)['family']}"
     if named is None:
-        folder = f"{spec.engine.name}/{asked_of_engine(spec)['family']}"
         return pin_built_image(folder, f"requirements-{spec.engine.version}.txt")
     session = open_session(settings.ca_bundle)
     pin = resolve_image(named, mirrors=settings.mirrors, session=session)
     reference = parse_reference(named)
-    return {
+    official = {
         "repository": f"{reference.registry}/{reference.repository}",
         "index_sha256": pin.index_sha256,
         "manifest_sha256": pin.manifest_sha256,
     }
+    return pin_image_on(folder, official) if spec.engine.is_built else official
 
 
 def file_to_load(engine_name: str, names: Sequence[str]) -> str:

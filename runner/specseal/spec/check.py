@@ -32,10 +32,6 @@ class Capabilities(Protocol):
         """Return the versions that are known for an accelerator, newest first."""
         ...
 
-    def builds(self, engine: str, accelerator: str) -> bool:
-        """Say whether specseal can build an engine's image for an accelerator."""
-        ...
-
     def honours(self, engine: str) -> frozenset[str]:
         """Return the optional keys of the spec's `engine` that an engine honours, by path."""
         ...
@@ -105,9 +101,6 @@ def dishonoured(document: Document, capabilities: Capabilities) -> Iterator[Find
         message = f"{what} on {accelerator} does not honour {shown(method)}; {nearest}"
         yield document.at_value(("drafter", "method"), message)
         return
-    if document.at("engine", "image", "build") and not capabilities.builds(engine, accelerator):
-        message = "there are no locked wheels to build it from: leave it out, for the official one"
-        yield document.at_key(("engine", "image", "build"), message)
     honoured = capabilities.honours(engine)
     for path in _OPTIONAL:
         place: Place = ("engine", *path)

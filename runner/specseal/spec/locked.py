@@ -5,7 +5,8 @@
     spec      name and digest of the spec it was made from, and the names it gives to things:
               where model, data set and image were found          (not part of the recipe)
     engine    name, version, accelerator family, and its image: official (index and manifest
-              digest) or built (Dockerfile tree, base, wheels)
+              digest), built from wheels (Dockerfile tree, base, wheels), or built on an official
+              one (Dockerfile tree, and that image as its base)
     client    source tree and image inputs of the load generator
     model     every file with size and SHA-256; tokenizer and chat template
     drafter   method, its arguments, and its model's files where it has one
@@ -134,6 +135,19 @@ def joined(variants: Sequence[Variant]) -> Lock:
         sections = {name: theirs[name] for name in _VARIED if theirs[name] != mine[name]}
         rows.append({"setting": variant.setting, "sections": sections})
     return replace(first, variants=rows)
+
+
+def official_image(pinned: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Return the official image that a pinned one is, or is built on; None where there is none."""
+    for image in (pinned or {}, (pinned or {}).get("base", {})):
+        if "repository" in image:
+            return image
+    return None
+
+
+def reference_of(official: dict[str, Any]) -> str:
+    """Return the reference by digest of a pinned official image."""
+    return f"{official['repository']}@sha256:{official['manifest_sha256']}"
 
 
 def _common(one: Any, other: Any) -> Any:

@@ -23,8 +23,9 @@ class Engine:
     version: str
     """Empty for an endpoint."""
     image: dict[str, Any] = field(default_factory=dict)
-    """`ref`: an official image's reference. `build`: specseal builds it. Neither: the engine's own
-    official image, or one that specseal builds where there is none."""
+    """`ref`: an official image's reference. `build`: specseal builds it, on `ref` if that is there,
+    too, which no file can say. Neither: the engine's own official image as it is, or one that
+    specseal builds where there is none."""
     context_length: int | None = None
     """Tokens a sequence may have."""
     max_sequences: int | None = None
@@ -51,6 +52,11 @@ class Engine:
         """The official image that the spec names."""
         ref: str | None = self.image.get("ref")
         return ref
+
+    @property
+    def is_built(self) -> bool:
+        """Whether the image is to be built although there is an official one."""
+        return bool(self.image.get("build"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,9 +18,6 @@ class Table:
     def versions(self, engine, accelerator):
         return ("2026.10.11550", "2026.9.1")
 
-    def builds(self, engine, accelerator):
-        return False
-
     def honours(self, engine):
         return frozenset({"dtype", "parallel.tensor"})
 
@@ -96,13 +93,6 @@ ON_TWO = ("{accelerator: cpu}", "{accelerator: nvidia/h100-sxm5-80gb, count: 2}"
 def test_setting_that_the_engine_has_not_is_refused(good, setting, path):
     assert refused(good, KNOWN, ON_TWO, ("context_length: 4096", setting)) == [
         f"engine.{path}: llamacpp has no such setting here: leave it out"
-    ]
-
-
-def test_image_that_can_not_be_built_is_refused(good):
-    assert refused(good, KNOWN, ("context_length: 4096", "image: {build: true}")) == [
-        "engine.image.build: there are no locked wheels to build it from: leave it out, for the"
-        " official one"
     ]
 
 
