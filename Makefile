@@ -41,7 +41,7 @@ run: .venv/.setup ## run SPEC=specs/quickstart.yaml with RUNTIME=auto|docker|nat
 	@.venv/bin/specseal run $(SPEC) --runtime $(RUNTIME)
 
 test: .venv/.dev ## run all tests but the slow ones; PYTEST=... adds arguments
-	@.venv/bin/pytest $(PYTEST)
+	@.venv/bin/pytest -n logical --maxprocesses 4 --dist loadfile $(PYTEST)
 
 test-services: .venv/.dev ## run the slow tests, which need services; a missing one fails them
 	@SPECSEAL_REQUIRE_SERVICES=1 .venv/bin/pytest -m slow $(PYTEST)
