@@ -20,11 +20,12 @@ from docker.errors import NotFound
 
 from conftest import needed
 from smalljob import write_job
+from specseal import owner
 from specseal.errors import RunFailed
 from specseal.lock import Draft
 from specseal.programs import Programs, make_ready
 from specseal.records import read_records, read_snapshots, read_status
-from specseal.runtimes import JobRun, Progress, owner
+from specseal.runtimes import JobRun, Progress
 from specseal.settings import Settings
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow]

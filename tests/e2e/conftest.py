@@ -17,8 +17,8 @@ from typing import Any
 import psutil
 import pytest
 
+from specseal import owner
 from specseal.records import Record, read_records
-from specseal.runtimes import owner
 from specseal.settings import Settings
 
 SPEC = """\

@@ -15,8 +15,8 @@ import psutil
 import pytest
 
 from e2e.conftest import Place, prompt_row
+from specseal import owner
 from specseal.records import Record
-from specseal.runtimes import owner
 
 pytestmark = [pytest.mark.slow, pytest.mark.engine]
 

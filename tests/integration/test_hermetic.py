@@ -20,9 +20,10 @@ import pytest
 
 from conftest import needed
 from smalljob import write_job
+from specseal import owner
 from specseal.lock import Draft
 from specseal.programs import Programs, make_ready
-from specseal.runtimes import Progress, owner
+from specseal.runtimes import Progress
 from specseal.settings import Settings
 
 pytestmark = [pytest.mark.docker, pytest.mark.engine, pytest.mark.slow]

@@ -24,6 +24,7 @@ import requests
 from docker.errors import DockerException
 from packaging.utils import canonicalize_name
 
+from specseal import owner
 from specseal.digests import Digest, sha256_value
 from specseal.errors import RunFailed
 from specseal.records import write_json_atomically
@@ -67,8 +68,9 @@ def read_rootfs(client: docker.DockerClient, image: str) -> RootFs:
     """Return what is in an image. Raises: RunFailed where the container engine can't tell."""
     try:
         container = client.containers.create(
-            image, command=["none"], network_mode="none", use_config_proxy=False
-        )
+            image, command=["none"], network_mode="none", use_config_proxy=False,
+            labels={owner.LABEL: owner.this_owner()},
+        )  # fmt: skip
         try:
             return _read(container.export())
         finally:

@@ -22,10 +22,10 @@ import requests
 from docker.errors import APIError, DockerException, NotFound
 from docker.types import Mount, Ulimit
 
+from specseal import owner
 from specseal.engines import filled
 from specseal.errors import MachineLacks, RunFailed
 from specseal.records import JobStatus, write_json_atomically
-from specseal.runtimes import owner
 from specseal.runtimes.base import POLL_S, JobRun, ProgramRun, Watch, conclude, supervise
 from specseal.runtimes.machine import split_cpus, usable_cpus
 from specseal.runtimes.passing import NO_NVIDIA, container_settings

@@ -21,9 +21,9 @@ from typing import Any, BinaryIO
 
 import psutil
 
+from specseal import owner
 from specseal.engines import filled
 from specseal.records import JobStatus, write_json_atomically
-from specseal.runtimes import owner
 from specseal.runtimes.base import POLL_S, JobRun, ProgramRun, Watch, conclude, supervise
 from specseal.runtimes.machine import split_cpus, usable_cpus
 from specseal.runtimes.passing import visible

@@ -11,6 +11,7 @@ import docker
 import pytest
 import requests
 
+from specseal import owner
 from specseal.errors import RunFailed
 from specseal.images.rootfs import RootFs, read_rootfs
 
@@ -52,6 +53,7 @@ class FakeDocker:
 
     def create(self, image: str, **settings: Any) -> FakeDocker:
         assert settings["network_mode"] == "none"
+        assert settings["labels"] == {owner.LABEL: owner.this_owner()}, "or a killed one stays"
         return self
 
     def export(self) -> Iterator[bytes]:

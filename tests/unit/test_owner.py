@@ -3,7 +3,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from specseal.runtimes.owner import is_dead, this_owner
+from specseal.owner import is_dead, this_owner
 
 
 def test_this_process_is_alive() -> None:
@@ -11,7 +11,7 @@ def test_this_process_is_alive() -> None:
 
 
 def test_a_process_that_has_ended_is_dead() -> None:
-    code = "from specseal.runtimes.owner import this_owner; print(this_owner())"
+    code = "from specseal.owner import this_owner; print(this_owner())"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert is_dead(done.stdout.strip())
 
