@@ -19,6 +19,8 @@ def asked(method: str, family: str, version: str, **engine: Any) -> LaunchReques
         "family": family,
         "context_length": 2048,
         "prefix_cache": False,
+        # Official images lack what it needs.
+        **({"image": {"repository": "registry.test/vllm"}} if method == "suffix" else {}),
         **engine,
     }
     return LaunchRequest(

@@ -89,22 +89,33 @@ class Capabilities:
         rows = (row for row in self._of(engine, accelerator) if row.method == method)
         return frozenset(key for row in rows for key in row.args)
 
-    def nearest(self, engine: str, accelerator: str, method: str) -> str:
-        """Return what works instead, in words: this method elsewhere, or other methods here."""
-        return "; ".join(self._nearest(engine, accelerator_family(accelerator), method))
+    def nearest(
+        self, engine: str, accelerator: str, method: str, version: str | None = None
+    ) -> str:
+        """Return what works instead, in words: other methods here, and this method elsewhere.
 
-    def _nearest(self, engine: str, family: str, method: str) -> Iterator[str]:
+        Args:
+            engine: the engine asked for.
+            accelerator: where it was to run.
+            method: what it does not honour there.
+            version: in that version only; None: in none.
+        """
+        return "; ".join(self._nearest(engine, accelerator_family(accelerator), method, version))
+
+    def _nearest(self, engine: str, family: str, method: str, version: str | None) -> Iterator[str]:
         rows = [row for row in self.rows() if row.versions]
-        here = {row.method: row for row in rows if (row.engine, row.family) == (engine, family)}
+        home = [row for row in rows if (row.engine, row.family) == (engine, family)]
+        here = {row.method for row in home if version is None or version in row.versions}
         if here:
             yield f"use one of {', '.join(sorted(here))}"
         else:
             families = sorted({row.family for row in rows if row.engine == engine})
             yield f"{engine} runs on {', '.join(families)}" if families else "name another engine"
+        # The nearest first: another version of the same engine, then others on the same device.
         elsewhere = [
             f"{row.engine} {row.versions[0]} on {row.family}"
-            for row in sorted(rows, key=lambda row: row.family != family)
-            if row.method == method and (row.engine, row.family) != (engine, family)
+            for row in sorted(rows, key=lambda row: (row not in home, row.family != family))
+            if row.method == method and (version is not None or row not in home)
         ]
         if method != "none" and elsewhere:
             yield f"{method} works with {', '.join(elsewhere[:_MOST_NAMED])}"
@@ -174,7 +185,8 @@ def request_of(job: Job, lock: Lock) -> LaunchRequest:
 
 def _image_named(spec: Spec) -> dict[str, Any]:
     """Return what an adapter may ask of an image before it is locked: that one is named."""
-    return {"image": {"repository": spec.engine.image_ref}} if spec.engine.image_ref else {}
+    named = spec.engine.image_ref if not spec.engine.is_built else None
+    return {"image": {"repository": named}} if named else {}
 
 
 def launch_request(

@@ -39,6 +39,12 @@ def _ngram(request: LaunchRequest) -> Settings:
 
 
 def _suffix(request: LaunchRequest) -> Settings:
+    if "repository" not in (request.asked("image") or {}):
+        raise Dishonoured(
+            ("drafter", "method"),
+            "vLLM's suffix needs arctic-inference 0.1.1, which its official images lack: name one "
+            "that has it as engine.image.ref",
+        )
     return {
         "suffix_decoding_max_cached_requests": 0,
         "suffix_decoding_max_spec_factor": 1.0,

@@ -40,7 +40,9 @@ class Capabilities(Protocol):
         """Return the keys of `drafter.args` that an engine honours with a method."""
         ...
 
-    def nearest(self, engine: str, accelerator: str, method: str) -> str:
+    def nearest(
+        self, engine: str, accelerator: str, method: str, version: str | None = None
+    ) -> str:
         """Return in words what works instead."""
         ...
 
@@ -97,7 +99,7 @@ def dishonoured(document: Document, capabilities: Capabilities) -> Iterator[Find
         version = None
     if method not in capabilities.methods(engine, accelerator, version):
         what = f"{engine} {version}" if version else engine
-        nearest = capabilities.nearest(engine, accelerator, method)
+        nearest = capabilities.nearest(engine, accelerator, method, version)
         message = f"{what} on {accelerator} does not honour {shown(method)}; {nearest}"
         yield document.at_value(("drafter", "method"), message)
         return

@@ -47,6 +47,24 @@ def test_what_is_not_in_the_table_is_told_what_is(engine: str) -> None:
     assert "llamacpp" in said or "use one of" in said
 
 
+@pytest.mark.parametrize(
+    ("engine", "accelerator", "version", "method", "instead"),
+    [
+        ("vllm", "nvidia/h100-sxm5-80gb", "0.13.0", "draft_model", "vllm 0.32.0 on cuda"),
+        ("vllm", "nvidia/h100-sxm5-80gb", "0.13.0", "dflash", "vllm 0.32.0 on cuda"),
+        ("sglang", "nvidia/h100-sxm5-80gb", "0.5.7", "dflash", "sglang 0.5.23 on cuda"),
+        ("sglang", "amd/mi300x-192gb", "0.5.7", "ngram", "sglang 0.5.23 on rocm"),
+    ],
+)
+def test_method_that_another_version_has_is_named_with_that_version_first(
+    engine: str, accelerator: str, version: str, method: str, instead: str
+) -> None:
+    assert method not in CAPABILITIES.methods(engine, accelerator, version)
+    here, elsewhere = CAPABILITIES.nearest(engine, accelerator, method, version).split("; ")
+    assert method not in here.removeprefix("use one of ").split(", ")
+    assert elsewhere.startswith(f"{method} works with {instead}")
+
+
 def test_method_that_is_nowhere_here_is_named_with_where_it_is() -> None:
     said = CAPABILITIES.nearest("llamacpp", "tpu/v5", "ngram")
     assert said.startswith("llamacpp runs on cpu")

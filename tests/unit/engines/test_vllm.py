@@ -152,6 +152,7 @@ def with_parallel(request: LaunchRequest, **parallel: int) -> LaunchRequest:
         ),
         (asked("suffix", "cuda", NEW), "drafter.method", "model_runner: v1"),
         (asked("medusa", "rocm", NEW), "drafter.method", "model_runner: v1"),
+        (asked("suffix", "cuda", PAPER, image=None), "drafter.method", "as engine.image.ref"),
         (with_args(EAGLE3, model_runner="v3"), "engine.args.model_runner", "none of v1, v2"),
         (with_args(NGRAM, model_runner="v1"), "engine.args.model_runner", "only one"),
         (

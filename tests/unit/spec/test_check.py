@@ -24,7 +24,7 @@ class Table:
     def args(self, engine, accelerator, method):
         return frozenset({"ngram_min"})
 
-    def nearest(self, engine, accelerator, method):
+    def nearest(self, engine, accelerator, method, version=None):
         return "use one of none"
 
     def refusal(self, spec):
