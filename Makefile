@@ -47,8 +47,9 @@ test-services: .venv/.dev ## run the slow tests, which need services; a missing 
 	@SPECSEAL_REQUIRE_SERVICES=1 .venv/bin/pytest -m slow $(PYTEST)
 
 images: .venv/.setup ## build every image that this machine can, for the specs of specs/cpu
-	@$(foreach spec,specs/quickstart.yaml $(wildcard specs/cpu/*.yaml),.venv/bin/specseal build \
-	$(spec) --runtime docker &&) :
+	@failed=; for spec in specs/quickstart.yaml specs/cpu/*.yaml; do \
+	.venv/bin/specseal build "$$spec" --runtime docker || failed="$$failed $$spec"; done; \
+	[ -z "$$failed" ] || { echo "not built:$$failed" >&2; exit 1; }
 
 lint: .venv/.dev ## check style, types and the layers
 	@.venv/bin/ruff check

@@ -10,7 +10,7 @@ from tabulate import tabulate
 
 from specseal.cli.context import JSON, print_json
 from specseal.engines import CAPABILITIES
-from specseal.engines.reference import COLUMNS, REFERENCE_FILE, cells, render_engines
+from specseal.engines.reference import COLUMNS, REFERENCE_FILE, WIDE, cells, render_engines
 
 
 @click.command()
@@ -19,8 +19,9 @@ from specseal.engines.reference import COLUMNS, REFERENCE_FILE, cells, render_en
     type=click.Path(path_type=Path, file_okay=False, exists=True),
     help=f"Write {REFERENCE_FILE} into this checkout instead of printing.",
 )
+@click.option("--wide", is_flag=True, help="Show flags and sources, too.")
 @JSON
-def command(write: Path | None, as_json: bool) -> None:
+def command(write: Path | None, wide: bool, as_json: bool) -> None:
     """Show what engines can do: method by accelerator, with the evidence for each row."""
     rows = CAPABILITIES.rows()
     if write is not None:
@@ -29,4 +30,6 @@ def command(write: Path | None, as_json: bool) -> None:
     elif as_json:
         print_json({"capabilities": [asdict(row) for row in rows]})
     else:
-        click.echo(tabulate([cells(row) for row in rows], headers=COLUMNS, tablefmt="simple"))
+        headers = WIDE if wide else COLUMNS
+        shown = [cells(row)[: len(headers)] for row in rows]
+        click.echo(tabulate(shown, headers=headers, tablefmt="simple"))

@@ -10,6 +10,7 @@ from specseal.engines.base import Capability
 
 REFERENCE_FILE = Path("docs/engines.md")
 COLUMNS = ("engine", "versions", "on", "method", "drafter.args", "evidence")
+WIDE = (*COLUMNS, "flags", "source")
 
 _HEAD = (
     "| on | method | versions | `drafter.args` | flags | evidence |",
@@ -33,10 +34,11 @@ how a row is known:
 
 
 def cells(row: Capability) -> tuple[str, ...]:
-    """Return a row's cells, in the order of `COLUMNS`."""
+    """Return a row's cells, in the order of `WIDE`, which begins as `COLUMNS` does."""
     versions = ", ".join(row.versions) or "any"
     args = ", ".join(row.args) or "–"
-    return (row.engine, versions, row.family, row.method, args, row.evidence)
+    told = (row.engine, versions, row.family, row.method, args, row.evidence)
+    return (*told, row.flags, row.source)
 
 
 def render_engines(rows: Iterable[Capability]) -> str:
@@ -52,7 +54,7 @@ def render_engines(rows: Iterable[Capability]) -> str:
 
 
 def _line(row: Capability) -> str:
-    _, versions, family, method, args, evidence = cells(row)
+    _, versions, family, method, args, evidence, *_ = cells(row)
     flags = f"`{row.flags}`" if row.flags.startswith("-") else row.flags
     shown = (family, f"`{method}`", versions, args, flags, evidence)
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in shown) + " |"

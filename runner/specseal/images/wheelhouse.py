@@ -26,6 +26,9 @@ CONTAINER_TARGET = (
 NATIVE_TARGET: tuple[str, ...] = ()
 
 
+_CPU_BUILD = "+cpu"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wheelhouse:
     """A folder of wheels, and what is in it."""
@@ -96,10 +99,15 @@ def run_pip(arguments: list[str], *, settings: Settings, what: str) -> None:
             f"{what} are not the ones that are pinned: {said}",
             mend="ask another package registry: this one serves different bytes",
         )
+    mend = "put the wheels in a folder and name it as wheel_dir in specseal.toml"
+    if _CPU_BUILD in done.stderr:
+        mend = (
+            "torch's builds for the CPU are in an index of PyTorch's own: name it to pip as well, "
+            f"as PIP_EXTRA_INDEX_URL or in its configuration; or {mend}"
+        )
     raise MachineLacks(
         f"{what} can't be had: {said}",
-        mend="check the network and pip's configuration, or put the wheels in a folder and name "
-        "it as wheel_dir in specseal.toml",
+        mend=f"check the network and pip's configuration; {mend}",
     )
 
 

@@ -37,6 +37,8 @@ def test_command_shows_every_row_and_writes_the_page(tmp_path: Path) -> None:
     assert len(json.loads(shown.output)["capabilities"]) == len(CAPABILITIES.rows())
     table = CliRunner().invoke(group, ["engines"]).output
     assert len(table.splitlines()) == len(CAPABILITIES.rows()) + 2
+    wide = CliRunner().invoke(group, ["engines", "--wide"]).output
+    assert all(row.flags in wide and row.source in wide for row in CAPABILITIES.rows())
     assert CliRunner().invoke(group, ["engines", "--write", str(tmp_path)]).exit_code == 0
     assert (tmp_path / REFERENCE_FILE).read_text() == render_engines(CAPABILITIES.rows())
 

@@ -100,6 +100,18 @@ def test_a_wheel_that_can_not_be_had_is_what_the_machine_lacks(
     with pytest.raises(MachineLacks, match=r"can't be had: .*tiny==1\.0") as caught:
         wheelhouse.fill(requirements("0" * 64), wheelhouse.NATIVE_TARGET, settings=settings)
     assert "wheel_dir" in caught.value.mend
+    assert "PyTorch" not in caught.value.mend
+
+
+def test_a_build_for_the_cpu_that_can_not_be_had_is_said_to_have_an_index_of_its_own(
+    settings: Settings, requirements: Callable[[str], Path], tmp_path: Path
+) -> None:
+    (tmp_path / "wheels").mkdir()
+    pinned = requirements("0" * 64)
+    pinned.write_text(pinned.read_text().replace("==1.0", "==1.0+cpu"))
+    with pytest.raises(MachineLacks, match=r"tiny==1\.0\+cpu") as caught:
+        wheelhouse.fill(pinned, wheelhouse.NATIVE_TARGET, settings=settings)
+    assert "PIP_EXTRA_INDEX_URL" in caught.value.mend
 
 
 def test_site_settings_are_given_to_pip(
