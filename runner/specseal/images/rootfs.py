@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
 import tarfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -37,7 +38,8 @@ _KINDS = {
 }  # fmt: skip
 _PYTHON = ".dist-info/METADATA"
 _DEBIAN, _DEBIAN_PARTS = "var/lib/dpkg/status", "var/lib/dpkg/status.d/"
-_KEPT = "rootfs-2"
+_RELEASES = ("etc/os-release", "usr/lib/os-release")
+_KEPT = "rootfs-3"
 """Folder of what was read; another number where another version reads otherwise."""
 
 Entry = list[str]
@@ -102,16 +104,22 @@ def known_rootfs(client: docker.DockerClient, image: str, cache: Path) -> tuple[
 def _read(chunks: Iterable[bytes]) -> RootFs:
     entries: dict[str, Entry] = {}
     packages: list[dict[str, Any]] = []
+    distribution = "debian"
     with tarfile.open(fileobj=_Stream(chunks), mode="r|") as archive:
         for member in archive:
             path = member.name.removeprefix("./").rstrip("/")
             if not path or path in _ENGINES_OWN or path.split("/")[0] in _ENGINES_FOLDERS:
                 continue
-            wanted = path.endswith(_PYTHON) or _is_debian(path)
+            wanted = path.endswith(_PYTHON) or _is_debian(path) or path in _RELEASES
             held, told = _content(archive, member, keep=wanted)
             entries[path] = [_KINDS.get(member.type, "other"), f"{member.mode:o}", told]
             packages += _packages(path, held)
+            if path in _RELEASES:
+                distribution = _distribution(held) or distribution
     unique = {(one["type"], one["name"], one["version"]): one for one in packages}
+    for one in unique.values():
+        if one["type"] == "deb":
+            one["distribution"] = distribution
     return RootFs(entries=entries, packages=[unique[key] for key in sorted(unique)])
 
 
@@ -148,6 +156,12 @@ def _packages(path: str, content: bytes) -> Iterator[dict[str, Any]]:
             if fields["Package"] and state.endswith("installed"):
                 name, version = fields["Package"], fields["Version"]
                 yield {"type": "deb", "name": name, "version": version}
+
+
+def _distribution(release: bytes) -> str | None:
+    """Return whose packages they are. Source: os-release(5), ID."""
+    found = re.search(rb'^ID="?([a-z0-9._-]+)"?$', release, re.MULTILINE)
+    return found[1].decode() if found else None
 
 
 class _Stream(io.RawIOBase):

@@ -108,6 +108,13 @@ def test_engine_that_breaks_off_fails_the_build_in_words(error: Exception) -> No
 
 def test_packages_are_those_that_are_installed() -> None:
     assert read().packages == [
-        {"type": "deb", "name": "bash", "version": "5.2"},
+        {"type": "deb", "name": "bash", "version": "5.2", "distribution": "debian"},
         {"type": "pypi", "name": "some-package", "version": "1.2"},
     ]
+
+
+@pytest.mark.parametrize("path", ["etc/os-release", "usr/lib/os-release"])
+def test_packages_are_those_of_the_distribution_that_the_image_names(path: str) -> None:
+    release = b'NAME="Ubuntu"\nVERSION_ID="24.04"\nID=ubuntu\nID_LIKE=debian\n'
+    bash, _ = read({**FILES, path: release}).packages
+    assert bash["distribution"] == "ubuntu"
