@@ -12,6 +12,7 @@ import click
 
 import specseal
 from specseal.cli import (
+    attest,
     build,
     doctor,
     engines,
@@ -36,6 +37,7 @@ _COMMANDS = {
     "run": run.command,
     "verify": verify.command,
     "show": show.command,
+    "attest": attest.command,
     "keys": keys.command,
     "engines": engines.command,
     "doctor": doctor.command,
