@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 import locks
 from specseal.analysis import JobData, PhaseData, RunData
-from specseal.bundle import Report, SealInputs, Signer, seal, verify
+from specseal.bundle import Report, SealInputs, Signer, TrustStore, seal, verify
 from specseal.bundle.manifest import ATTESTATIONS, MANIFEST
 from specseal.bundle.seal import attest
 from specseal.plan import Job, Phase, make_plan
@@ -46,6 +46,10 @@ DESCRIBED = ("key", "session", "engine_version_found", "method_found", "draft_le
 
 def make_signer() -> Signer:
     return Signer(ec.generate_private_key(ec.SECP256R1()))
+
+
+def trusting(*signers: Signer) -> TrustStore:
+    return TrustStore(trusted=frozenset(signer.public.digest for signer in signers))
 
 
 def make_lock() -> Lock:
@@ -252,7 +256,7 @@ class GoodBundle:
         return Path(shutil.copytree(self.path, target))
 
     def verify(self, folder: Path, **changes: Any) -> Report:
-        asked = {"trusted": {self.signer.public.digest}, "now": NOW, **changes}
+        asked = {"trusted": trusting(self.signer), "now": NOW, **changes}
         return verify(folder, **asked)
 
     def sign_again(

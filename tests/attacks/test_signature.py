@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
-from attacks.builder import NOW, GoodBundle, codes, make_signer
-from specseal.bundle import Report
+from attacks.builder import NOW, GoodBundle, codes, make_signer, trusting
+from specseal.bundle import Report, TrustStore
 from specseal.bundle.envelope import wrap
 from specseal.bundle.layout import PROVENANCE_ATTESTATION, RESULT_ATTESTATION
 from specseal.bundle.statement import ResultStatement, provenance_statement
@@ -186,15 +186,15 @@ def test_bundle_signed_again_by_another_key_is_intact_and_not_trusted(
 
 
 def test_nothing_is_trusted_where_no_key_is(good: GoodBundle) -> None:
-    assert not good.verify(good.path, trusted=set()).trusted
+    assert not good.verify(good.path, trusted=TrustStore()).trusted
 
 
 def test_key_swapped_for_another_is_found(good: GoodBundle, bundle: Path) -> None:
-    other = make_signer().public
+    other = make_signer()
     (path,) = (bundle / "attestations" / "keys").iterdir()
     path.unlink()
-    path.with_name(f"{other.digest}.pem").write_bytes(other.pem)
-    report = good.verify(bundle, trusted={good.signer.public.digest, other.digest})
+    path.with_name(f"{other.public.digest}.pem").write_bytes(other.public.pem)
+    report = good.verify(bundle, trusted=trusting(good.signer, other))
     assert codes(report) == {"signature.wrong"}
     assert not report.trusted
 

@@ -1,28 +1,43 @@
 """The bundle: seal a run, verify a folder, keep the keys, show what is in it."""
 
+from specseal.bundle.adding import add_reproduction
 from specseal.bundle.beside import beside
 from specseal.bundle.contents import SealInputs
 from specseal.bundle.drawing import FORMATS, render
-from specseal.bundle.keys import (
-    PublicKey,
-    Signer,
-    create_key,
-    create_trusted_key,
-    load_signer,
-    read_public_key,
-    trust,
-    trusted_keys,
-)
+from specseal.bundle.keys import PublicKey, Signer, create_key, load_signer, read_public_key
 from specseal.bundle.outcome import demand_outcome
+from specseal.bundle.policy import Policy, load_policy
+from specseal.bundle.published import write_schemas
 from specseal.bundle.query import Answer, query
 from specseal.bundle.recompute import Contents
+from specseal.bundle.report import Check, Report
+from specseal.bundle.reproduction import (
+    VERDICTS,
+    Attestation,
+    ReproductionStatement,
+    Verdict,
+    attest_reproduction,
+)
 from specseal.bundle.seal import seal
+from specseal.bundle.store import (
+    Revocation,
+    TrustStore,
+    create_trusted_key,
+    read_store,
+    revoke,
+    trust,
+    trusted_keys,
+    user_store,
+)
 from specseal.bundle.table import GROUPINGS, summarise
-from specseal.bundle.verify import Check, Report, open_bundle, verify
+from specseal.bundle.times import parse_time
+from specseal.bundle.verify import open_bundle, verify
 
 __all__ = [
-    "FORMATS", "GROUPINGS", "Answer", "Check", "Contents", "PublicKey", "Report", "SealInputs",
-    "Signer", "beside", "create_key", "create_trusted_key", "demand_outcome", "load_signer",
-    "open_bundle", "query", "read_public_key", "render", "seal", "summarise", "trust",
-    "trusted_keys", "verify",
+    "FORMATS", "GROUPINGS", "VERDICTS", "Answer", "Attestation", "Check", "Contents", "Policy",
+    "PublicKey", "Report", "ReproductionStatement", "Revocation", "SealInputs", "Signer",
+    "TrustStore", "Verdict", "add_reproduction", "attest_reproduction", "beside", "create_key",
+    "create_trusted_key", "demand_outcome", "load_policy", "load_signer", "open_bundle",
+    "parse_time", "query", "read_public_key", "read_store", "render", "revoke", "seal",
+    "summarise", "trust", "trusted_keys", "user_store", "verify", "write_schemas",
 ]  # fmt: skip

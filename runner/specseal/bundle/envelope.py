@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Sequence
 
 from specseal.bundle.findings import broken
 from specseal.bundle.keys import PublicKey, Signer
@@ -41,36 +42,52 @@ def wrap(payload: bytes, signer: Signer) -> bytes:
     return canonical(envelope) + b"\n"
 
 
-def unwrap(data: bytes, *, path: str, key: PublicKey) -> bytes:
+def unwrap(data: bytes, *, path: str, key: PublicKey, step: str = "signature") -> bytes:
     """Return the payload of an envelope that `key` has signed.
 
     Args:
         data: the envelope's file.
         path: named in messages.
         key: the only key that is tried; the envelope's hint chooses nothing.
+        step: the step of verification, with which findings' codes start.
 
     Raises:
         BundleBroken: not such an envelope (a certificate, more than one signature, rubbish in the
             base64), or not signed by `key`.
     """
-    value = parse_file(data, path=path, code="signature.form", schema="envelope")
+    return unwrap_by_one_of(data, path=path, keys=(key,), step=step)[1]
+
+
+def unwrap_by_one_of(
+    data: bytes, *, path: str, keys: Sequence[PublicKey], step: str = "signature"
+) -> tuple[PublicKey, bytes]:
+    """Return which of several keys has signed an envelope, and its payload; else as `unwrap`.
+
+    All keys are tried, because a second one can be made that fits a signature of the first:
+    a signature that two keys here fit says nothing about who made it, and is refused.
+    """
+    value = parse_file(data, path=path, code=f"{step}.form", schema="envelope")
     envelope = value["dsseEnvelope"]
-    payload = decode_base64(envelope["payload"], what=f"{path}: payload")
-    signature = decode_base64(envelope["signatures"][0]["sig"], what=f"{path}: signature")
+    code = f"{step}.base64"
+    payload = decode_base64(envelope["payload"], what=f"{path}: payload", code=code)
+    signature = decode_base64(
+        envelope["signatures"][0]["sig"], what=f"{path}: signature", code=code
+    )
     signed = pre_authentication_encoding(envelope["payloadType"], payload)
-    if not key.has_signed(signed, signature):
+    signers = [key for key in keys if key.has_signed(signed, signature)]
+    if not signers:
+        whose = f"the key {keys[0].digest}" if len(keys) == 1 else "any key beside it"
         raise broken(
-            "signature.wrong",
-            f"{path}: the signature is not that of the key {key.digest} over this payload",
+            f"{step}.wrong", f"{path}: the signature is not that of {whose} over this payload"
         )
-    if value["verificationMaterial"]["publicKey"]["hint"] != key.digest:
-        raise broken(
-            "signature.hint", f"{path}: the hint names another key than the one that signed"
-        )
-    return payload
+    if len(signers) > 1:
+        raise broken(f"{step}.ambiguous", f"{path}: the signature fits several keys beside it")
+    if value["verificationMaterial"]["publicKey"]["hint"] != signers[0].digest:
+        raise broken(f"{step}.hint", f"{path}: the hint names another key than the one that signed")
+    return signers[0], payload
 
 
-def decode_base64(text: str, *, what: str) -> bytes:
+def decode_base64(text: str, *, what: str, code: str = "signature.base64") -> bytes:
     """Decode base64 in the standard or the URL-safe alphabet, padded, one spelling a value.
 
     Raises:
@@ -84,4 +101,4 @@ def decode_base64(text: str, *, what: str) -> bytes:
             continue
         if base64.b64encode(data, altchars=altchars).decode() == text:
             return data
-    raise broken("signature.base64", f"{what}: not base64, strictly read")
+    raise broken(code, f"{what}: not base64, strictly read")

@@ -1,8 +1,7 @@
-"""Signing keys and the trust store.
+"""Signing keys: made, read, used.
 
 A key is ECDSA on P-256 with SHA-256, in PEM. It is known by its SPKI digest: the SHA-256 of its
-public half as DER SubjectPublicKeyInfo, in hex. The trust store is the folder `trusted/` in the
-user's configuration folder, one `<spki-sha256>.pem` a key that is believed.
+public half as DER SubjectPublicKeyInfo, in hex. Whose keys are believed is in `store`.
 """
 
 from __future__ import annotations
@@ -18,7 +17,6 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from specseal.digests import Digest, sha256_bytes
 from specseal.errors import InputError
-from specseal.settings import Settings
 
 _ALGORITHM = ec.ECDSA(hashes.SHA256())
 
@@ -86,7 +84,7 @@ def create_key(path: Path) -> PublicKey:
     )
     partial = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
-        _make_private_folders(path.parent)
+        make_private_folders(path.parent)
         try:
             partial.touch(mode=0o600, exist_ok=False)
             partial.write_bytes(pem)
@@ -157,56 +155,12 @@ def read_public_key(path: Path) -> PublicKey:
     return parse_public_key(pem, path=str(path))
 
 
-def trust(key: PublicKey, settings: Settings) -> Path:
-    """Put a public key into the trust store, and return its file.
-
-    Raises:
-        InputError: the store can't be written.
-    """
-    store = _trust_store(settings)
-    path = store / f"{key.digest}.pem"
-    try:
-        _make_private_folders(store)
-        path.write_bytes(key.pem)
-    except OSError as error:
-        raise InputError(f"{path}: can't be written: {error.strerror}") from error
-    return path
-
-
-def trusted_keys(settings: Settings) -> frozenset[Digest]:
-    """Return the SPKI digests of the keys in the trust store.
-
-    Raises:
-        InputError: a file in it is not a public key, or not the one that it is named after.
-    """
-    digests = set()
-    for path in sorted(_trust_store(settings).glob("*.pem")):
-        digest = read_public_key(path).digest
-        if path.stem != digest:
-            raise InputError(
-                f"{path}: holds another key than its name says ({digest})",
-                mend=f"remove it, then `specseal keys trust` the key you meant: {path.name}",
-            )
-        digests.add(digest)
-    return frozenset(digests)
-
-
-def create_trusted_key(settings: Settings) -> PublicKey:
-    """Make this site's signing key, and trust it here. Raises: InputError."""
-    key = create_key(settings.signing_key)
-    trust(key, settings)
-    return key
-
-
-def _trust_store(settings: Settings) -> Path:
-    return settings.config_dir / "trusted"
+def make_private_folders(folder: Path) -> None:
+    """Make a folder and those above it, where they are missing, for their owner alone."""
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    for path in reversed(missing):
+        path.mkdir(mode=0o700, exist_ok=True)
 
 
 def _is_p256(key: ec.EllipticCurvePrivateKey | ec.EllipticCurvePublicKey) -> bool:
     return isinstance(key.curve, ec.SECP256R1)
-
-
-def _make_private_folders(folder: Path) -> None:
-    missing = [path for path in (folder, *folder.parents) if not path.exists()]
-    for path in reversed(missing):
-        path.mkdir(mode=0o700, exist_ok=True)

@@ -10,7 +10,8 @@ import hashlib
 import os
 import re
 import stat
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from specseal.errors import InputError
 RESULT_ATTESTATION = f"{ATTESTATIONS}/result.sigstore.json"
 PROVENANCE_ATTESTATION = f"{ATTESTATIONS}/provenance.sigstore.json"
 KEYS = f"{ATTESTATIONS}/keys"
+REPRODUCTIONS = f"{ATTESTATIONS}/reproductions"
 
 MAX_FILES = 10_000
 MAX_DEPTH = 16
@@ -42,8 +44,14 @@ MAX_PARSED_BYTES = {
     PROVENANCE_ATTESTATION: 4 * _MiB,
 }
 """The files that are parsed, hence kept in memory, and how large each may be."""
-_KEY_FILE = re.compile(re.escape(KEYS) + r"/[0-9a-f]{64}\.pem")
+_KEY_FILE = re.compile(re.escape(KEYS) + r"/([0-9a-f]{64})\.pem")
+_REPRODUCTION_FILE = re.compile(
+    re.escape(REPRODUCTIONS) + r"/([0-9a-f]{64})-([0-9a-f]{64})\.sigstore\.json"
+)
 _MAX_KEY_BYTES = 4096
+_MAX_REPRODUCTION_BYTES = 64 * 2**10
+MAX_REPRODUCTIONS = 256
+"""How many reproduction statements, and how many keys, a bundle may have."""
 _CHUNK_BYTES = 1 * _MiB
 
 
@@ -68,9 +76,38 @@ class Tree:
         }
 
     @property
-    def key_paths(self) -> list[str]:
-        """The paths of the signers' public keys."""
-        return [path for path in self.contents if _KEY_FILE.fullmatch(path)]
+    def keys(self) -> dict[Digest, str]:
+        """{SPKI digest that it is named after: path} of the signers' public keys."""
+        return {Digest(found[1]): found[0] for found in _matches(_KEY_FILE, self.contents)}
+
+    @property
+    def reproductions(self) -> list[NamedReproduction]:
+        """The reproduction statements, by path."""
+        return [
+            NamedReproduction(path=found[0], key=Digest(found[1]), manifest=Digest(found[2]))
+            for found in _matches(_REPRODUCTION_FILE, self.contents)
+        ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamedReproduction:
+    """What the name of a reproduction statement's file says."""
+
+    path: str
+    key: Digest
+    """SPKI digest of the key that signed it."""
+    manifest: Digest
+    """Of the reproduction's own bundle."""
+
+
+def key_path(key: Digest) -> str:
+    """Return where a signer's public key lies."""
+    return f"{KEYS}/{key}.pem"
+
+
+def reproduction_path(key: Digest, manifest: Digest) -> str:
+    """Return where the statement of a key about the reproduction with that manifest lies."""
+    return f"{REPRODUCTIONS}/{key}-{manifest}.sigstore.json"
 
 
 class _Walk:
@@ -81,6 +118,7 @@ class _Walk:
         self.contents: dict[str, bytes] = {}
         self.findings: list[Finding] = []
         self.seen = 0
+        self.additions: Counter[str] = Counter()
         self.stopped = False
 
     def complain(self, code: str, path: str, sentence: str) -> None:
@@ -123,6 +161,11 @@ class _Walk:
         if path.startswith(f"{ATTESTATIONS}/") and _limit(path) is None:
             self.complain("layout.extra", path, "no such attestation is known")
             return
+        if path.startswith((f"{KEYS}/", f"{REPRODUCTIONS}/")):
+            self.additions[path.rpartition("/")[0]] += 1
+            if max(self.additions.values()) > MAX_REPRODUCTIONS:
+                self.complain("layout.bounds", path, f"one of more than {MAX_REPRODUCTIONS}")
+                return
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         try:
             descriptor = os.open(name, flags, dir_fd=folder)
@@ -186,13 +229,26 @@ def _check_attestations(walk: _Walk) -> None:
     for path in (MANIFEST, RESULT_ATTESTATION, PROVENANCE_ATTESTATION):
         if path not in walk.contents:
             walk.complain("layout.missing", path, "missing, or not readable as a regular file")
-    keys = [path for path in walk.contents if _KEY_FILE.fullmatch(path)]
-    if len(keys) != 1:
-        walk.complain("layout.keys", KEYS, f"expected one public key, found {len(keys)}")
+    keys = {found[1] for found in _matches(_KEY_FILE, walk.contents)}
+    reproducers = {found[1] for found in _matches(_REPRODUCTION_FILE, walk.contents)}
+    for key in sorted(reproducers - keys):
+        walk.complain("layout.keys", key_path(Digest(key)), "missing; a reproduction names it")
+    # The signer of the result may have reproduced it, too: then no key is the result's alone.
+    others = len(keys - reproducers)
+    if others > 1 or not keys:
+        walk.complain("layout.keys", KEYS, f"expected one public key, found {others}")
+
+
+def _matches(pattern: re.Pattern[str], paths: Iterable[str]) -> list[re.Match[str]]:
+    return [found for path in sorted(paths) if (found := pattern.fullmatch(path))]
 
 
 def _limit(path: str) -> int | None:
-    return _MAX_KEY_BYTES if _KEY_FILE.fullmatch(path) else MAX_PARSED_BYTES.get(path)
+    if _KEY_FILE.fullmatch(path):
+        return _MAX_KEY_BYTES
+    if _REPRODUCTION_FILE.fullmatch(path):
+        return _MAX_REPRODUCTION_BYTES
+    return MAX_PARSED_BYTES.get(path)
 
 
 def _fail(error: OSError) -> None:

@@ -25,11 +25,18 @@ from specseal.bundle.manifest import MANIFEST, render_manifest
 from specseal.bundle.sbom import render_sboms
 from specseal.bundle.statement import ResultStatement, provenance_statement
 from specseal.bundle.tables import write_run
-from specseal.digests import canonical, sha256_bytes, tree_files
+from specseal.digests import Digest, canonical, sha256_bytes, tree_files
 from specseal.errors import InputError, RunFailed
 
 
-def seal(inputs: SealInputs, target: Path, *, signer: Signer, now: datetime) -> Path:
+def seal(
+    inputs: SealInputs,
+    target: Path,
+    *,
+    signer: Signer,
+    now: datetime,
+    supersedes: Digest | None = None,
+) -> Path:
     """Seal a run into the bundle `target`, and return its path.
 
     Args:
@@ -37,6 +44,7 @@ def seal(inputs: SealInputs, target: Path, *, signer: Signer, now: datetime) -> 
         target: the bundle's folder, which must not be there yet; folders above are made.
         signer: the key that signs.
         now: the time of sealing, with its zone.
+        supersedes: the bundle that this one corrects: digest of its manifest.
 
     Raises:
         InputError: `target` is there already, or a value has no canonical JSON.
@@ -52,7 +60,7 @@ def seal(inputs: SealInputs, target: Path, *, signer: Signer, now: datetime) -> 
         staging.mkdir(parents=True)
         inputs = _redacted(inputs)
         _write_contents(staging, inputs, analyse(inputs.run), signer, now)
-        attest(staging, inputs, signer=signer, now=now)
+        attest(staging, inputs, signer=signer, now=now, supersedes=supersedes)
         _sync(staging)
         staging.rename(target)
     except OSError as error:
@@ -65,7 +73,14 @@ def seal(inputs: SealInputs, target: Path, *, signer: Signer, now: datetime) -> 
     return target
 
 
-def attest(folder: Path, inputs: SealInputs, *, signer: Signer, now: datetime) -> None:
+def attest(
+    folder: Path,
+    inputs: SealInputs,
+    *,
+    signer: Signer,
+    now: datetime,
+    supersedes: Digest | None = None,
+) -> None:
     """Write the manifest of a bundle's contents, and sign it.
 
     Args:
@@ -73,6 +88,7 @@ def attest(folder: Path, inputs: SealInputs, *, signer: Signer, now: datetime) -
         inputs: what the statements speak about.
         signer: the key that signs.
         now: the time of signing, with its zone.
+        supersedes: the bundle that this one corrects: digest of its manifest.
 
     Raises:
         OSError: a file can't be written.
@@ -95,6 +111,7 @@ def attest(folder: Path, inputs: SealInputs, *, signer: Signer, now: datetime) -
         lock=digests["lock.json"],
         result=digests["result.json"],
         provenance=sha256_bytes(provenance),
+        supersedes=supersedes,
     )
     (folder / MANIFEST).write_bytes(manifest)
     (folder / KEYS).mkdir(parents=True)

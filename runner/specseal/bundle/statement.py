@@ -1,20 +1,22 @@
 """The signed statements: what is said about a bundle's manifest.
 
-Both are in-toto Statements v1 whose one subject is the manifest. The *result* statement says which
+All are in-toto Statements v1 whose one subject is the manifest. The *result* statement says which
 recipe, lock and result it is, and names the *provenance* statement (how the run was made) by its
-digest, because statements that lie side by side vouch for nothing about each other.
+digest, because statements that lie side by side vouch for nothing about each other. Those of
+*reproductions*, which others add later, are in `reproduction`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from specseal.bundle.findings import broken
 from specseal.bundle.layout import PROVENANCE_ATTESTATION, RESULT_ATTESTATION
 from specseal.bundle.manifest import MANIFEST
-from specseal.bundle.strict import parse_canonical
+from specseal.bundle.strict import check_schema, parse_canonical
+from specseal.bundle.times import parse_time, render_time
 from specseal.digests import Digest, canonical, sha256_bytes
 
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
@@ -25,7 +27,6 @@ BUILDER = "https://specseal.dev/runner"
 SCHEMA = "specseal/statement/1"
 # Wide enough for a laboratory's wrong clock, too narrow to date a result into next year.
 CLOCK_TOLERANCE = timedelta(days=1)
-_UTC = "%Y-%m-%dT%H:%M:%SZ"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,19 +44,23 @@ class ResultStatement:
     """SHA-256 of `result.json`."""
     provenance: Digest
     """SHA-256 of the provenance statement that must accompany this one."""
+    supersedes: Digest | None = None
+    """The bundle that this one corrects: digest of its manifest."""
 
     def to_bytes(self, manifest: Digest) -> bytes:
         """Return the statement over the manifest with that digest, as it is signed."""
-        predicate = {
+        predicate: dict[str, Any] = {
             "schema": SCHEMA,
             "name": self.name,
-            "created": self.created.strftime(_UTC),
+            "created": render_time(self.created),
             "recipe": self.recipe,
             "lock": {"sha256": self.lock},
             "result": {"sha256": self.result},
             "provenance": {"sha256": self.provenance},
         }
-        return _statement(manifest, RESULT_TYPE, predicate)
+        if self.supersedes is not None:
+            predicate["supersedes"] = {"sha256": self.supersedes}
+        return render_statement(manifest, RESULT_TYPE, predicate)
 
 
 def provenance_statement(
@@ -84,7 +89,7 @@ def provenance_statement(
             "metadata": {"startedOn": started, "finishedOn": finished},
         },
     }
-    return _statement(manifest, PROVENANCE_TYPE, predicate)
+    return render_statement(manifest, PROVENANCE_TYPE, predicate)
 
 
 def read_result_statement(payload: bytes, *, manifest: Digest, now: datetime) -> ResultStatement:
@@ -99,15 +104,18 @@ def read_result_statement(payload: bytes, *, manifest: Digest, now: datetime) ->
         BundleBroken: of another type or major version, about another manifest, or of the future.
     """
     path = f"{RESULT_ATTESTATION}: payload"
-    predicate = _read(payload, path, manifest, RESULT_TYPE, "result-statement")
-    try:
-        created = datetime.strptime(predicate["created"], _UTC).replace(tzinfo=UTC)
-    except ValueError as error:
-        raise broken("signature.statement", f"{path}: predicate.created: {error}") from error
-    if created > now + CLOCK_TOLERANCE:
-        raise broken(
-            "signature.future", f"{path}: says it was made at {created:{_UTC}}, which is to come"
-        )
+    predicate = read_statement(
+        payload,
+        path=path,
+        manifest=manifest,
+        predicate_type=RESULT_TYPE,
+        schema="result-statement",
+        step="signature",
+    )
+    created = read_created(predicate, path=path, now=now, step="signature")
+    supersedes = predicate["supersedes"]["sha256"] if "supersedes" in predicate else None
+    if supersedes == manifest:
+        raise broken("signature.statement", f"{path}: the bundle says that it supersedes itself")
     return ResultStatement(
         name=predicate["name"],
         created=created,
@@ -115,6 +123,7 @@ def read_result_statement(payload: bytes, *, manifest: Digest, now: datetime) ->
         lock=predicate["lock"]["sha256"],
         result=predicate["result"]["sha256"],
         provenance=predicate["provenance"]["sha256"],
+        supersedes=supersedes,
     )
 
 
@@ -129,13 +138,23 @@ def check_provenance(payload: bytes, *, manifest: Digest, statement: ResultState
         raise broken(
             "provenance.other", f"{path}: not the statement that {RESULT_ATTESTATION} names"
         )
-    predicate = _read(payload, path, manifest, PROVENANCE_TYPE, "provenance-statement")
-    locks = predicate["buildDefinition"]["resolvedDependencies"]
-    if {"name": "lock.json", "digest": {"sha256": statement.lock}} not in locks:
+    predicate = read_statement(
+        payload,
+        path=path,
+        manifest=manifest,
+        predicate_type=PROVENANCE_TYPE,
+        schema="provenance-statement",
+        step="signature",
+    )
+    inputs = predicate["buildDefinition"]["resolvedDependencies"]
+    locks = [one for one in inputs if one.get("name") == "lock.json"]
+    # In full, and it alone: of a second digest, or a second lock, nothing would be known.
+    if locks != [{"name": "lock.json", "digest": {"sha256": statement.lock}}]:
         raise broken("provenance.lock", f"{path}: names another lock than the result statement")
 
 
-def _statement(manifest: Digest, predicate_type: str, predicate: dict[str, Any]) -> bytes:
+def render_statement(manifest: Digest, predicate_type: str, predicate: dict[str, Any]) -> bytes:
+    """Return the statement that says `predicate` of the manifest with that digest."""
     return canonical(
         {
             "_type": STATEMENT_TYPE,
@@ -146,23 +165,52 @@ def _statement(manifest: Digest, predicate_type: str, predicate: dict[str, Any])
     )
 
 
-def _read(
-    payload: bytes, path: str, manifest: Digest, predicate_type: str, schema: str
+def read_statement(
+    payload: bytes, *, path: str, manifest: Digest, predicate_type: str, schema: str, step: str
 ) -> dict[str, Any]:
-    value = parse_canonical(payload, path=path, code="signature.statement")
+    """Return the predicate of a statement.
+
+    Args:
+        payload: the signed bytes.
+        path: named in messages.
+        manifest: digest of the manifest that must be its one subject.
+        predicate_type: of the only kind and major version that is read.
+        schema: of that kind, by its name in `schemas/`.
+        step: the step of verification, with which findings' codes start.
+
+    Raises:
+        BundleBroken: of another type or major version, of another shape, or about another manifest.
+    """
+    value = parse_canonical(payload, path=path, code=f"{step}.statement")
     kind = value.get("predicateType") if isinstance(value, dict) else None
     # Asked before the shape: of another type, or another major version, nothing else is known.
     if kind != predicate_type:
         raise broken(
-            "signature.predicate_type",
+            f"{step}.predicate_type",
             f"{path}: predicateType is {kind!r}; this version reads {predicate_type!r}",
         )
-    statement: dict[str, Any] = parse_canonical(
-        payload, path=path, code="signature.statement", schema=schema
-    )
-    if statement["subject"][0]["digest"]["sha256"] != manifest:
+    check_schema(value, path=path, code=f"{step}.statement", schema=schema)
+    if value["subject"][0]["digest"]["sha256"] != manifest:
         raise broken(
-            "signature.subject", f"{path}: the subject is another manifest than {MANIFEST} here"
+            f"{step}.subject", f"{path}: the subject is another manifest than {MANIFEST} here"
         )
-    predicate: dict[str, Any] = statement["predicate"]
+    predicate: dict[str, Any] = value["predicate"]
     return predicate
+
+
+def read_created(predicate: dict[str, Any], *, path: str, now: datetime, step: str) -> datetime:
+    """Return when a statement says that it was made; else as `read_statement`.
+
+    Raises:
+        BundleBroken: no such time, or one that is to come.
+    """
+    try:
+        created = parse_time(predicate["created"])
+    except ValueError as error:
+        raise broken(f"{step}.statement", f"{path}: predicate.created: {error}") from error
+    if created > now + CLOCK_TOLERANCE:
+        raise broken(
+            f"{step}.future",
+            f"{path}: says it was made at {render_time(created)}, which is to come",
+        )
+    return created

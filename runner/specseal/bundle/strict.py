@@ -12,12 +12,13 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError, relevance
+from jsonschema.protocols import Validator
 
 from specseal.bundle.findings import BundleBroken, Finding, broken
 from specseal.digests import canonical
 from specseal.errors import InputError
+from specseal.spec.schema import StrictValidator
 
 MAX_DEPTH = 32
 _SAFE_INTEGER = 2**53 - 1
@@ -40,12 +41,21 @@ def parse_canonical(data: bytes, *, path: str, code: str, schema: str | None = N
     """
     value = _parse(data, path=path, code=code)
     if schema is not None:
-        errors = sorted(_validator(schema).iter_errors(value), key=relevance)
-        if errors:
-            raise BundleBroken(
-                [Finding(code, f"{path}: {_say(error)}") for error in errors[:_SHOWN_PROBLEMS]]
-            )
+        check_schema(value, path=path, code=code, schema=schema)
     return value
+
+
+def check_schema(value: Any, *, path: str, code: str, schema: str) -> None:
+    """Check a value against one of the schemas beside this module.
+
+    Raises:
+        BundleBroken: it is not of the schema's shape.
+    """
+    errors = sorted(_validator(schema).iter_errors(value), key=relevance)
+    if errors:
+        raise BundleBroken(
+            [Finding(code, f"{path}: {_say(error)}") for error in errors[:_SHOWN_PROBLEMS]]
+        )
 
 
 def parse_file(data: bytes, *, path: str, code: str, schema: str | None = None) -> Any:
@@ -118,9 +128,14 @@ def _say(error: ValidationError) -> str:
     return f"{error.json_path.removeprefix('$.')}: {message}"
 
 
+def schema_of(name: str) -> dict[str, Any]:
+    """Return one of the schemas beside this module, by its file's name without the suffix."""
+    schemas = resources.files(__package__).joinpath("schemas")
+    schema: dict[str, Any] = json.loads(schemas.joinpath(f"{name}.schema.json").read_text("utf-8"))
+    return schema
+
+
 @cache
-def _validator(name: str) -> Draft202012Validator:
-    text = (
-        resources.files(__package__).joinpath("schemas", f"{name}.schema.json").read_text("utf-8")
-    )
-    return Draft202012Validator(json.loads(text))
+def _validator(name: str) -> Validator:
+    validator: Validator = StrictValidator(schema_of(name))
+    return validator

@@ -2,108 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from specseal.bundle.envelope import unwrap
+from specseal.bundle.envelope import unwrap, unwrap_by_one_of
 from specseal.bundle.findings import BundleBroken, Finding, broken, printable
 from specseal.bundle.keys import PublicKey, parse_public_key
-from specseal.bundle.layout import PROVENANCE_ATTESTATION, RESULT_ATTESTATION, Tree, read_tree
+from specseal.bundle.layout import KEYS, PROVENANCE_ATTESTATION, RESULT_ATTESTATION, Tree, read_tree
 from specseal.bundle.manifest import MANIFEST, compare_digests, parse_manifest
+from specseal.bundle.policy import Policy, Signature, Standing, counted, judge, unmet
 from specseal.bundle.recompute import Contents, read_contents, recompute
+from specseal.bundle.report import Check, Report
+from specseal.bundle.reproduction import Reproduction, check_reproductions
 from specseal.bundle.statement import ResultStatement, check_provenance, read_result_statement
+from specseal.bundle.store import TrustStore
 from specseal.digests import Digest, sha256_bytes
-from specseal.errors import InputError, VerificationFailed
+from specseal.errors import InputError
 
+THE_SIGNER = Policy()
+"""The policy that asks for nothing but a trusted signer."""
 MAX_FINDINGS = 20
 """How many findings of one step are listed."""
 
 _T = TypeVar("_T")
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One step that held, or one finding of a step that did not."""
-
-    code: str
-    """The step (`manifest`), or the step and the finding (`manifest.altered`)."""
-    holds: bool
-    message: str
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
-    """The outcome of verifying a bundle."""
+class _Signed:
+    """What step 4 found."""
 
-    folder: Path
-    checks: tuple[Check, ...]
-    intact: bool
-    """Every step but the last holds: nothing was changed since it was signed, and it adds up."""
-    trusted: bool
-    """It is signed, and the signer's key is trusted."""
-    signer: Digest | None
-    """SPKI digest of the key whose signature holds; None where none does."""
-    manifest_digest: Digest | None
-    """The bundle's identity; None where there is no manifest."""
-    contents: Contents | None = field(repr=False)
-    """What was verified, from the very bytes that were; None unless intact."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON types."""
-        return {
-            "bundle": self.manifest_digest,
-            "intact": self.intact,
-            "trusted": self.trusted,
-            "signer": self.signer,
-            "checks": [
-                {"code": check.code, "holds": check.holds, "message": check.message}
-                for check in self.checks
-            ],
-        }
-
-    def to_text(self) -> str:
-        """Return a line a check, and the bundle's identity, for people."""
-        lines = [
-            f"{'yes' if check.holds else 'NO '}  {check.code}: {check.message}"
-            for check in self.checks
-        ]
-        return "\n".join([*lines, f"manifest sha256:{self.manifest_digest}"])
-
-    def demand(self, *, trust: bool) -> Contents:
-        """Return the contents of a bundle that holds.
-
-        Args:
-            trust: whether the signer must be trusted, too.
-
-        Raises:
-            VerificationFailed: it does not hold.
-        """
-        if not self.intact or self.contents is None:
-            first, *others = [
-                check.message
-                for check in self.checks
-                if not check.holds and not check.code.startswith("trust.")
-            ]
-            more = f" (and {len(others)} more findings: `specseal verify`)" if others else ""
-            raise VerificationFailed(
-                f"{self.folder}: not intact: {first}{more}",
-                mend="get the bundle again from where it was published",
-            )
-        if trust and not self.trusted:
-            raise VerificationFailed(
-                f"{self.folder}: intact, but signed by a key that is not trusted here "
-                f"(SPKI SHA-256 {self.signer})",
-                mend="compare that digest with the one that the signer published; then "
-                f"`specseal keys trust {self.folder}/attestations/keys/{self.signer}.pem`, "
-                "or name the signer's key with --key",
-            )
-        return self.contents
+    signer: PublicKey
+    keys: dict[Digest, PublicKey]
+    """All that lie beside the signatures."""
+    manifest: Digest
+    statement: ResultStatement
 
 
-def verify(folder: Path, *, trusted: Collection[Digest], now: datetime) -> Report:
+def verify(
+    folder: Path, *, trusted: TrustStore, now: datetime, policy: Policy = THE_SIGNER
+) -> Report:
     """Verify the bundle in `folder`, which anybody may have prepared.
 
     1. Layout: regular files only, each with one name, none hidden, no empty folder, plain paths;
@@ -111,21 +51,26 @@ def verify(folder: Path, *, trusted: Collection[Digest], now: datetime) -> Repor
     2. Reading: each file once, through one descriptor; what is hashed is what is parsed. Sizes are
        bounded.
     3. Manifest: strict form, and every file in it with its digest; nothing missing, nothing added.
-    4. Signature: one DSSE signature, by the key beside it, over a result statement of this major
-       version whose one subject is the manifest.
+    4. Signature: one DSSE signature, which exactly one key beside it fits, over a result statement
+       of this major version whose one subject is the manifest.
     5. Provenance: signed by the same key, and the statement that the result statement names.
-    6. Schemas: spec, lock, environment, counts, records, result and telemetry parse, and name each
+    6. Reproductions: each statement signed by the key that it is named after, over the same
+       manifest; no key beside them that has signed nothing.
+    7. Schemas: spec, lock, environment, counts, records, result and telemetry parse, and name each
        other by digest.
-    7. Recomputation: the records are those of the lock's plan, and give the result.
-    8. Policy: the key is trusted.
+    8. Recomputation: the records are those of the lock's plan, and give the result.
+    9. Trust: the key that signed the result is trusted, and not revoked.
+    10. Policy: the result was signed within the policy's time, and enough different keys vouch for
+        it: the signer's, and those that say that they have reproduced it.
 
-    Files are listed one by one within a step. Steps 6 and 7 need all before them, for unsigned
+    Files are listed one by one within a step. Steps 7 and 8 need all before them, for unsigned
     bytes are not worth parsing; a step that could not be run does not hold.
 
     Args:
         folder: the bundle.
-        trusted: SPKI digests of the keys that are trusted.
+        trusted: the keys that are trusted, and those that are revoked.
         now: the time of verifying, with its zone; a statement of the future is refused.
+        policy: what must be signed by whom.
 
     Raises:
         InputError: `folder` is not a folder, or can't be read.
@@ -136,32 +81,39 @@ def verify(folder: Path, *, trusted: Collection[Digest], now: datetime) -> Repor
     steps.record("layout", "only plain files, each with one name", _about(tree, "layout."))
     steps.record("read", f"{len(tree.digests)} files read once, as parsed", _about(tree, "read."))
     manifest = tree.contents.get(MANIFEST)
-    manifest_digest = None if manifest is None else sha256_bytes(manifest)
     # (3)
     steps.run("manifest", "every file is what the manifest says", lambda: _check_manifest(tree))
     # (4)
     signed = steps.run(
         "signature", "the manifest is what the key signed", lambda: _check_signature(tree, now)
     )
-    signer, statement = signed or (None, None)
     # (5)
     steps.run(
         "provenance",
         "the provenance is the one that the result names",
-        lambda: _check_provenance(tree, signer, statement),
+        lambda: _check_provenance(tree, signed),
     )
-    # (6), (7)
-    contents = _check_contents(steps, tree, statement)
-    # (8)
-    believed = signer is not None and signer.digest in trusted
-    steps.record("trust", "the signer's key is trusted", _distrust(signer, believed=believed))
+    # (6)
+    reproductions = steps.run(
+        "reproductions",
+        f"{len(tree.reproductions)} statements of those who ran it again, each signed by its key",
+        lambda: _check_reproductions(tree, signed, now),
+    )
+    # (7), (8)
+    contents = _check_contents(steps, tree, None if signed is None else signed.statement)
+    # (9), (10)
+    standings = judge(_signatures(signed, reproductions or ()), policy, trusted)
+    believed = _check_policy(steps, standings, policy)
     return Report(
         folder=folder,
         checks=tuple(steps.checks),
         intact=contents is not None,
         trusted=believed,
-        signer=None if signer is None else signer.digest,
-        manifest_digest=manifest_digest,
+        signer=None if signed is None else signed.signer.digest,
+        signers=standings,
+        policy=policy,
+        manifest_digest=None if manifest is None else sha256_bytes(manifest),
+        supersedes=None if signed is None else signed.statement.supersedes,
         contents=contents,
     )
 
@@ -173,7 +125,7 @@ def open_bundle(folder: Path) -> Contents:
         VerificationFailed: it is not intact.
         InputError: `folder` is not a folder, or can't be read.
     """
-    return verify(folder, trusted=(), now=datetime.now(UTC)).demand(trust=False)
+    return verify(folder, trusted=TrustStore(), now=datetime.now(UTC)).demand(trust=False)
 
 
 class _Steps:
@@ -218,23 +170,37 @@ def _check_manifest(tree: Tree) -> None:
         raise BundleBroken(findings)
 
 
-def _check_signature(tree: Tree, now: datetime) -> tuple[PublicKey, ResultStatement]:
-    key = _bundle_key(tree)
+def _check_signature(tree: Tree, now: datetime) -> _Signed:
+    keys = _bundle_keys(tree)
     data = _content(tree, RESULT_ATTESTATION)
-    payload = unwrap(data, path=RESULT_ATTESTATION, key=key)
+    signer, payload = unwrap_by_one_of(data, path=RESULT_ATTESTATION, keys=list(keys.values()))
     manifest = sha256_bytes(_content(tree, MANIFEST))
-    return key, read_result_statement(payload, manifest=manifest, now=now)
+    statement = read_result_statement(payload, manifest=manifest, now=now)
+    return _Signed(signer=signer, keys=keys, manifest=manifest, statement=statement)
 
 
-def _check_provenance(
-    tree: Tree, signer: PublicKey | None, statement: ResultStatement | None
-) -> None:
-    if signer is None or statement is None:
+def _check_provenance(tree: Tree, signed: _Signed | None) -> None:
+    if signed is None:
         raise broken("provenance.not_run", "not run: no signature holds")
     data = _content(tree, PROVENANCE_ATTESTATION)
-    payload = unwrap(data, path=PROVENANCE_ATTESTATION, key=signer)
-    manifest = sha256_bytes(_content(tree, MANIFEST))
-    check_provenance(payload, manifest=manifest, statement=statement)
+    payload = unwrap(data, path=PROVENANCE_ATTESTATION, key=signed.signer)
+    check_provenance(payload, manifest=signed.manifest, statement=signed.statement)
+
+
+def _check_reproductions(
+    tree: Tree, signed: _Signed | None, now: datetime
+) -> tuple[Reproduction, ...]:
+    if signed is None:
+        raise broken("reproductions.not_run", "not run: no signature holds")
+    return check_reproductions(
+        tree.reproductions,
+        contents=tree.contents,
+        keys=signed.keys,
+        signer=signed.signer,
+        manifest=signed.manifest,
+        result=signed.statement,
+        now=now,
+    )
 
 
 def _check_contents(
@@ -264,24 +230,55 @@ def _check_contents(
     return contents if steps.all_hold else None
 
 
-def _distrust(signer: PublicKey | None, *, believed: bool) -> tuple[Finding, ...]:
-    if signer is None:
-        return (Finding("trust.not_run", "not run: no signature holds"),)
-    if not believed:
-        return (Finding("trust.unknown", f"the signer's key is not trusted: {signer.digest}"),)
-    return ()
+def _signatures(
+    signed: _Signed | None, reproductions: Iterable[Reproduction]
+) -> Iterator[Signature]:
+    if signed is None:
+        return
+    yield Signature(role="result", key=signed.signer.digest, created=signed.statement.created)
+    for one in reproductions:
+        yield Signature(
+            role="reproduction",
+            key=one.key,
+            created=one.statement.created,
+            verdict=one.statement.verdict,
+            reproduction=one.statement.reproduction,
+        )
 
 
-def _bundle_key(tree: Tree) -> PublicKey:
-    """Return the key beside the signature. Being there makes it the signer's claim, no more."""
-    if len(tree.key_paths) != 1:
-        raise broken("signature.key", "attestations/keys: not exactly one public key")
-    path = tree.key_paths[0]
+def _check_policy(steps: _Steps, standings: Sequence[Standing], policy: Policy) -> bool:
+    """Take steps 9 and 10; return whether both hold."""
+    if not standings:
+        for code in ("trust", "policy"):
+            steps.record(code, "", [Finding(f"{code}.not_run", "not run: no signature holds")])
+        return False
+    objection = standings[0].objection
+    if objection is not None and objection.code.startswith("trust."):
+        steps.record("trust", "", [objection])
+        reason = "not run: the signer's key is not trusted"
+        steps.record("policy", "", [Finding("policy.not_run", reason)])
+        return False
+    steps.record("trust", "the signer's key is trusted", ())
+    keys = len(counted(standings))
+    sentence = f"keys that vouch for it: {keys}, asked for: {policy.signers}"
+    missing = unmet(standings, policy)
+    steps.record("policy", sentence, missing)
+    return not missing
+
+
+def _bundle_keys(tree: Tree) -> dict[Digest, PublicKey]:
+    """Return the keys beside the signatures. Being there makes them the signers' claim, no more."""
+    if not tree.keys:
+        raise broken("signature.key", f"{KEYS}: no public key")
+    return {digest: _bundle_key(tree, digest, path) for digest, path in tree.keys.items()}
+
+
+def _bundle_key(tree: Tree, digest: Digest, path: str) -> PublicKey:
     try:
         key = parse_public_key(tree.contents[path], path=path)
     except InputError as error:
         raise broken("signature.key", error.message) from error
-    if tree.contents[path] != key.pem or Path(path).stem != key.digest:
+    if tree.contents[path] != key.pem or digest != key.digest:
         raise broken("signature.key", f"{path}: not the key that its name says, in its plain form")
     return key
 

@@ -12,6 +12,7 @@ import click
 
 import specseal
 from specseal.cli import (
+    attest,
     build,
     doctor,
     engines,
@@ -38,6 +39,7 @@ _COMMANDS = {
     "verify": verify.command,
     "show": show.command,
     "query": query.command,
+    "attest": attest.command,
     "keys": keys.command,
     "engines": engines.command,
     "doctor": doctor.command,

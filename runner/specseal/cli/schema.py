@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from specseal.bundle import write_schemas
 from specseal.spec.reference import write_generated
 from specseal.spec.schema import schema_text
 
@@ -17,7 +18,7 @@ from specseal.spec.schema import schema_text
     "root",
     metavar="ROOT",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Write the editors' copy of the schema and the reference under ROOT, a checkout.",
+    help="Write under ROOT, a checkout: the schemas that are published, and the reference.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(root: Path | None, as_json: bool) -> None:
@@ -25,5 +26,5 @@ def command(root: Path | None, as_json: bool) -> None:
     if root is None:
         click.echo(schema_text(), nl=False)
         return
-    written = [str(path) for path in write_generated(root)]
+    written = [str(path) for path in (*write_generated(root), *write_schemas(root))]
     click.echo(json.dumps({"written": written}) if as_json else "\n".join(written))

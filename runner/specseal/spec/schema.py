@@ -78,10 +78,11 @@ def _nearest(word: Any, known: Iterable[str]) -> str | None:
     return close[0] if close else None
 
 
-def violations(document: Document) -> tuple[Finding, ...]:
-    """Return where a document breaks the schema: one finding a place."""
+def violations(document: Document, schema: Schema | None = None) -> tuple[Finding, ...]:
+    """Return where a document breaks a schema, the spec's if none is given: one finding a place."""
     found: dict[Place, Finding] = {}
-    for error in _validator().iter_errors(document.value):
+    validator = _validator() if schema is None else StrictValidator(schema)
+    for error in validator.iter_errors(document.value):
         for finding in _findings(error, document):
             found.setdefault(finding.place, finding)
     misspelt = {finding.meant for finding in found.values()}
@@ -90,7 +91,7 @@ def violations(document: Document) -> tuple[Finding, ...]:
 
 @cache
 def _validator() -> Validator:
-    validator: Validator = _STRICT(spec_schema())
+    validator: Validator = StrictValidator(spec_schema())
     return validator
 
 
@@ -100,10 +101,10 @@ def _whole_pattern(
     # Python's `$` also matches before a final newline, ECMA 262's does not. All patterns here are
     # anchored at both ends, so that matching the whole text is the same without that trap.
     if isinstance(instance, str) and not re.fullmatch(pattern, instance):
-        yield ValidationError("")
+        yield ValidationError(f"{shown(instance)} does not match {pattern}")
 
 
-_STRICT = validators.extend(  # type: ignore[no-untyped-call]
+StrictValidator = validators.extend(  # type: ignore[no-untyped-call]
     Draft202012Validator,
     {"pattern": _whole_pattern},
     type_checker=Draft202012Validator.TYPE_CHECKER.redefine(

@@ -52,8 +52,8 @@ def test_bundle_of_a_key_trusted_before_holds(good: GoodBundle) -> None:
     assert json.loads(trusted.stdout)["key"] == good.signer.public.digest
     assert call(verify.command, good.path).exit_code == 0
     listed = call(keys.command, "list", "--json")
-    assert json.loads(listed.stdout) == {"trusted": [good.signer.public.digest]}
-    assert call(keys.command, "list").stdout == f"{good.signer.public.digest}\n"
+    assert json.loads(listed.stdout) == {"trusted": [good.signer.public.digest], "revoked": []}
+    assert call(keys.command, "list").stdout == f"{good.signer.public.digest}  trusted\n"
 
 
 def test_report_as_json_is_one_document_even_where_it_fails(good: GoodBundle, bundle: Path) -> None:

@@ -5,24 +5,10 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
-from specseal.bundle.keys import (
-    create_key,
-    create_trusted_key,
-    load_signer,
-    parse_public_key,
-    read_public_key,
-    trust,
-    trusted_keys,
-)
+from specseal.bundle.keys import create_key, load_signer, parse_public_key
 from specseal.errors import InputError
-from specseal.settings import Settings, load_settings
 
 PKCS8 = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8)
-
-
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return load_settings({"SPECSEAL_CONFIG_DIR": str(tmp_path / "config")}, tmp_path)
 
 
 def test_created_key_is_its_owners_alone_and_signs(tmp_path: Path) -> None:
@@ -100,29 +86,3 @@ def test_public_key_of_another_kind_is_refused() -> None:
         parse_public_key(pem, path="key.pem")
     with pytest.raises(InputError, match="not a public key"):
         parse_public_key(b"rubbish", path="key.pem")
-
-
-def test_key_made_here_is_trusted_here(settings: Settings) -> None:
-    assert trusted_keys(settings) == frozenset()
-    key = create_trusted_key(settings)
-    assert trusted_keys(settings) == {key.digest}
-
-
-def test_key_of_someone_else_is_trusted_once_one_says_so(
-    settings: Settings, tmp_path: Path
-) -> None:
-    path = tmp_path / "theirs.pem"
-    path.write_bytes(create_key(tmp_path / "private.pem").pem)
-    key = read_public_key(path)
-    trust(key, settings)
-    trust(key, settings)
-    assert trusted_keys(settings) == {key.digest}
-
-
-def test_trusted_file_that_holds_another_key_than_its_name_says_is_refused(
-    settings: Settings, tmp_path: Path
-) -> None:
-    path = trust(create_key(tmp_path / "one.pem"), settings)
-    path.write_bytes(create_key(tmp_path / "other.pem").pem)
-    with pytest.raises(InputError, match="another key than its name says"):
-        trusted_keys(settings)

@@ -5,6 +5,7 @@ import json
 import pytest
 from click.testing import CliRunner
 
+from specseal.bundle.published import PUBLISHED, SCHEMA_FOLDER
 from specseal.cli import init, schema, validate
 from specseal.errors import SpecError
 from specseal.spec.reference import REFERENCE_FILE, SCHEMA_FILE
@@ -70,7 +71,8 @@ def test_schema_is_printed_as_it_is():
 
 
 def test_schema_write_tells_what_it_wrote(tmp_path):
-    written = [str(tmp_path / path) for path in (SCHEMA_FILE, REFERENCE_FILE)]
+    published = [SCHEMA_FOLDER / f"{name}-v1.schema.json" for name in PUBLISHED]
+    written = [str(tmp_path / path) for path in (SCHEMA_FILE, REFERENCE_FILE, *published)]
     assert call(schema.command, "--write", tmp_path).output.splitlines() == written
     as_json = call(schema.command, "--write", tmp_path, "--json")
     assert json.loads(as_json.output) == {"written": written}

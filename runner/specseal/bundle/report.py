@@ -1,0 +1,138 @@
+"""What came of verifying a bundle: each check and its outcome, the signers, and what they count."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from specseal.bundle.findings import printable
+from specseal.bundle.policy import Policy, Standing, counted
+from specseal.bundle.recompute import Contents
+from specseal.bundle.times import render_time
+from specseal.digests import Digest
+from specseal.errors import VerificationFailed
+
+SCHEMA = "specseal/verification/1"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One step that held, or one finding of a step that did not."""
+
+    code: str
+    """The step (`manifest`), or the step and the finding (`manifest.altered`)."""
+    holds: bool
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """The outcome of verifying a bundle."""
+
+    folder: Path
+    checks: tuple[Check, ...]
+    intact: bool
+    """Every step but the last two holds: nothing changed since it was signed, and it adds up."""
+    trusted: bool
+    """It is signed, and the policy is met: the signer's key is trusted, enough others are, too."""
+    signer: Digest | None
+    """SPKI digest of the key whose signature holds; None where none does."""
+    signers: tuple[Standing, ...]
+    """Every signature that holds, that of the result first, and what it is worth."""
+    policy: Policy
+    manifest_digest: Digest | None
+    """The bundle's identity; None where there is no manifest."""
+    supersedes: Digest | None
+    """The bundle that this one corrects, as its signer says."""
+    contents: Contents | None = field(repr=False)
+    """What was verified, from the very bytes that were; None unless intact."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON types: `schemas/verification.schema.json` says of which shape."""
+        return {
+            "schema": SCHEMA,
+            "bundle": self.manifest_digest,
+            "intact": self.intact,
+            "trusted": self.trusted,
+            "signer": self.signer,
+            "signers": [one.to_dict() for one in self.signers],
+            "policy": {**self.policy.to_dict(), "counted": sorted(counted(self.signers))},
+            "supersedes": self.supersedes,
+            "checks": [
+                {"code": check.code, "holds": check.holds, "message": check.message}
+                for check in self.checks
+            ],
+        }
+
+    def to_text(self) -> str:
+        """Return a line a check, a line a signer, and the bundle's identity, for people."""
+        lines = [
+            f"{'yes' if check.holds else 'NO '}  {check.code}: {check.message}"
+            for check in self.checks
+        ]
+        lines += [_signer_line(one) for one in self.signers]
+        if self.supersedes is not None:
+            lines.append(f"supersedes sha256:{self.supersedes}")
+        return "\n".join([*lines, f"manifest sha256:{self.manifest_digest}"])
+
+    def demand(self, *, trust: bool) -> Contents:
+        """Return the contents of a bundle that holds.
+
+        Args:
+            trust: whether the policy must be met, too.
+
+        Raises:
+            VerificationFailed: it does not hold.
+        """
+        if not self.intact or self.contents is None:
+            first, *others = [
+                check.message
+                for check in self.checks
+                if not check.holds and not check.code.startswith(("trust.", "policy."))
+            ]
+            more = f" (and {len(others)} more findings: `specseal verify`)" if others else ""
+            raise VerificationFailed(
+                f"{self.folder}: not intact: {first}{more}",
+                mend="get the bundle again from where it was published",
+            )
+        if trust and not self.trusted:
+            raise self._distrusted()
+        return self.contents
+
+    def _distrusted(self) -> VerificationFailed:
+        first = next(check for check in self.checks if not check.holds)
+        if first.code == "trust.unknown" and self.policy.keys is None:
+            return VerificationFailed(
+                f"{self.folder}: intact, but signed by a key that is not trusted here "
+                f"(SPKI SHA-256 {self.signer})",
+                mend="compare that digest with the one that the signer published; then "
+                f"`specseal keys trust {self.folder}/attestations/keys/{self.signer}.pem`, "
+                "or name the signer's key with --key",
+            )
+        mends = {
+            "trust.unknown": "use a bundle signed by one of the policy's keys, or another policy",
+            "trust.revoked": "use another bundle: what a revoked key signed can't be dated",
+            "policy.created": "use another bundle, or another policy",
+            "policy.signers": "add reproduction statements of other trusted keys "
+            "(`specseal attest add`), or use another policy",
+        }
+        return VerificationFailed(
+            f"{self.folder}: intact, but {first.message}", mend=mends[first.code]
+        )
+
+
+def _signer_line(standing: Standing) -> str:
+    signature = standing.signature
+    what = (
+        "result"
+        if signature.role == "result"
+        else f"{signature.verdict} by sha256:{signature.reproduction}"
+    )
+    worth = "counts" if standing.objection is None else "does not count"
+    line = (
+        f"signer {signature.key} ({standing.status}, {worth}): {what}, "
+        f"{render_time(signature.created)}"
+    )
+    why = standing.objection
+    return printable(line if why is None else f"{line}: {why.message}")
