@@ -22,9 +22,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.json as pj
 
-from specseal.bundle.envelope import unwrap
+from specseal.bundle.envelope import unwrap_by_one_of
 from specseal.bundle.findings import BundleBroken, broken
-from specseal.bundle.keys import parse_public_key
+from specseal.bundle.keys import PublicKey, parse_public_key
 from specseal.bundle.layout import KEYS, MAX_PARSED_BYTES, RESULT_ATTESTATION
 from specseal.bundle.manifest import MANIFEST, parse_manifest
 from specseal.bundle.statement import ResultStatement, read_result_statement
@@ -161,11 +161,8 @@ def _open(path: Path, wanted: set[str], now: datetime) -> _Sealed:
     try:
         manifest = _read(path, MANIFEST)
         listed = parse_manifest(manifest)
-        names = [entry.name for entry in (path / KEYS).iterdir()] if (path / KEYS).is_dir() else []
-        if len(names) != 1:
-            raise broken("signature.key", f"{KEYS}: not exactly one public key")
-        key = parse_public_key(_read(path, f"{KEYS}/{names[0]}"), path=names[0])
-        payload = unwrap(_read(path, RESULT_ATTESTATION), path=RESULT_ATTESTATION, key=key)
+        signed = _read(path, RESULT_ATTESTATION)
+        signer, payload = unwrap_by_one_of(signed, path=RESULT_ATTESTATION, keys=_keys(path))
         identity = sha256_bytes(manifest)
         statement = read_result_statement(payload, manifest=identity, now=now)
         files = {name: _read(path, name) for name in sorted(wanted)}
@@ -178,8 +175,15 @@ def _open(path: Path, wanted: set[str], now: datetime) -> _Sealed:
             mend="leave it out, or get it again; `specseal verify` says more",
         ) from error
     return _Sealed(
-        path=path, identity=identity, signer=key.digest, statement=statement, files=files
+        path=path, identity=identity, signer=signer.digest, statement=statement, files=files
     )
+
+
+def _keys(bundle: Path) -> list[PublicKey]:
+    names = sorted(f"{KEYS}/{path.name}" for path in (bundle / KEYS).glob("*.pem"))
+    if not names:
+        raise broken("signature.key", f"{KEYS}: no public key")
+    return [parse_public_key(_read(bundle, name), path=name) for name in names]
 
 
 def _read(folder: Path, name: str) -> bytes:
@@ -222,6 +226,7 @@ def _bundles(bundle: _Sealed) -> pa.Table:
         "path": str(bundle.path),
         "name": bundle.statement.name,
         "created": bundle.statement.created,
+        "supersedes": bundle.statement.supersedes,
         "signer": bundle.signer,
         "recipe": bundle.statement.recipe,
         "lock": bundle.statement.lock,

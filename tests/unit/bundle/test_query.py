@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from attacks.builder import NOW, GoodBundle
+from attacks.builder import NOW, GoodBundle, make_signer
 from specseal.bundle import query, seal
 from specseal.bundle.envelope import wrap
 from specseal.bundle.layout import RESULT_ATTESTATION
@@ -164,6 +164,16 @@ def test_the_command_prints_a_table_csv_or_json(folder: Path) -> None:
     document = json.loads(ask(sql, folder, "--json").output)
     assert document["rows"] == [["tiny", "2026-11-23 12:00:00+00:00"]]
     assert r"\toprule" in ask(sql, folder, "--format", "latex").output
+
+
+def test_a_bundle_that_others_have_reproduced_is_asked_as_before(
+    good: GoodBundle, tmp_path: Path
+) -> None:
+    bundle, other = good.copy(tmp_path / "bundle"), make_signer()
+    key = other.public
+    (bundle / "attestations" / "keys" / f"{key.digest}.pem").write_bytes(key.pem)
+    answer = query("SELECT signer, supersedes FROM bundles", [tmp_path])
+    assert answer.rows == ((good.signer.public.digest, None),)
 
 
 def test_without_duckdb_it_is_said_how_to_get_it(
