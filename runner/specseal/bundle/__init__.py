@@ -4,6 +4,7 @@ from specseal.bundle.adding import add_reproduction
 from specseal.bundle.beside import beside
 from specseal.bundle.contents import SealInputs
 from specseal.bundle.drawing import FORMATS, render
+from specseal.bundle.index import make_index
 from specseal.bundle.keys import PublicKey, Signer, create_key, load_signer, read_public_key
 from specseal.bundle.outcome import demand_outcome
 from specseal.bundle.policy import Policy, load_policy
@@ -37,7 +38,7 @@ __all__ = [
     "FORMATS", "GROUPINGS", "VERDICTS", "Answer", "Attestation", "Check", "Contents", "Policy",
     "PublicKey", "Report", "ReproductionStatement", "Revocation", "SealInputs", "Signer",
     "TrustStore", "Verdict", "add_reproduction", "attest_reproduction", "beside", "create_key",
-    "create_trusted_key", "demand_outcome", "load_policy", "load_signer", "open_bundle",
-    "parse_time", "query", "read_public_key", "read_store", "render", "revoke", "seal",
-    "summarise", "trust", "trusted_keys", "user_store", "verify", "write_schemas",
+    "create_trusted_key", "demand_outcome", "load_policy", "load_signer", "make_index",
+    "open_bundle", "parse_time", "query", "read_public_key", "read_store", "render", "revoke",
+    "seal", "summarise", "trust", "trusted_keys", "user_store", "verify", "write_schemas",
 ]  # fmt: skip

@@ -12,7 +12,7 @@ import io
 import json
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +24,7 @@ import pyarrow.json as pj
 
 from specseal.bundle.envelope import unwrap_by_one_of
 from specseal.bundle.findings import BundleBroken, broken
+from specseal.bundle.index import bundles_below
 from specseal.bundle.keys import PublicKey, parse_public_key
 from specseal.bundle.layout import KEYS, MAX_PARSED_BYTES, RESULT_ATTESTATION
 from specseal.bundle.manifest import MANIFEST, parse_manifest
@@ -92,7 +93,7 @@ def query(sql: str, places: Sequence[Path], *, now: datetime | None = None) -> A
     asked = [table for table in _TABLES if table in words]
     paths = {path for table in asked for path in _TABLES[table].files}
     moment = now or datetime.now(UTC)
-    opened = (_open(path, paths, moment) for path in _found(places))
+    opened = (_open(path, paths, moment) for place in places for path in bundles_below(place))
     bundles = {bundle.identity: bundle for bundle in opened}.values()
     tables = {
         table: pa.concat_tables(
@@ -133,27 +134,6 @@ def _answer(
             return tuple(column[0] for column in result.description), rows
         except duckdb.Error as error:
             raise InputError(f"the SQL can't be run: {error}", mend=_MEND) from error
-
-
-def _found(places: Sequence[Path]) -> list[Path]:
-    found = []
-    for place in places:
-        if not place.is_dir():
-            raise InputError(f"{place}: no such folder", mend="name bundles, or a folder of them")
-        below = sorted(_below(place))
-        if not below:
-            raise InputError(f"{place}: there is no bundle in it", mend=f"none has a {MANIFEST}")
-        found += below
-    return found
-
-
-def _below(place: Path) -> Iterator[Path]:
-    for folder, folders, files in os.walk(place):
-        if MANIFEST in files:
-            folders.clear()  # what lies in a bundle is that bundle's
-            yield Path(folder)
-        # What is in progress is hidden.
-        folders[:] = [name for name in folders if not name.startswith(".")]
 
 
 def _open(path: Path, wanted: set[str], now: datetime) -> _Sealed:
