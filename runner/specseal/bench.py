@@ -29,6 +29,7 @@ from specseal.bundle import (
     trusted_keys,
     verify,
 )
+from specseal.digests import Digest
 from specseal.engines import CAPABILITIES
 from specseal.errors import JobFailed, RunFailed
 from specseal.hardware import CPU
@@ -108,6 +109,7 @@ def run_spec(
     clock: Clock,
     fresh: bool = False,
     any_hardware: bool = False,
+    supersedes: Digest | None = None,
 ) -> Done:
     """Lock if needed, build, run, seal and verify.
 
@@ -119,6 +121,7 @@ def run_spec(
         clock: counts where the time goes.
         fresh: measure everything anew, whatever has been measured before.
         any_hardware: take other accelerators than the spec names, and say so in the result.
+        supersedes: the bundle that this one corrects: digest of its manifest.
 
     Raises:
         SpecError, LockError, MachineLacks, RunFailed: what was measured is kept.
@@ -142,7 +145,7 @@ def run_spec(
     with _disk_errors(), alone(settings.cache_dir):
         run = _Run(home, text, prepared, programs, settings, watcher, clock, look, fresh=fresh)
         run.measure()
-        bundle = run.seal()
+        bundle = run.seal(supersedes)
     with clock.stage("verifying"):
         report = verify(bundle, trusted=trusted_keys(settings), now=datetime.now(UTC))
     contents = report.demand(trust=True)
@@ -294,7 +297,7 @@ class _Run:
         self._clock.add("measured phases", last - first)
         self._clock.add("stopping engines", monotonic_ns() - last)
 
-    def seal(self) -> Path:
+    def seal(self, supersedes: Digest | None) -> Path:
         """Seal what was measured, with this site's key, made now if there is none."""
         if not self._settings.signing_key.exists():
             key = create_trusted_key(self._settings)
@@ -305,7 +308,13 @@ class _Run:
         with self._clock.stage("sealing"):
             inputs = self._inputs()
             signer = load_signer(self._settings.signing_key)
-            return seal(inputs, self._folder / BUNDLE, signer=signer, now=datetime.now(UTC))
+            return seal(
+                inputs,
+                self._folder / BUNDLE,
+                signer=signer,
+                now=datetime.now(UTC),
+                supersedes=supersedes,
+            )
 
     def _inputs(self) -> SealInputs:
         lock, jobs = self._prepared.lock, tuple(map(read_job, self._jobs))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import click
@@ -11,6 +12,16 @@ from specseal.bundle import demand_outcome
 from specseal.cli.context import JSON, RUNTIME, SPEC, print_json, settings, tell
 from specseal.cli.progress import watching
 from specseal.cli.show import as_document, as_table
+from specseal.digests import Digest
+
+
+def _digest(context: click.Context, option: click.Parameter, text: str | None) -> Digest | None:
+    """Read a digest as `verify` prints it, or the hex alone."""
+    if text is None:
+        return None
+    if not re.fullmatch(r"(sha256:)?[0-9a-f]{64}", text):
+        raise click.BadParameter(f"{text!r} is not sha256: and 64 hex digits")
+    return Digest(text.removeprefix("sha256:"))
 
 
 @click.command()
@@ -30,9 +41,21 @@ from specseal.cli.show import as_document, as_table
     help="Exit with 4 where a validity check fires; a figure that can't be told exactly, or at "
     "all, is no reason.",
 )
+@click.option(
+    "--supersedes",
+    metavar="DIGEST",
+    callback=_digest,
+    help="The bundle that this one is to correct, by the SHA-256 that it is cited by.",
+)
 @JSON
 def command(
-    spec: Path, runtime: str, fresh: bool, hardware: str, strict: bool, as_json: bool
+    spec: Path,
+    runtime: str,
+    fresh: bool,
+    hardware: str,
+    strict: bool,
+    supersedes: Digest | None,
+    as_json: bool,
 ) -> None:
     """Lock SPEC if needed, build, measure, seal and verify; print the table and the bundle's path.
 
@@ -49,6 +72,7 @@ def command(
             clock=clock,
             fresh=fresh,
             any_hardware=hardware == "any",
+            supersedes=supersedes,
         )
     _print(done, clock, as_json=as_json)
     demand_outcome(done.contents.result, strict=strict)

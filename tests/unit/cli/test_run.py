@@ -89,6 +89,13 @@ def test_hardware_is_named_in_the_spec_and_not_in_the_command(ran: Ran, tmp_path
     assert call(tmp_path, "--hardware", "nvidia/h200-sxm-141gb").exit_code == 2
 
 
+@pytest.mark.parametrize("prefix", ["", "sha256:"])
+def test_bundle_that_is_corrected_is_passed_on(prefix: str, ran: Ran, tmp_path: Path) -> None:
+    assert call(tmp_path, "--supersedes", prefix + "a" * 64).exit_code == 0
+    assert ran.asked["supersedes"] == "a" * 64
+    assert call(tmp_path, "--supersedes", "a" * 63).exit_code == 2
+
+
 def test_failed_job_is_exit_code_4_after_everything_is_printed(ran: Ran, tmp_path: Path) -> None:
     ran.done = with_result(ran.done, failures=(FAILURE,))
     called = call(tmp_path)
