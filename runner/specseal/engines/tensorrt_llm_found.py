@@ -6,8 +6,8 @@ Nothing of it can be asked over HTTP. What it logs at its start, at the level `i
 - `ATTENTION RUNTIME FEATURES:  AttentionRuntimeFeatures(chunked_prefill=…, cache_reuse=…, …)`.
 - `max_seq_len=…, max_num_requests=…, max_num_tokens=…, max_batch_size=…`, each time that its
   executor is made: first a small one, to see what memory it needs, then the one that serves. So the
-  last one counts. Its `max_seq_len` holds what speculation and overlap need beside a sequence's tokens, and
-  is less where the memory for the cache is too small for a single one.
+  last one counts. Its `max_seq_len` has what speculation and overlap need beside the tokens of a
+  sequence, and is less where the memory for the cache is too small for a single one.
 - 1.2.0: `LLM Args:`, a line break, and all arguments as pydantic prints them, a tokenizer over
   several lines among them. 1.2.0rc1 does not print them, so that its method stays unseen, but a
   `PyTorchConfig(…)`.

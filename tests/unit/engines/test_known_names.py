@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +11,9 @@ import pytest
 from specseal.engines import CAPABILITIES
 from specseal.engines.known_names import check_known, check_real, check_said_once, known_names
 from specseal.errors import Dishonoured
+from specseal.spec import problems_in
 
+SPECS = Path(__file__).parents[3] / "specs" / "cuda"
 PLACE = ("engine", "args", "it")
 LISTS = sorted(
     one.name.removesuffix(".txt")
@@ -77,3 +80,27 @@ def test_one_name_written_in_two_ways_is_refused() -> None:
     check_said_once(["a_b", "a_c"])
     with pytest.raises(Dishonoured, match="there twice"):
         check_said_once(["a_b", "a-b"])
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [
+        ("vllm-llama-3-3-70b-eagle3", "vLLM 0.13.0 has no --bogus-flag"),
+        ("sglang-qwen3-235b-eagle3", "SGLang 0.5.7 has no --bogus-flag"),
+        ("tensorrt-llm-deepseek-r1-mtp", "TensorRT-LLM 1.2.0 has no bogus_flag"),
+        ("llamacpp-llama-3-3-70b-draft-model", "is not handed on to llama.cpp"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("argument", "said"), [("bogus_flag: 1", None), ("load_format: dummy", "random")]
+)
+def test_spec_with_such_an_argument_is_not_valid(
+    tmp_path: Path, name: str, nearest: str, argument: str, said: str | None
+) -> None:
+    text = (SPECS / f"{name}.yaml").read_text(encoding="utf-8")
+    for mark in ("engine:\n", "engine:   {"):
+        entry = f"  args: {{{argument}}}\n" if mark.endswith("\n") else f"args: {{{argument}}}, "
+        text = text.replace(mark, mark + entry)
+    (tmp_path / "it.yaml").write_text(text, encoding="utf-8")
+    (problem,) = problems_in(tmp_path / "it.yaml", capabilities=CAPABILITIES)
+    assert (said if said and "llama.cpp" not in nearest else nearest) in str(problem)
