@@ -32,8 +32,18 @@ _SIZES = (
 
 @cache
 def known_names(of: str) -> frozenset[str]:
-    """Return a list's names, of what it is a list of: `vllm-0.32.0`."""
-    text = (files("specseal.engines") / "names" / f"{of}.txt").read_text(encoding="utf-8")
+    """Return a list's names, of what it is a list of: `vllm-0.32.0`.
+
+    Raises:
+        Dishonoured: there is no list of that version.
+    """
+    path = files("specseal.engines") / "names" / f"{of}.txt"
+    if not path.is_file():
+        raise Dishonoured(
+            ("engine", "version"),
+            f"what {of} knows is not known here: write a version that `specseal engines` shows",
+        )
+    text = path.read_text(encoding="utf-8")
     return frozenset(line for line in text.splitlines() if line and not line.startswith("#"))
 
 

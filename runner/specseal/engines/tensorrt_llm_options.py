@@ -17,8 +17,8 @@ What is said outright, because silence would mean something else:
   for that; 1.2.0rc1 has nothing, so a temperature is refused there. A draft model with the overlap
   scheduler is verified greedily likewise: with a temperature, the scheduler must be off.
 - MTP's relaxed acceptance for thinking is off: it accepts what the model would not have said.
-- With a prefix cache, two attention backends switch the cache off by themselves, and one of them
-  chunks: they are refused with what they would switch off.
+- Two attention backends switch the prefix cache off by themselves, one of them chunked prefill, and
+  all but the usual one the overlap scheduler of a draft model: refused with what they switch off.
 
 Source: NVIDIA/TensorRT-LLM 1.2 (October 2025 to January 2026) tensorrt_llm/llmapi/llm_args.py and
 _torch/pyexecutor/py_executor_creator.py, pull request 7651; NVIDIA/Model-Optimizer

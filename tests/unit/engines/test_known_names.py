@@ -40,6 +40,12 @@ def test_every_version_of_the_table_has_its_list(engine: str) -> None:
     assert {f"{engine}-{version}{suffix}" for version in versions} <= set(LISTS)
 
 
+def test_version_without_a_list_is_refused() -> None:
+    with pytest.raises(Dishonoured, match="`specseal engines` shows") as no:
+        known_names("vllm-0.31.0")
+    assert no.value.place == ("engine", "version")
+
+
 def test_name_that_is_on_no_list_is_refused_with_the_nearest_one() -> None:
     known = frozenset({"--max-num-seqs", "--kv-cache-dtype"})
     check_known("--max-num-seqs", known, engine="E 1", place=PLACE)
