@@ -40,6 +40,14 @@ COMMON = (
     "--stream-interval 1 --no-async-scheduling --enable-prompt-tokens-details "
     "--disable-uvicorn-access-log"
 )
+SIZES = {
+    "cpu": " --max-num-batched-tokens 2048 --enforce-eager",
+    "cuda": " --max-num-batched-tokens 8192 --gpu-memory-utilization 0.9",
+    "rocm": " --max-num-batched-tokens 8192 --gpu-memory-utilization 0.9",
+}
+LOSSLESS = '"draft_sample_method":"greedy","enable_adaptive_verification":false,'
+STANDARD = ',"rejection_sample_method":"standard"'
+"""What 0.32.0 is told of acceptance; 0.13.0 has none of it."""
 SPECULATION = {
     "none": "",
     "ngram": '{"method":"ngram","num_speculative_tokens":3,"prompt_lookup_max":5,'
@@ -63,11 +71,21 @@ Row = tuple[str, str, str]
 
 def _line(row: Row) -> str:
     family, version, method = row
-    line = COMMON + (" --enforce-eager" if family == "cpu" else "")
-    if method != "none":
-        line += f" --speculative-config {SPECULATION[method]}"
-        line += " --per-request-spec-decode-metrics summary" if version == NEW else ""
-    return line
+    line = COMMON + SIZES[family]
+    if method == "none":
+        return line
+    if version == PAPER:
+        return f"{line} --speculative-config {SPECULATION[method]}"
+    return (
+        f"{line} --speculative-config {lossless(SPECULATION[method])} "
+        "--per-request-spec-decode-metrics summary"
+    )
+
+
+def lossless(speculation: str) -> str:
+    """Return a --speculative-config with what it says of acceptance, keys in order."""
+    before, sign, after = speculation.removesuffix("}").partition(',"suffix_decoding')
+    return "{" + LOSSLESS + before.removeprefix("{") + STANDARD + sign + after + "}"
 
 
 def _request(row: Row) -> LaunchRequest:
@@ -102,7 +120,7 @@ ALL_ASKED = (
                 "kv_cache_dtype": "fp8",
                 "enforce_eager": True,
                 "enable-flashinfer-autotune": False,
-                "gpu_memory_utilization": 0.9,
+                "gpu_memory_utilization": 0.85,
                 "compilation_config": {"mode": 3},
             },
         ),
@@ -113,10 +131,11 @@ ALL_ASKED = (
     "--tensor-parallel-size 4 --data-parallel-size 2 --enable-expert-parallel "
     "--enable-prefix-caching --no-enable-chunked-prefill --generation-config vllm "
     "--stream-interval 1 --async-scheduling --enable-prompt-tokens-details "
-    "--disable-uvicorn-access-log --max-num-batched-tokens 8192 "
-    '--speculative-config {"method":"eagle3","model":"{drafter}","num_speculative_tokens":3} '
-    "--per-request-spec-decode-metrics summary "
+    "--disable-uvicorn-access-log --max-num-batched-tokens 8192 --gpu-memory-utilization 0.85 "
+    '--speculative-config {"draft_sample_method":"greedy","enable_adaptive_verification":false,'
+    '"method":"eagle3","model":"{drafter}","num_speculative_tokens":3,'
+    '"rejection_sample_method":"standard"} --per-request-spec-decode-metrics summary '
     "--kv-cache-dtype fp8 --enforce-eager --no-enable-flashinfer-autotune "
-    '--gpu-memory-utilization 0.9 --compilation-config {"mode":3}',
+    '--compilation-config {"mode":3}',
 )
 """All that a spec may ask of the engine, and its line."""

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from specseal.digests import canonical
+from specseal.engines.known_names import check_known, check_real, check_said_once
 from specseal.errors import Dishonoured
 
 _NAME = re.compile(r"[a-z][a-z0-9-]*")
@@ -17,7 +18,10 @@ def command_line(
     args: Mapping[str, Any],
     *,
     own: Collection[str],
+    changeable: Collection[str],
     refused: Collection[str],
+    engine: str,
+    known: frozenset[str],
 ) -> tuple[str, ...]:
     """Return `--name value …`: true is `--name`, false `--no-name`, an object canonical JSON.
 
@@ -25,15 +29,21 @@ def command_line(
         flags: the adapter's, by name; None is left out, and the name is the adapter's all the same.
         args: the spec's, by name with dashes or underscores.
         own: names in `args` that are settings of the adapter, no flags.
+        changeable: names in `flags` to which the adapter has given the spec's value, where the
+            spec has one.
         refused: further names that a spec may not set.
+        engine: name and version.
+        known: the flags of the version, dashes before them.
 
     Raises:
-        Dishonoured: a name of the spec's is taken, or abbreviates one, or its value is no flag's.
+        Dishonoured: a name of the spec's is taken, or abbreviates one, or is none of the engine's,
+            or its value is no flag's.
     """
     line = [word for name, value in flags.items() for word in _words(name, value)]
     taken = {*flags, *refused}
+    check_said_once(args)
     for key, value in args.items():
-        if key in own:
+        if key in own or key.replace("_", "-") in changeable:
             continue
         place = ("engine", "args", key)
         name = key.replace("_", "-")
@@ -45,7 +55,10 @@ def command_line(
             raise Dishonoured(place, "is set by specseal, or breaks what it measures: leave it out")
         if not isinstance(value, str | int | float | bool | dict):
             raise Dishonoured(place, "is no text, number, true, false or object")
-        line += _words(name, value)
+        words = _words(name, value)
+        check_known(words[0], known, engine=engine, place=place)
+        check_real(name, value, place=place)
+        line += words
     return tuple(line)
 
 

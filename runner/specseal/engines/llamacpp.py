@@ -6,8 +6,9 @@ images; whether this one has could not be looked up when this was written, and `
 so where it has none.
 
 llama.cpp always computes long prompts in pieces between decode steps, `--batch-size` tokens at a
-time. The types of weights are the file's. A prefix cache is each slot's own: what a sequence can
-reuse is what was in its slot before.
+time (`engines/prefill.py`), which its backend takes in smaller ones (`--ubatch-size`). The types of
+weights are the file's. A prefix cache is each slot's own: what a sequence can reuse is what was in
+its slot before.
 
 Source: ggml-org/llama.cpp of build 11549 (October 2026), common/arg.cpp, tools/server/README.md,
 tools/server/server-context.cpp, docs/multi-gpu.md, .github/workflows/docker.yml. On the CPU each
@@ -28,6 +29,7 @@ from specseal.engines.base import (
     accelerator_family,
 )
 from specseal.engines.counters import counts_of
+from specseal.engines.known_names import check_said_once
 from specseal.engines.llamacpp_drafts import (
     METHODS,
     MODEL_DRAFTERS,
@@ -39,6 +41,7 @@ from specseal.engines.llamacpp_drafts import (
     method_of,
     types_said,
 )
+from specseal.engines.prefill import check_step, chunk_tokens
 from specseal.errors import Dishonoured
 from specseal.records import JobStatus, Snapshot
 
@@ -52,7 +55,7 @@ AFTER = "after"
 """In what was read back: what was read once more when all phases were done."""
 
 _RUN_HERE = frozenset({NO_SPECULATION, "ngram", "draft_model"})
-_BATCH, _SHARE_OF_BATCH = 2048, 512
+_BATCH, _SHARE_OF_BATCH = "batch-size", 512
 _CACHE_TYPES = ("f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "iq4_nl", "q5_0", "q5_1")
 _FURTHER: Mapping[str, tuple[str, ...] | None] = {
     "batch-size": None,
@@ -244,7 +247,8 @@ def _devices(request: LaunchRequest) -> int:
 
 def _settings(request: LaunchRequest, devices: int) -> dict[str, str]:
     """Return the batch's size and what `engine.args` sets, by flag. Raises: Dishonoured."""
-    settings = {"batch-size": str(_BATCH), "ubatch-size": str(_SHARE_OF_BATCH)}
+    check_said_once(request.asked("args") or {})
+    settings = {_BATCH: str(chunk_tokens(request, _BATCH)), "ubatch-size": str(_SHARE_OF_BATCH)}
     fixed = _SPLIT if devices > 1 else {}
     for key, value in (request.asked("args") or {}).items():
         place, name = ("engine", "args", key), key.replace("_", "-")
@@ -257,16 +261,8 @@ def _settings(request: LaunchRequest, devices: int) -> dict[str, str]:
         settings[name] = _value(place, value, _FURTHER[name])
     if int(settings["ubatch-size"]) > int(settings["batch-size"]):
         raise Dishonoured(("engine", "args", "ubatch-size"), "is no more than batch-size")
-    needed = request.max_sequences * (request.draft_length + 1)
-    if int(settings["batch-size"]) < needed:
-        # It stops at an assertion, "batch must be large enough to hold the sampled and draft
-        # tokens". Not raised by itself: the baseline is to have the same batch.
-        raise Dishonoured(
-            ("drafter", "draft_length"),
-            f"a batch of {settings['batch-size']} tokens can't hold {request.max_sequences} "
-            f"sequences with drafts of {request.draft_length}: write engine.args "
-            f"{{batch-size: {needed}}}, or lower either",
-        )
+    # It stops at an assertion, "batch must be large enough to hold the sampled and draft tokens".
+    check_step(request, int(settings[_BATCH]), "write engine.args: {{batch-size: {}}}, or ")
     return {**settings, **fixed}
 
 

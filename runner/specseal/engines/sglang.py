@@ -11,14 +11,17 @@ What makes two jobs of SGLang unequal without being asked, and is therefore said
   triton), for trees (not on aiter) and for n-grams (flashinfer or triton: the others verify a tree
   of one breadth with a chain's mask).
 - `--mem-fraction-static`: the default leaves room for a drafter. It is 0.8, the paper's.
-- `--chunked-prefill-size`: 8192, SGLang's own on devices of 60 to 160 GB; −1 is off.
+- `--chunked-prefill-size`: the default hangs on the device's memory (`engines/prefill.py`); −1 is
+  off. `--enable-mixed-chunk` is refused: speculation switches it off, the baseline would not.
+- `--disable-overlap-schedule`: 0.5.7 speculates only without the overlapping scheduler, whatever
+  the method (its `SGLANG_ENABLE_SPEC_V2` is experimental, and can't be had here). So its baseline
+  goes without it, too. In 0.5.23 chains, trees, n-grams, standalone and DFlash all go with it.
+- `--speculative-accept-threshold-single`, `-acc`: 1, so that nothing is accepted that the model
+  would not have said.
 - `--speculative-num-steps`, `-eagle-topk`, `-num-draft-tokens`: left out, a tree is chosen by the
   model's architecture.
 - `--context-length`: SGLang cuts `max_new_tokens` in silence, or refuses, where input, output and
   what a step drafts do not fit together, so it is given 8 tokens more and the drafts.
-
-What is different and stays so, because users get it: 0.5.7 speculates without its overlapping
-scheduler and decodes autoregressively with it.
 
 N-grams are not looked up in the prompt: they are of a store that all requests share and that what
 was generated before goes into, so results hang on order and warm-up. Drafts are filled up to their
@@ -49,18 +52,14 @@ from specseal.engines.base import (
     accelerator_family,
 )
 from specseal.engines.counters import counts_of
-from specseal.engines.sglang_drafting import (
-    LACKING,
-    METHODS,
-    NEWEST,
-    PAPER,
-    Speculation,
-    speculation_of,
-)
+from specseal.engines.sglang_drafting import LACKING, METHODS, Speculation, speculation_of
 from specseal.engines.sglang_flags import (
     BACKENDS,
+    NEWEST,
+    PAPER,
     Setting,
     handed_on,
+    is_overlap_off,
     prefill_chunk,
     replaced,
     told,
@@ -107,6 +106,14 @@ _FLAGS = {
 }
 
 
+def _characteristic(method: str, version: str) -> str:
+    """Return what a row's launch line says for it."""
+    flags = _FLAGS.get(method)
+    if flags is None:
+        flags = f"--speculative-algorithm {METHODS[method].algorithm} {_CHAINED}"
+    return f"{flags}; --disable-overlap-schedule" if version == PAPER else flags
+
+
 class SGLang:
     """The adapter of SGLang."""
 
@@ -132,17 +139,15 @@ class SGLang:
             for method in ("none", *METHODS):
                 args = METHODS[method].args if method != "none" else ()
                 versions = tuple(v for v in VERSIONS if (method, family, v) not in LACKING)
-                # Only 0.5.7 can be told the sizes of n-grams.
-                split = [(v,) for v in versions] if method == "ngram" else [versions]
-                for some in split:
+                # They differ in their scheduler, and only 0.5.7 is told the sizes of n-grams.
+                for version in versions:
                     yield Capability(
                         engine=self.name,
                         family=family,
                         method=method,
-                        versions=some,
-                        flags=_FLAGS.get(method)
-                        or f"--speculative-algorithm {METHODS[method].algorithm} {_CHAINED}",
-                        args=() if method == "ngram" and PAPER not in some else args,
+                        versions=(version,),
+                        flags=_characteristic(method, version),
+                        args=() if method == "ngram" and version != PAPER else args,
                         source=_SOURCE,
                         evidence="documentation",
                     )
@@ -231,6 +236,7 @@ def _settings(request: LaunchRequest, speculation: Speculation) -> tuple[Setting
         Setting("--mem-fraction-static", replaced(request, "mem-fraction-static")),
         told("--attention-backend", replaced(request, "attention-backend")),
         told("--chunked-prefill-size", prefill_chunk(request)),
+        told("--disable-overlap-schedule", is_overlap_off(request)),
         *(
             told(f"--{key}", request.asked(key))
             for key in ("dtype", "quantization")

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from specseal.engines.base import LaunchRequest
-from specseal.engines.sglang_flags import Setting, replaced, told
+from specseal.engines.sglang_flags import PAPER, Setting, replaced, told
 from specseal.errors import Dishonoured
 
-NEWEST, PAPER = "0.5.23", "0.5.7"
 NGRAM_DEPTH = 18
 """Tokens of a branch in the store of n-grams; one of them at least must match."""
 NGRAM_SIZES = (1, 12)
 """Shortest and longest match that 0.5.7 looks for, where the spec does not say."""
+LOSSLESS = 1.0
+"""Of both thresholds: drafts are accepted as often as the model would say them, and no more."""
 TREE_BACKENDS = ("flashinfer", "triton", "fa3")
 NGRAM_BACKENDS = ("flashinfer", "triton")
 
@@ -76,10 +77,14 @@ def speculation_of(request: LaunchRequest) -> Speculation:
         Setting("--speculative-algorithm", known.algorithm, (known.said,)),
         *((Setting("--speculative-draft-model-path", "{drafter}"),) if known.has_model else ()),
     )
+    tail = (
+        told("--speculative-accept-threshold-single", LOSSLESS),
+        told("--speculative-accept-threshold-acc", LOSSLESS),
+    )
     make = {"ngram": _ngram, "dflash": _dflash}.get(method, _eagle)
     speculation = make(request, head)
     _check_sampling(request, is_tree=speculation.is_tree)
-    return speculation
+    return replace(speculation, settings=(*speculation.settings, *tail))
 
 
 def _eagle(request: LaunchRequest, head: tuple[Setting, ...]) -> Speculation:

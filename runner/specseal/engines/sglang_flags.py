@@ -6,16 +6,18 @@ import json
 from typing import Any, NamedTuple
 
 from specseal.engines.base import LaunchRequest
+from specseal.engines.known_names import check_known, check_real, check_said_once, known_names
+from specseal.engines.prefill import chunk_tokens
 from specseal.errors import Dishonoured
 
+NEWEST, PAPER = "0.5.23", "0.5.7"
 BACKENDS = {"cuda": "flashinfer", "rocm": "aiter"}
 """Attention backend by accelerator family."""
-REPLACEABLE = {
-    "attention-backend": None,
-    "mem-fraction-static": 0.8,
-    "chunked-prefill-size": 8192,
-}
+CHUNK = "chunked-prefill-size"
+MEMORY_SHARE = 0.8
+REPLACEABLE = ("attention-backend", "mem-fraction-static", CHUNK)
 """Settings that the spec may replace in `engine.args`."""
+OVERLAP_OFF = "disable-overlap-schedule"
 _OTHERWISE = {
     "tensor-parallel-size": "say it as engine.parallel.tensor",
     "expert-parallel-size": "say it as engine.parallel.expert",
@@ -26,6 +28,7 @@ _OTHERWISE = {
     "dtype": "say it as engine.dtype",
     "quantization": "say it as engine.quantization",
     "stream-output": "it loses token ids",
+    "enable-mixed-chunk": "speculation switches it off, and the baseline would keep it",
     "preferred-sampling-params": "sampling is said under workload",
     "allow-auto-truncate": "it would shorten what is asked in silence",
     "config": "flags are said here, not in a file",
@@ -63,25 +66,47 @@ def told(flag: str, value: Any) -> Setting:
 
 def replaced(request: LaunchRequest, key: str) -> Any:
     """Return one of `REPLACEABLE`, as `engine.args` has it, or what it is here."""
-    given = {_flag_name(name): value for name, value in (request.asked("args") or {}).items()}
-    if key in given:
-        return given[key]
-    return BACKENDS[request.family] if key == "attention-backend" else REPLACEABLE[key]
+    own = {"attention-backend": BACKENDS[request.family], "mem-fraction-static": MEMORY_SHARE}
+    return _given(request).get(key, own[key])
 
 
 def prefill_chunk(request: LaunchRequest) -> int:
-    """Return the tokens that a prompt is computed by at once; -1: all of them."""
+    """Return the tokens that prompts are computed by at once; -1: all of them."""
     if request.asked("chunked_prefill") is False:
         return -1
-    chunk: int = replaced(request, "chunked-prefill-size")
-    return chunk
+    return chunk_tokens(request, CHUNK)
+
+
+def is_overlap_off(request: LaunchRequest) -> bool:
+    """Say whether the scheduler waits for each step. Raises: Dishonoured.
+
+    0.5.7 speculates only so, whatever the method, and switches it off by itself: its baseline is
+    to be alike. In 0.5.23 all methods go with overlap, trees, n-grams and DFlash too.
+
+    Source: 0.5.7 srt/server_args.py `_handle_speculative_decoding`; 0.5.23
+    srt/arg_groups/speculative_hook.py, where it is switched off on the CPU only.
+    """
+    if request.version == PAPER:
+        return True
+    asked = _given(request).get(OVERLAP_OFF, False)
+    if not isinstance(asked, bool):
+        raise Dishonoured(("engine", "args", OVERLAP_OFF), "write true, or leave it out")
+    return asked
+
+
+def _given(request: LaunchRequest) -> dict[str, Any]:
+    return {_flag_name(name): value for name, value in (request.asked("args") or {}).items()}
 
 
 def handed_on(request: LaunchRequest, settings: tuple[Setting, ...]) -> tuple[str, ...]:
     """Return what `engine.args` adds to the launch line. Raises: Dishonoured."""
+    check_said_once(request.asked("args") or {})
     may_be_given = set(REPLACEABLE)
+    if request.version != PAPER:
+        may_be_given.add(OVERLAP_OFF)
     if request.asked("chunked_prefill") is False:
-        may_be_given.remove("chunked-prefill-size")
+        may_be_given.remove(CHUNK)
+    known = known_names(f"sglang-{request.version}")
     own = {setting.flag.removeprefix("--") for setting in settings}
     args: list[str] = []
     for written, value in (request.asked("args") or {}).items():
@@ -90,7 +115,10 @@ def handed_on(request: LaunchRequest, settings: tuple[Setting, ...]) -> tuple[st
             continue
         if (reason := _refusal(key, own)) is not None:
             raise Dishonoured(place, f"--{key} can't be handed to SGLang: {reason}")
-        args += _as_flag(key, value, place)
+        words = _as_flag(key, value, place)
+        check_known(words[0], known, engine=f"SGLang {request.version}", place=place)
+        check_real(key, value, place=place)
+        args += words
     return tuple(args)
 
 

@@ -2,7 +2,7 @@
 
 The launch line has what every version takes there; all else is in `engine.json`, JSON being YAML.
 What the file says wins over the line, and a key that the version does not know stops the start.
-What it says, and why: `tensorrt_llm_options`.
+What it says, and why: `tensorrt_llm_options`; what its log says of it: `tensorrt_llm_found`.
 
 Counts: each answer tells its steps (client dialect), and with them its acceptance length. Beside
 that, 1.2.0 tells of drafts by iteration. With the overlap scheduler on, the step after a request's
@@ -23,6 +23,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from specseal.engines import tensorrt_llm_found
 from specseal.engines.base import (
     FOLDER,
     Capability,
@@ -36,7 +37,6 @@ from specseal.engines.tensorrt_llm_options import (
     NEWEST,
     NO_OVERLAP,
     PAPERS,
-    is_overlap_off,
     options_of,
     tokens_an_iteration,
 )
@@ -129,9 +129,7 @@ class TensorRtLlm:
 
     def method_found(self, engine: Mapping[str, Any], log: str) -> str | None:
         """Return the method whose options stand in the log, where it prints its arguments."""
-        found = re.search(r"LLM Args:[^\n]*\bspeculative_config=(\w+)", log)
-        names = {"None": "none", **{asked.log: method for method, asked in METHODS.items()}}
-        return names.get(found[1]) if found else None
+        return tensorrt_llm_found.method(log)
 
     def draft_length_found(
         self, request: LaunchRequest, engine: Mapping[str, Any], snapshots: tuple[Snapshot, ...]
@@ -153,17 +151,10 @@ class TensorRtLlm:
         log: str,
     ) -> tuple[str, ...]:
         """Hold its log and its counts against the request."""
-        return (*self._log_against(request, log), *_counts_against(request, snapshots))
-
-    def _log_against(self, request: LaunchRequest, log: str) -> Iterator[str]:
-        """Yield in what the engine says that it does something else."""
-        method = self.method_found({}, log)
-        if method not in (None, request.method):
-            yield f"it says that it drafts by {method}, asked for {request.method}"
-        if (request.temperature or 0) > 0 and "Falling back to greedy decoding" in log:
-            yield f"it says that it decodes greedily, asked for temperature {request.temperature}"
-        if not is_overlap_off(request) and "Disable overlap scheduler" in log:
-            yield "it says that it switched its overlap scheduler off, asked for it to be on"
+        return (
+            *tensorrt_llm_found.log_against(request, log),
+            *_counts_against(request, snapshots),
+        )
 
 
 def _devices(request: LaunchRequest) -> int:

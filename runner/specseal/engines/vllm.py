@@ -7,6 +7,9 @@ What vLLM would choose by itself, and might choose otherwise for the baseline, i
 - Suffix decoding learns from earlier requests, so that a later load level would be faster:
   its cache of them is off (`suffix_decoding_max_cached_requests`).
 - Sampling defaults of the model's generation_config.json are off; its end-of-text ids are kept.
+- The tokens of a step (`engines/prefill.py`), which would hang on the device's memory, and the
+  share of that memory, which differs between versions.
+- How drafts are sampled and accepted (0.32).
 
 0.32.0 has two model runners. On accelerators the newer one is the default; there `ngram` drafts at
 every step, where it finds nothing with the last token over and over (v1/worker/gpu/spec_decode/
@@ -30,6 +33,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from specseal.engines import vllm_found
 from specseal.engines.arguments import command_line
 from specseal.engines.base import (
     FOLDER,
@@ -39,15 +43,15 @@ from specseal.engines.base import (
     accelerator_family,
 )
 from specseal.engines.counters import counts_of
+from specseal.engines.known_names import known_names
 from specseal.engines.vllm_methods import METHODS, NEW, NO_METHOD, PAPER, Method
+from specseal.engines.vllm_sizes import changeable, memory, tokens_a_step
 from specseal.errors import Dishonoured
 from specseal.records import JobStatus, Snapshot
 
 SERVED_NAME = "model"
 """What requests call the model."""
 CPU_CACHE_GIB = 4
-WHOLE_PROMPT_TOKENS = 8192
-"""Tokens of a step without chunked prefill, at least: it must hold the longest prompt."""
 _IMAGES = {"cuda": "docker.io/vllm/vllm-openai", "rocm": "docker.io/vllm/vllm-openai-rocm"}
 _SOURCE = {
     NEW: "vLLM 0.32.0, config/speculative.py, engine/arg_utils.py (November 2026)",
@@ -60,9 +64,17 @@ _SERVER = ("python3", "-m", "vllm.entrypoints.openai.api_server")
 """The `vllm` command, official images' own, wants the model in another place."""
 _RUNNERS = {"v1": "0", "v2": "1"}
 _ASYNC, _RUNNER = "async_scheduling", "model_runner"
+_LOSSLESS = {
+    "draft_sample_method": "greedy",
+    "enable_adaptive_verification": False,
+    "rejection_sample_method": "standard",
+}
+"""What 0.32 does by default, said outright: the output's distribution stays the model's. 0.13.0
+knows no other way, and none of these keys."""
 _NOT_TO_BE_SET = (
     "api-key", "config", "disable-log-stats", "headless", "per-request-spec-decode-metrics",
-    "root-path", "spec-method", "spec-model", "spec-tokens", "speculative-config", "uds",
+    "max-num-scheduled-tokens", "override-generation-config", "root-path", "spec-method",
+    "spec-model", "spec-tokens", "speculative-config", "uds",
 )  # fmt: skip
 """Flags that are not on every launch line, and would break the measurement."""
 
@@ -116,7 +128,13 @@ class VLLM:
         """Return the server's flags for a job. Raises: Dishonoured where it can't be honoured."""
         flags = _flags(request)
         args = command_line(
-            flags, request.asked("args") or {}, own=(_ASYNC, _RUNNER), refused=_NOT_TO_BE_SET
+            flags,
+            request.asked("args") or {},
+            own=(_ASYNC, _RUNNER),
+            changeable=changeable(request),
+            refused=_NOT_TO_BE_SET,
+            engine=f"vLLM {request.version}",
+            known=known_names(f"vllm-{request.version}"),
         )
         deadline_s = 600 if request.family == "cpu" else 1800
         return Launch(
@@ -142,17 +160,15 @@ class VLLM:
 
     def method_found(self, engine: Mapping[str, Any], log: str) -> str | None:
         """Return the method that the server's configuration names; None where it is not told."""
-        config = _config(engine)
-        if config is None:
-            return None
-        method = (config.get("speculative_config") or {}).get("method") or "none"
-        return "mtp" if method.endswith("_mtp") else str(method)
+        config = vllm_found.configuration(engine)
+        return None if config is None else vllm_found.method(config)
 
     def draft_length_found(
         self, request: LaunchRequest, engine: Mapping[str, Any], snapshots: tuple[Snapshot, ...]
     ) -> int | None:
         """Return the draft length that the server's configuration names."""
-        speculative = (_config(engine) or {}).get("speculative_config") or {}
+        config = vllm_found.configuration(engine) or {}
+        speculative = config.get("speculative_config") or {}
         length = speculative.get("num_speculative_tokens")
         return length if isinstance(length, int) else None
 
@@ -163,27 +179,17 @@ class VLLM:
         snapshots: tuple[Snapshot, ...],
         log: str,
     ) -> tuple[str, ...]:
-        """Hold the server's configuration and its counters against the request.
-
-        There is a counter for each position of a draft from the start, and none of a draft where
-        it does not speculate.
-        """
+        """Hold its version, its configuration and its counters against the request."""
         found = self.version_found(status.engine, log)
         against = [] if found == request.version else [f"it is vLLM {found}, not {request.version}"]
-        config = _config(status.engine)
+        config = vllm_found.configuration(status.engine)
         if config is None:
             return (*against, "it does not tell its configuration")
-        if (method := self.method_found(status.engine, log)) != request.method:
-            against.append(f"its method is {method}, asked for {request.method}")
-        for path, wanted in _expected(request).items():
-            value = _at(config, path)
-            if value != wanted:
-                against.append(f"{path} is {value!r}, asked for {wanted!r}")
-        scheme, wanted = _at(config, "model_config.quantization"), request.asked("quantization")
-        # vLLM may take a faster kernel for the same weights: awq is then awq_marlin.
-        if wanted is not None and not str(scheme).startswith(wanted):
-            against.append(f"model_config.quantization is {scheme!r}, asked for {wanted!r}")
-        return (*against, *_counted_against(request, snapshots))
+        return (
+            *against,
+            *vllm_found.configuration_against(request, _flags(request), config),
+            *vllm_found.counted_against(request, snapshots),
+        )
 
 
 def _is_built_here(request: LaunchRequest) -> bool:
@@ -234,17 +240,11 @@ def _flags(request: LaunchRequest) -> dict[str, Any]:
         "async-scheduling": _async_scheduling(request),
         "enable-prompt-tokens-details": True,
         "disable-uvicorn-access-log": True,
-        **_whole_prompts(request),
+        "max-num-batched-tokens": tokens_a_step(request),
+        **memory(request),
         **({"enforce-eager": True} if request.family == "cpu" else {}),
         **_speculation(request),
     }
-
-
-def _whole_prompts(request: LaunchRequest) -> dict[str, Any]:
-    if request.asked("chunked_prefill") is not False:
-        return {}
-    most = max(request.context_length, request.max_sequences, WHOLE_PROMPT_TOKENS)
-    return {"max-num-batched-tokens": most}
 
 
 def _speculation(request: LaunchRequest) -> dict[str, Any]:
@@ -257,6 +257,7 @@ def _speculation(request: LaunchRequest) -> dict[str, Any]:
     config = {
         "method": request.method,
         "num_speculative_tokens": request.draft_length,
+        **({} if request.version == PAPER else _LOSSLESS),
         **method.settings(request),
     }
     flags: dict[str, Any] = {"speculative-config": config}
@@ -328,48 +329,3 @@ def _environment(request: LaunchRequest, deadline_s: int) -> dict[str, str]:
             "OMP_NUM_THREADS": "{threads}",
         }
     return own
-
-
-def _config(engine: Mapping[str, Any]) -> dict[str, Any] | None:
-    config = (engine.get("server") or {}).get("vllm_config")
-    return config if isinstance(config, dict) else None
-
-
-def _at(config: Mapping[str, Any], path: str) -> Any:
-    value: Any = config
-    for key in path.split("."):
-        value = value.get(key) if isinstance(value, dict) else None
-    return value
-
-
-def _expected(request: LaunchRequest) -> dict[str, Any]:
-    """Return what the server's configuration must say, by path."""
-    flags = _flags(request)
-    expected = {
-        "model_config.max_model_len": flags["max-model-len"],
-        "scheduler_config.max_num_seqs": flags["max-num-seqs"],
-        "scheduler_config.async_scheduling": flags["async-scheduling"],
-        "scheduler_config.enable_chunked_prefill": flags["enable-chunked-prefill"],
-        "cache_config.enable_prefix_caching": flags["enable-prefix-caching"],
-        "parallel_config.tensor_parallel_size": flags["tensor-parallel-size"],
-        "parallel_config.data_parallel_size": flags["data-parallel-size"] or 1,
-    }
-    asked = flags.get("speculative-config", {})
-    return expected | {
-        f"speculative_config.{key}": value
-        for key, value in asked.items()
-        if key not in ("method", "model")
-    }
-
-
-def _counted_against(request: LaunchRequest, snapshots: tuple[Snapshot, ...]) -> tuple[str, ...]:
-    against = []
-    for one in snapshots:
-        if request.method == "none":
-            if one.drafts:
-                against.append(f"it drafted {one.drafts} times, asked for no speculation")
-            continue
-        positions = len(one.accepted_per_position or ())
-        if positions != request.draft_length:
-            against.append(f"a draft has {positions} tokens, asked for {request.draft_length}")
-    return tuple(dict.fromkeys(against))

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from specseal.engines import CAPABILITIES, LaunchRequest, engine, filled
+from specseal.engines.known_names import known_names
 from specseal.errors import Dishonoured
 from specseal.records import JobStatus, Snapshot
 
@@ -35,13 +36,14 @@ HEAD = (
     "--model {model} --host 127.0.0.1 --port {port} --ctx-size 16384 --parallel 4 "
     "--threads {threads} --cont-batching "
 )
-BATCH = "--batch-size 2048 --ubatch-size 512 "
+BATCH, LARGER = "--batch-size 2048 --ubatch-size 512 ", "--batch-size 8192 --ubatch-size 512 "
 TAIL = "--fit off --offline --metrics --no-cache-prompt --cache-ram 0 "
 COMMON = HEAD + BATCH + TAIL
+ACCELERATED = HEAD + LARGER + TAIL
 CUDA = "--n-gpu-layers all --device CUDA0 --split-mode none "
 ROCM = "--n-gpu-layers all --device ROCm0 --split-mode none "
 SPLIT = (
-    HEAD + BATCH + "--flash-attn on --cache-type-k f16 --cache-type-v f16 " + TAIL
+    HEAD + LARGER + "--flash-attn on --cache-type-k f16 --cache-type-v f16 " + TAIL
     + "--n-gpu-layers all --device CUDA0,CUDA1 --split-mode tensor "
 )  # fmt: skip
 ONE = "--spec-draft-device CUDA0 --no-spec-draft-backend-sampling"
@@ -112,19 +114,19 @@ ON_ACCELERATORS = {
     **{
         f"{method} on {family}": (
             drafting(method, family),
-            COMMON + device + line + ("" if method == "mtp" else " --spec-draft-ngl all"),
+            ACCELERATED + device + line + ("" if method == "mtp" else " --spec-draft-ngl all"),
         )
         for family, device in (("cuda", CUDA), ("rocm", ROCM))
         for method, line in DRAFTERS.items()
     },
-    "baseline on cuda": (asking(BASELINE, family="cuda"), COMMON + CUDA + NONE),
-    "baseline on rocm": (asking(BASELINE, family="rocm"), COMMON + ROCM + NONE),
-    "ngram on cuda": (asking(NGRAM, family="cuda"), COMMON + CUDA + SIMPLE),
-    "ngram on rocm": (asking(NGRAM, family="rocm"), COMMON + ROCM + SIMPLE),
+    "baseline on cuda": (asking(BASELINE, family="cuda"), ACCELERATED + CUDA + NONE),
+    "baseline on rocm": (asking(BASELINE, family="rocm"), ACCELERATED + ROCM + NONE),
+    "ngram on cuda": (asking(NGRAM, family="cuda"), ACCELERATED + CUDA + SIMPLE),
+    "ngram on rocm": (asking(NGRAM, family="rocm"), ACCELERATED + ROCM + SIMPLE),
     "ngram on two": (asking(NGRAM, family="cuda", devices=TWO), SPLIT + SIMPLE),
     "one of two": (
         asking(NGRAM, family="cuda", devices=TWO, parallel={"tensor": 1}),
-        COMMON + CUDA + SIMPLE,
+        ACCELERATED + CUDA + SIMPLE,
     ),
     "draft model on two": (
         asking(MODEL, family="cuda", devices=TWO, parallel={"tensor": 2}),
@@ -151,6 +153,19 @@ def test_launch_line_is_the_golden_one(name: str) -> None:
 def test_every_row_of_the_table_has_a_golden_line(family: str, accelerator: str) -> None:
     launched = {request.method for request, _ in GOLDEN.values() if request.family == family}
     assert CAPABILITIES.methods("llamacpp", accelerator) == launched
+
+
+def test_each_flag_is_one_that_the_build_knows() -> None:
+    known = known_names("llamacpp-11549")
+    for _, line in GOLDEN.values():
+        assert {word for word in line.split() if word.startswith("--")} <= known
+    assert "--bogus-flag" not in known
+
+
+def test_the_same_argument_twice_is_refused() -> None:
+    asked = asking(BASELINE, args={"batch_size": 4096, "batch-size": 8192})
+    with pytest.raises(Dishonoured, match="there twice"):
+        engine("llamacpp").launch(asked)
 
 
 def test_a_line_has_the_flags_that_its_row_names() -> None:

@@ -1,18 +1,18 @@
 """The SGLang adapter: golden launch lines, what it refuses, and what counts as proof.
 
-`sglang-flags-VERSION.txt` are the flags of each wheel's own parser (`ServerArgs.add_cli_args`),
-written out in October 2026; both parsers read every golden line then.
+`engines/names/sglang-VERSION.txt` are the flags of each wheel's own parser
+(`ServerArgs.add_cli_args`), written out in October 2026.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from specseal.engines import CAPABILITIES, LaunchRequest, engine
+from specseal.engines.known_names import known_names
 from specseal.errors import Dishonoured
 from specseal.records import JobStatus, Snapshot
 
@@ -58,8 +58,13 @@ def line(
     experts: int = 1,
     memory: str = "0.8",
     chunk: int = 8192,
+    overlap: bool | None = None,
 ) -> str:
-    """Return what every launch line begins with."""
+    """Return what every launch line begins with.
+
+    Where a version streams only what is new, it overlaps its scheduler, too.
+    """
+    overlaps = incremental if overlap is None else overlap
     return (
         "--model-path {model} --served-model-name specseal --host 127.0.0.1 --port {port} "
         f"--context-length {context} --max-running-requests 32 {radix}--random-seed 0 "
@@ -68,14 +73,18 @@ def line(
         f"{'--incremental-streaming-output ' if incremental else ''}"
         f"--tp-size 8 --ep-size {experts} --mem-fraction-static {memory} "
         f"--attention-backend {backend} --chunked-prefill-size {chunk}"
+        f"{'' if overlaps else ' --disable-overlap-schedule'}"
     )
+
+
+RULES = " --speculative-accept-threshold-single 1.0 --speculative-accept-threshold-acc 1.0"
 
 
 def chain(algorithm: str, length: int = 3, *, model: bool = True) -> str:
     drafter = "--speculative-draft-model-path {drafter} " if model else ""
     return (
         f" --speculative-algorithm {algorithm} {drafter}--speculative-num-steps {length} "
-        f"--speculative-eagle-topk 1 --speculative-num-draft-tokens {length + 1}"
+        f"--speculative-eagle-topk 1 --speculative-num-draft-tokens {length + 1}{RULES}"
     )
 
 
@@ -90,17 +99,18 @@ GOLDEN: dict[str, tuple[LaunchRequest, str]] = {
     "ngram": (
         NGRAM,
         line(4108) + NGRAM_LINE + " --speculative-ngram-min-match-window-size 1 "
-        "--speculative-ngram-max-match-window-size 12 --speculative-ngram-branch-length 18",
+        f"--speculative-ngram-max-match-window-size 12 --speculative-ngram-branch-length 18{RULES}",
     ),
     "ngram of sizes": (
         replace(NGRAM, drafter_args={"ngram_min": 5, "ngram_max": 5}),
         line(4108) + NGRAM_LINE + " --speculative-ngram-min-match-window-size 5 "
-        "--speculative-ngram-max-match-window-size 5 --speculative-ngram-branch-length 18",
+        f"--speculative-ngram-max-match-window-size 5 --speculative-ngram-branch-length 18{RULES}",
     ),
     "tree of 0.5.7": (
         replace(EAGLE3, drafter_args={"top_k": 2, "draft_tokens": 8}),
         line(4113) + " --speculative-algorithm EAGLE3 --speculative-draft-model-path {drafter} "
-        "--speculative-num-steps 3 --speculative-eagle-topk 2 --speculative-num-draft-tokens 9",
+        "--speculative-num-steps 3 --speculative-eagle-topk 2 --speculative-num-draft-tokens 9"
+        + RULES,
     ),
     "paper": (
         of(EAGLE3, parallel={"tensor": 8, "expert": 8}, args={"cuda_graph_max_bs": 32}),
@@ -125,19 +135,23 @@ GOLDEN: dict[str, tuple[LaunchRequest, str]] = {
     ),
     "ngram of 0.5.23": (
         of(NGRAM, version="0.5.23"),
-        line(4108, incremental=True) + NGRAM_LINE + " --speculative-ngram-max-trie-depth 18",
+        line(4108, incremental=True)
+        + NGRAM_LINE
+        + " --speculative-ngram-max-trie-depth 18"
+        + RULES,
     ),
     "dflash": (
         replace(NEWEST, method="dflash", draft_length=15),
         line(4120, incremental=True)
         + " --speculative-algorithm DFLASH --speculative-draft-model-path {drafter} "
-        "--speculative-num-draft-tokens 16",
+        "--speculative-num-draft-tokens 16" + RULES,
     ),
     "tree": (
         TREE,
         line(4125, incremental=True)
         + " --speculative-algorithm EAGLE3 --speculative-draft-model-path {drafter} "
-        "--speculative-num-steps 5 --speculative-eagle-topk 4 --speculative-num-draft-tokens 21",
+        "--speculative-num-steps 5 --speculative-eagle-topk 4 --speculative-num-draft-tokens 21"
+        + RULES,
     ),
     "all that is asked": (
         of(
@@ -155,10 +169,18 @@ GOLDEN: dict[str, tuple[LaunchRequest, str]] = {
                 "json_model_override_args": {"a": 1},
             },
         ),
-        line(4108, incremental=True, backend="trtllm_mha", radix="", memory="0.7", chunk=-1)
+        line(
+            4108,
+            incremental=True,
+            backend="trtllm_mha",
+            radix="",
+            memory="0.7",
+            chunk=-1,
+            overlap=False,
+        )
         + " --dtype bfloat16 --quantization fp8"
         + chain("EAGLE3")
-        + " --kv-cache-dtype fp8_e4m3 --disable-overlap-schedule --cuda-graph-bs-decode 1 2 "
+        + " --kv-cache-dtype fp8_e4m3 --cuda-graph-bs-decode 1 2 "
         '--json-model-override-args {"a": 1}',
     ),
 }
@@ -192,9 +214,9 @@ def test_every_row_of_the_table_has_a_golden_line() -> None:
 @pytest.mark.parametrize("name", GOLDEN)
 def test_each_flag_is_one_that_the_versions_parser_knows(name: str) -> None:
     request, text = GOLDEN[name]
-    path = Path(__file__).with_name(f"sglang-flags-{request.version}.txt")
-    known = set(path.read_text().split())
+    known = known_names(f"sglang-{request.version}")
     assert {word for word in text.split() if word.startswith("--")} <= known
+    assert "--bogus-flag" not in known
 
 
 def test_table_says_which_arguments_which_version_takes() -> None:
@@ -361,12 +383,48 @@ def test_what_it_cannot_do_is_refused_with_its_place(name: str) -> None:
         ("preferred_sampling_params", {}, "under workload"),
         ("disable_cuda_graph", False, "left out"),
         ("disable_cuda_graph", None, "left out"),
+        ("bogus_flag", 1, "SGLang 0.5.7 has no --bogus-flag: the nearest that it has is --"),
+        ("kv_cache_type", "fp8", "the nearest that it has is --kv-cache-dtype"),
+        ("load_format", "dummy", "weights would be random"),
+        ("json_model_override_args", {"num_hidden_layers": 2}, "another model"),
+        ("json-model-override-args", '{"num_experts_per_tok": 1}', "another model"),
+        ("enable_mixed_chunk", True, "speculation switches it off"),
+        ("disable_overlap_schedule", True, "from the rest of the spec"),
+        ("chunked_prefill_size", -1, "no whole number from 1 up"),
     ],
 )
 def test_an_argument_that_collides_is_refused(argument: str, value: Any, said: str) -> None:
     with pytest.raises(Dishonoured, match=said) as refused:
         engine("sglang").launch(of(BASELINE, args={argument: value}))
     assert refused.value.place == ("engine", "args", argument)
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+def test_baseline_has_the_scheduler_and_the_sizes_of_its_speculation(name: str) -> None:
+    request, _ = GOLDEN[name]
+    baseline = replace(
+        request, method="none", draft_length=0, drafter_args={}, has_drafter_model=False
+    )
+    of_method = ("--speculative", "--context-length", "{drafter}")
+    lines = [engine("sglang").launch(one).args for one in (request, baseline)]
+    flags = [{word for word in line if word.startswith("--")} for line in lines]
+    assert {flag for flag in flags[0] - flags[1] if not flag.startswith(of_method)} == set()
+    if request.version == "0.5.7":
+        assert "--disable-overlap-schedule" in flags[1]
+
+
+def test_the_newer_version_goes_without_overlap_where_a_spec_says_so_in_both_jobs() -> None:
+    for request in (NEWEST, of(BASELINE, version="0.5.23")):
+        asked = of(request, args={"disable_overlap_schedule": True})
+        assert "--disable-overlap-schedule" in engine("sglang").launch(asked).args
+    with pytest.raises(Dishonoured, match="write true, or leave it out"):
+        engine("sglang").launch(of(NEWEST, args={"disable_overlap_schedule": "yes"}))
+
+
+def test_the_same_argument_twice_is_refused() -> None:
+    twice = of(BASELINE, args={"kv_cache_dtype": "fp8_e4m3", "kv-cache-dtype": "auto"})
+    with pytest.raises(Dishonoured, match="there twice"):
+        engine("sglang").launch(twice)
 
 
 def test_size_of_chunks_collides_with_no_chunks() -> None:
@@ -413,6 +471,8 @@ def info(request: LaunchRequest, **changes: Any) -> dict[str, Any]:
         if flag not in flags:
             return None
         value = args[args.index(flag) + 1]
+        if flag in RULES.split():
+            return float(value)
         return int(value) if value.lstrip("-").isdigit() else value
 
     alias = {"NEXTN": "EAGLE"}
@@ -424,6 +484,7 @@ def info(request: LaunchRequest, **changes: Any) -> dict[str, Any]:
         "speculative-ngram-min-bfs-breadth", "speculative-ngram-max-bfs-breadth",
         "speculative-ngram-min-match-window-size", "speculative-ngram-max-match-window-size",
         "speculative-ngram-branch-length", "speculative-ngram-max-trie-depth",
+        "speculative-accept-threshold-single", "speculative-accept-threshold-acc",
     )  # fmt: skip
     at_once = {
         "0.5.7": "pp_max_micro_batch_size",
@@ -434,6 +495,7 @@ def info(request: LaunchRequest, **changes: Any) -> dict[str, Any]:
         "speculative_draft_model_path": "/drafter" if request.has_drafter_model else None,
         "speculative_algorithm": alias.get(algorithm, algorithm),
         "disable_radix_cache": "--disable-radix-cache" in flags,
+        "disable_overlap_schedule": "--disable-overlap-schedule" in flags,
         **{key.replace("-", "_"): told(f"--{key}") for key in keys},
         "version": request.version,
         "internal_states": [{at_once: request.max_sequences}],
@@ -477,6 +539,15 @@ def test_an_engine_that_did_as_asked_is_proven(name: str) -> None:
         (EAGLE3, {"attention_backend": "fa3"}, "attention_backend is 'fa3'"),
         (EAGLE3, {"chunked_prefill_size": 16384}, "chunked_prefill_size is 16384"),
         (EAGLE3, {"tp_size": 4}, "tp_size is 4"),
+        (EAGLE3, {"disable_overlap_schedule": False}, "disable_overlap_schedule is False"),
+        (BASELINE, {"disable_overlap_schedule": False}, "disable_overlap_schedule is False"),
+        (NEWEST, {"disable_overlap_schedule": True}, "disable_overlap_schedule is True"),
+        (
+            EAGLE3,
+            {"speculative_accept_threshold_single": 0.3},
+            "speculative_accept_threshold_single is 0.3, asked for 1.0",
+        ),
+        (EAGLE3, {"speculative_accept_threshold_acc": 0.9}, "threshold_acc is 0.9"),
         (
             EAGLE3,
             {"internal_states": [{"pp_max_micro_batch_size": 20}]},

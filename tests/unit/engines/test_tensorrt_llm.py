@@ -13,6 +13,7 @@ from specseal.client.counts import check_source
 from specseal.client.dialects import DIALECTS
 from specseal.client.job import COUNTERS, CountSource
 from specseal.engines import CAPABILITIES, Launch, LaunchRequest, engine, filled
+from specseal.engines.known_names import known_names
 from specseal.engines.tensorrt_llm import VERSIONS, TensorRtLlm
 from specseal.engines.tensorrt_llm_options import NEWEST, PAPERS
 from specseal.errors import Dishonoured
@@ -33,6 +34,7 @@ def ask(
     temperature: float = 0.0,
     has_drafter_model: bool | None = None,
     engine_args: dict[str, Any] | None = None,
+    max_sequences: int = 32,
     **asked: Any,
 ) -> LaunchRequest:
     given = method in ("eagle3", "draft_model") if has_drafter_model is None else has_drafter_model
@@ -41,7 +43,7 @@ def ask(
         draft_length=0 if method == "none" else length,
         drafter_args=args or {},
         has_drafter_model=given,
-        max_sequences=32,
+        max_sequences=max_sequences,
         engine={
             "name": "tensorrt-llm",
             "version": version,
@@ -83,7 +85,10 @@ EAGLE = (
     '"speculative_config":{"decoding_type":"Eagle","eagle3_one_model":true,"max_draft_len":3,'
     '"speculative_model_dir":"{drafter}"},'
 )
-MTP = '"speculative_config":{"decoding_type":"MTP","num_nextn_predict_layers":3},'
+MTP = (
+    '"speculative_config":{"decoding_type":"MTP","num_nextn_predict_layers":3,'
+    '"use_relaxed_acceptance_for_thinking":false},'
+)
 NGRAM = (
     '"speculative_config":{"decoding_type":"NGram","is_keep_all":true,"is_public_pool":false,'
     '"is_use_oldest":true,"max_draft_len":3,"max_matching_ngram_size":3},'
@@ -124,6 +129,16 @@ GOLDEN = {
         ONE,
         BASE + EAGLE.replace('{"dec', '{"allow_advanced_sampling":true,"dec') + END_OF_FILE,
     ),
+    "chunks of another size": (
+        ask("eagle3", engine_args={"max_num_tokens": 4096}),
+        ONE.replace("tokens 8192", "tokens 4096"),
+        BASE + EAGLE + END_OF_FILE,
+    ),
+    "sampled draft model": (
+        ask("draft_model", temperature=1.0, **OFF),
+        ONE,
+        WITHOUT_OVERLAP + DRAFT + END_OF_FILE,
+    ),
     "the harness's ngram": (
         ask("ngram", args={"kind": "public_pool", "ngram_max": 5}, **OFF),
         ONE,
@@ -156,6 +171,24 @@ def test_every_row_of_the_table_has_a_golden_line() -> None:
     for version in VERSIONS:
         methods = CAPABILITIES.methods("tensorrt-llm", B200, version)
         assert methods == {request.method for request, _, _ in GOLDEN.values()}
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("name", GOLDEN)
+def test_each_flag_and_each_option_is_one_that_the_version_knows(name: str, version: str) -> None:
+    flags = known_names(f"tensorrt-llm-{version}-flags")
+    options = known_names(f"tensorrt-llm-{version}-options")
+    request, line, file = GOLDEN[name]
+    if request.temperature and request.method == "eagle3" and version == PAPERS:
+        return  # refused there
+    assert {word for word in line.split() if word.startswith("--")} <= flags
+    written = json.loads(file)
+    assert written.keys() <= options
+    inner = {
+        f"{key}.{one}" for key, value in written.items() if isinstance(value, dict) for one in value
+    }
+    assert inner <= options
+    assert not {"--bogus_flag", "bogus_option", "kv_cache_config.bogus"} & (flags | options)
 
 
 @pytest.mark.parametrize("accelerator", ["cpu", "amd/mi300x-192gb"])
@@ -289,6 +322,72 @@ REFUSED = {
         ("engine", "args", "cuda_graph_config"),
         "set already",
     ),
+    "an option that there is not": (
+        ask(engine_args={"bogus_flag": 1}),
+        ("engine", "args", "bogus_flag"),
+        "TensorRT-LLM 1.2.0 has no bogus_flag: the nearest that it has is ",
+    ),
+    "a key that an option has not": (
+        ask(engine_args={"kv_cache_config": {"free_gpu_memory": 0.5}}),
+        ("engine", "args", "kv_cache_config", "free_gpu_memory"),
+        "the nearest that it has is kv_cache_config.free_gpu_memory_fraction",
+    ),
+    "an option of a later version": (
+        ask(version=PAPERS, engine_args={"nvfp4_gemm_config": {}}),
+        ("engine", "args", "nvfp4_gemm_config"),
+        "TensorRT-LLM 1.2.0rc1 has no nvfp4_gemm_config",
+    ),
+    "random weights": (
+        ask(engine_args={"load_format": "DUMMY"}),
+        ("engine", "args", "load_format"),
+        "weights would be random",
+    ),
+    "fewer layers": (
+        ask(engine_args={"model_kwargs": {"num_hidden_layers": 2}}),
+        ("engine", "args", "model_kwargs"),
+        "num_hidden_layers would make it another model",
+    ),
+    "sizes behind the launch line's back": (
+        ask(engine_args={"build_config": {"max_batch_size": 1}}),
+        ("engine", "args", "build_config"),
+        "wins over the sizes",
+    ),
+    "chunks of no size": (
+        ask(engine_args={"max_num_tokens": "8k"}),
+        ("engine", "args", "max_num_tokens"),
+        "no whole number",
+    ),
+    "a size of chunks without chunks": (
+        ask(chunked_prefill=False, engine_args={"max_num_tokens": 9}),
+        ("engine", "args", "max_num_tokens"),
+        "without chunks it is the context",
+    ),
+    "chunks that hold no step": (
+        ask("mtp", engine_args={"max_num_tokens": 127}),
+        ("drafter", "draft_length"),
+        "127 tokens can't hold 32 sequences with drafts of 3: "
+        "write engine.args: {max_num_tokens: 128}, or lower either",
+    ),
+    "a prefix cache that the backend would drop": (
+        ask(prefix_cache=True, engine_args={"attn_backend": "flashinfer"}),
+        ("engine", "args", "attn_backend"),
+        "switches the prefix cache off with FLASHINFER",
+    ),
+    "chunks that the backend would drop": (
+        ask(engine_args={"attn_backend": "FLASHINFER_STAR_ATTENTION"}),
+        ("engine", "args", "attn_backend"),
+        "switches chunked prefill off",
+    ),
+    "a scheduler that the drafter's backend would drop": (
+        ask("draft_model", engine_args={"attn_backend": "FLASHINFER"}),
+        ("engine", "args", "attn_backend"),
+        "switches its overlap scheduler off",
+    ),
+    "sampling that the overlap scheduler ignores": (
+        ask("draft_model", temperature=1.0),
+        ("workload", "sampling", "temperature"),
+        "verifies draft_model greedily with its overlap scheduler",
+    ),
     "attention of each rank alone": (
         ask(engine_args={"enable_attention_dp": True}),
         ("engine", "args", "enable_attention_dp"),
@@ -321,15 +420,42 @@ def snapshot(drafts: int | None, draft_tokens: int | None) -> Snapshot:
 
 
 STATUS = JobStatus(outcome="done", reason="", phases=(), engine={"version": {"version": NEWEST}})
+# As `logger.info(f"LLM Args:\n{llm_args}")` prints a pydantic model, and as the other lines stand,
+# in NVIDIA/TensorRT-LLM of January 2026, _torch/pyexecutor/py_executor_creator.py and _util.py.
 ARGS = (
-    "[11/24/2026-12:00:00] [TRT-LLM] [I] LLM Args: model='/model' speculative_config={} dtype=1\n"
+    "[01/26/2026-12:00:00] [TRT-LLM] [I] LLM Args:\n"
+    "model='/model' tokenizer=TransformersTokenizer(LlamaTokenizerFast(name_or_path='/model', "
+    "added_tokens_decoder={{\n\t128000: AddedToken(\"<|begin_of_text|>\"),\n}}\n)) dtype='auto' "
+    "kv_cache_config=KvCacheConfig(enable_block_reuse=False, max_tokens=None, "
+    "free_gpu_memory_fraction=0.75) enable_chunked_prefill=True sparse_attention_config=None "
+    "speculative_config={} max_batch_size=32 max_input_len=1024 max_seq_len=8192 "
+    "cuda_graph_config=CudaGraphConfig(batch_sizes=[1, 2], max_batch_size=32, "
+    "enable_padding=True) disable_overlap_scheduler={} stream_interval=1\n"
 )
+ON_ONE_LINE = "[I] LLM Args: model='/model', speculative_config={}, max_batch_size=32\n"
+FEATURES = (
+    "[01/26/2026-11:59:00] [TRT-LLM] [I] ATTENTION RUNTIME FEATURES:  AttentionRuntimeFeatures("
+    "chunked_prefill={}, cache_reuse={}, has_speculative_draft_tokens=False, chunk_size=8192)\n"
+)
+SIZES = "[I] max_seq_len={}, max_num_requests={}, max_num_tokens={}, max_batch_size={}\n"
+STARTED = (
+    FEATURES.format(True, False)
+    + "[W] Adjusted max_seq_len to 8224\n"
+    + SIZES.format(8224, 32, 8192, 32)
+    + SIZES.format(8199, 32, 8192, 32)
+)
+
+
+def args_of(options: str, *, overlap_off: bool = False) -> str:
+    return ARGS.format(options, overlap_off)
+
+
 LOGS = {
-    "none": ARGS.format("None"),
-    "eagle3": ARGS.format("EagleDecodingConfig(max_draft_len=3)"),
-    "mtp": ARGS.format("MTPDecodingConfig(max_draft_len=3)"),
-    "ngram": ARGS.format("NGramDecodingConfig(max_draft_len=3)"),
-    "draft_model": ARGS.format("DraftTargetDecodingConfig(max_draft_len=3)"),
+    "none": args_of("None"),
+    "eagle3": args_of("Eagle3DecodingConfig(max_draft_len=3, decoding_type='Eagle3')"),
+    "mtp": args_of("MTPDecodingConfig(max_draft_len=3, use_relaxed_acceptance_for_thinking=False)"),
+    "ngram": args_of("NGramDecodingConfig(max_draft_len=3)", overlap_off=True),
+    "draft_model": args_of("DraftTargetDecodingConfig(max_draft_len=3)"),
 }
 AS_ASKED = {
     "eagle3": (ask("eagle3"), (snapshot(10, 30), snapshot(100, 300)), LOGS["eagle3"]),
@@ -343,6 +469,19 @@ AS_ASKED = {
         ask("ngram", **OFF), (), "Disable overlap scheduler for speculation mode NGRAM",
     ),
     "greedy as asked": (ask("mtp"), (), "Falling back to greedy decoding for MTP."),
+    "sizes, chunks and cache": (ask("mtp"), (), STARTED + LOGS["mtp"]),
+    "one sequence needs no more": (
+        ask(max_sequences=1, context_length=4096), (), SIZES.format(4097, 1, 4096, 1),
+    ),
+    "the cache that was asked for": (ask(prefix_cache=True), (), FEATURES.format(True, True)),
+    "no chunks, as asked": (
+        ask(chunked_prefill=False), (),
+        FEATURES.format(False, False) + "Chunked Prefill for MLA can only be enabled on SM90",
+    ),
+    "no cache to lose": (ask(), (), "KV cache reuse for MLA can only be enabled on SM90"),
+    "the paper's arguments": (
+        ask("mtp", version=PAPERS), (), "[I] PyTorchConfig(disable_overlap_scheduler=False, a=1)",
+    ),
 }  # fmt: skip
 NOT_AS_ASKED = {
     "drafted in the baseline": (ask(), (snapshot(5, 15),), "", "it drafted 5 times"),
@@ -356,6 +495,56 @@ NOT_AS_ASKED = {
     ),
     "scheduler switched off": (
         ask("mtp"), (), "Disable overlap scheduler for speculation mode MTP", "scheduler off",
+    ),
+    "scheduler switched off for the drafter": (
+        ask("draft_model"), (),
+        "Overlap scheduler is not supported for non-CDL or non-TrtllmAttention backend.",
+        "scheduler off, for the drafter's sake",
+    ),
+    "scheduler off in the arguments": (
+        ask("mtp"), (), LOGS["mtp"].replace("scheduler=False", "scheduler=True"),
+        "disable_overlap_scheduler is True, asked for False",
+    ),
+    "verified greedily": (
+        ask("draft_model", temperature=1.0, **OFF), (),
+        "Overlap scheduler is enabled for two-model speculative decoding. Rejection sampling will "
+        "fallback to greedy sampling.",
+        "verifies greedily",
+    ),
+    "relaxed": (
+        ask("mtp"), (), LOGS["mtp"].replace("thinking=False", "thinking=True"), "would not say",
+    ),
+    "no chunks": (ask(), (), FEATURES.format(False, False), "chunked_prefill is False"),
+    "chunks that were not asked for": (
+        ask(chunked_prefill=False), (), FEATURES.format(True, False), "asked for False",
+    ),
+    "no chunks on this device": (
+        ask(), (), FEATURES.format(True, False)
+        + "Chunked Prefill for MLA can only be enabled on SM90/SM100/SM103/SM120, disable",
+        "does not chunk prompts",
+    ),
+    "a cache that was not asked for": (
+        ask(), (), FEATURES.format(True, True), "cache_reuse is True, asked for False",
+    ),
+    "no cache with this backend": (
+        ask(prefix_cache=True), (), "Disabling block reuse for FLASHINFER backend", "no prefix",
+    ),
+    "no cache on this device": (
+        ask(prefix_cache=True), (), "KV cache reuse for MLA can only be enabled on SM90", "no pre",
+    ),
+    "fewer sequences": (
+        ask(), (), STARTED + SIZES.format(8193, 16, 8192, 16), "max_batch_size is 16, asked for 32",
+    ),
+    "too little memory for one sequence": (
+        ask(), (), STARTED + SIZES.format(6000, 32, 8192, 32), "max_seq_len is 6000, asked for",
+    ),
+    "a model of shorter sequences": (
+        ask(), (),
+        "Specified self.max_seq_len=8192 is larger than what the model can support (4096). ",
+        "shortened the context length",
+    ),
+    "smaller iterations": (
+        ask(), (), SIZES.format(8193, 32, 2048, 32), "max_num_tokens is 2048, asked for 8192",
     ),
 }  # fmt: skip
 
@@ -386,8 +575,15 @@ def test_method_is_found_in_the_log(method: str) -> None:
     assert TensorRtLlm().method_found({}, "loading\n" + LOGS[method] + "more") == method
 
 
+def test_method_is_found_in_arguments_on_one_line_too() -> None:
+    log = ON_ONE_LINE.format("MTPDecodingConfig(max_draft_len=3)")
+    assert TensorRtLlm().method_found({}, log) == "mtp"
+    log = ON_ONE_LINE.format("EagleDecodingConfig(max_draft_len=3)")
+    assert TensorRtLlm().method_found({}, log) == "eagle3"
+
+
 @pytest.mark.parametrize(
-    "log", ["", "LLM Args: model\nspeculative_config=None", ARGS.format("X()")]
+    "log", ["", STARTED, "speculative_config=None before LLM Args:\nmodel", args_of("X()")]
 )
 def test_method_that_the_log_does_not_tell_is_not_guessed(log: str) -> None:
     assert TensorRtLlm().method_found({}, log) is None

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from specseal.engines import CAPABILITIES, LaunchRequest, engine
+from specseal.engines.known_names import known_names
 from specseal.errors import Dishonoured
 from specseal.records import JobStatus, Snapshot
 from vllmlines import ALL_ASKED, GOLDEN, NEW, PAPER, Row, asked
@@ -94,7 +95,7 @@ def test_one_size_of_n_grams_stands_for_both(sizes: dict[str, int], settings: st
 
 def test_multi_token_prediction_takes_a_drafter_of_its_own_where_there_is_one() -> None:
     request = replace(asked("mtp", "cuda", NEW), has_drafter_model=True)
-    assert '{"method":"mtp","model":"{drafter}","num_speculative_tokens":3}' in line(request)
+    assert '"method":"mtp","model":"{drafter}","num_speculative_tokens":3' in line(request)
 
 
 def test_nothing_goes_out_and_the_cpus_are_those_that_the_runtime_chose() -> None:
@@ -176,6 +177,61 @@ def with_parallel(request: LaunchRequest, **parallel: int) -> LaunchRequest:
         (with_args(EAGLE3, **{"--seed": 1}), "engine.args.--seed", "is no flag"),
         (with_args(EAGLE3, **{"speculative_config.method": "ngram"}), "", "is no flag"),
         (with_args(EAGLE3, middleware=["a"]), "engine.args.middleware", "no text, number"),
+        (
+            with_args(EAGLE3, bogus_flag=1),
+            "engine.args.bogus_flag",
+            "vLLM 0.32.0 has no --bogus-flag: the nearest that it has is --",
+        ),
+        (
+            with_args(EAGLE3, kv_cache_type="fp8"),
+            "engine.args.kv_cache_type",
+            "nearest that it has is --kv-cache-dtype$",
+        ),
+        (with_args(EAGLE3, kv_cache_dtype=False), "engine.args.kv_cache_dtype", "has no --no-kv"),
+        (
+            asked("eagle3", "cuda", PAPER, args={"max-num-active-seqs": 3}),
+            "engine.args.max-num-active-seqs",
+            "vLLM 0.13.0 has no --max-num-active-seqs",
+        ),
+        (with_args(EAGLE3, load_format="dummy"), "engine.args.load_format", "weights would be"),
+        (with_args(EAGLE3, **{"load-format": "Dummy"}), "engine.args.load-format", "leave it out"),
+        (
+            with_args(EAGLE3, hf_overrides={"text_config": {"num_hidden_layers": 2}}),
+            "engine.args.hf_overrides",
+            "num_hidden_layers would make it another model",
+        ),
+        (
+            with_args(EAGLE3, hf_overrides='{"num_hidden_layers": 2}'),
+            "engine.args.hf_overrides",
+            "another model",
+        ),
+        (with_args(EAGLE3, override_generation_config={"top_k": 1}), "", "breaks what"),
+        (
+            with_args(EAGLE3, enforce_eager=True, **{"enforce-eager": True}),
+            "engine.args.enforce-eager",
+            "there twice",
+        ),
+        (
+            with_args(EAGLE3, max_num_batched_tokens="8k"),
+            "engine.args.max_num_batched_tokens",
+            "no whole number",
+        ),
+        (
+            with_args(EAGLE3, gpu_memory_utilization=90),
+            "engine.args.gpu-memory-utilization",
+            "90 is no share",
+        ),
+        (
+            asked("eagle3", "cuda", NEW, chunked_prefill=False, args={"max_num_batched_tokens": 9}),
+            "engine.args.max_num_batched_tokens",
+            "is set by specseal",
+        ),
+        (
+            with_args(EAGLE3, max_num_batched_tokens=15),
+            "drafter.draft_length",
+            "15 tokens can't hold 4 sequences with drafts of 3: "
+            r"write engine.args: {max-num-batched-tokens: 16}, or lower either",
+        ),
         (with_parallel(EAGLE3, tensor=2), "engine.parallel.tensor", "needs 2 devices"),
         (with_parallel(EAGLE3, data=2), "engine.parallel.data", "needs 2 devices"),
         (
@@ -193,12 +249,27 @@ def test_what_it_would_not_honour_is_refused(
     assert place in (".".join(refused.value.place), "")
 
 
+def test_a_spec_may_say_another_size_of_chunks_for_both_jobs() -> None:
+    for method in ("none", "eagle3"):
+        request = asked(method, "cuda", NEW, args={"max_num_batched_tokens": 4096})
+        assert " --max-num-batched-tokens 4096 " in line(request)
+
+
+@pytest.mark.parametrize("row", GOLDEN, ids="-".join)
+def test_each_flag_is_one_that_the_versions_parser_knows(row: Row) -> None:
+    known = known_names(f"vllm-{row[1]}")
+    assert {word for word in GOLDEN[row][1].split() if word.startswith("--")} <= known
+    assert {"--max-num-seqs", "--no-async-scheduling"} <= known
+    assert "--bogus-flag" not in known
+
+
 def config(**speculation: Any) -> dict[str, Any]:
     """Return what `/server_info?config_format=json` has, of what is looked at."""
     return {
         "model_config": {"max_model_len": 2048, "quantization": None},
         "scheduler_config": {
             "max_num_seqs": 4,
+            "max_num_batched_tokens": 2048,
             "async_scheduling": False,
             "enable_chunked_prefill": True,
         },
@@ -210,7 +281,13 @@ def config(**speculation: Any) -> dict[str, Any]:
 
 def ngram(**changes: Any) -> dict[str, Any]:
     sizes = {"prompt_lookup_min": 5, "prompt_lookup_max": 5}
-    return config(**{"method": "ngram", "num_speculative_tokens": 3, **sizes, **changes})
+    rules = {
+        "draft_sample_method": "greedy",
+        "enable_adaptive_verification": False,
+        "rejection_sample_method": "standard",
+    }
+    asked = {"method": "ngram", "num_speculative_tokens": 3, **sizes, **rules}
+    return config(**{**asked, **changes})
 
 
 def status(found: dict[str, Any] | None, version: str = NEW) -> JobStatus:
@@ -254,6 +331,18 @@ def test_a_baseline_that_did_not_speculate_is_proven() -> None:
         (NGRAM, status(ngram(method="eagle3")), (), "its method is eagle3"),
         (NGRAM, status(ngram(num_speculative_tokens=2)), (), "num_speculative_tokens is 2"),
         (NGRAM, status(ngram(prompt_lookup_min=1)), (), "prompt_lookup_min is 1"),
+        (
+            NGRAM,
+            status(ngram(rejection_sample_method="synthetic")),
+            (),
+            "rejection_sample_method is 'synthetic', asked for 'standard'",
+        ),
+        (
+            NGRAM,
+            status(changed("scheduler_config", max_num_batched_tokens=8192)),
+            (),
+            "max_num_batched_tokens is 8192, asked for 2048",
+        ),
         (NGRAM, status(changed("model_config", max_model_len=99)), (), "max_model_len is 99"),
         (NGRAM, status(changed("scheduler_config", max_num_seqs=2)), (), "max_num_seqs is 2"),
         (
