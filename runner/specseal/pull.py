@@ -25,6 +25,7 @@ from specseal.bundle.layout import MAX_FILE_BYTES, MAX_FILES, MAX_PARSED_BYTES
 from specseal.bundle.manifest import ATTESTATIONS, path_problem
 from specseal.delivery import (
     ArchiveSource,
+    Entry,
     FolderSource,
     InArchive,
     InFolder,
@@ -287,17 +288,15 @@ def _try(landing: Landing, group: Sequence[RegistrySource], trust: Trust) -> Rep
 
     What does not hold is taken out again.
     """
-    landed: list[RegistrySource] = []
+    landed: list[Entry] = []
     limits = replace(bundle_limits(), path_problem=_later_path_problem)
     try:
         for one in group:
-            landing.add(one, limits)
-            landed.append(one)
+            landed += landing.add(one, limits)
         report = trust.verify(landing.tree)
         report.demand(trust=trust.required)
     except (AnswerIsNo, RegistryError):
-        for one in landed:
-            landing.remove(one)
+        landing.remove(landed)
         return None
     return report
 

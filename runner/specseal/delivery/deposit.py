@@ -151,7 +151,8 @@ def _sentences(described: Described) -> Sequence[str]:
         f"{described.title}.",
         f"A speculative-decoding benchmark on {described.accelerator}: {described.engine}, "
         f"drafting by {described.drafter}, against autoregressive decoding. Raw records of every "
-        "request, what they were measured with (pinned by digest), and the figures that come out of them.",
+        "request, what they were measured with (pinned by digest), and the figures that come out "
+        "of them.",
         f"Sealed by specseal {described.version}; its identity, the SHA-256 of MANIFEST.sha256, "
         f"is {described.bundle}. Results with the recipe digest {described.recipe} ran the same "
         "thing.",

@@ -14,6 +14,7 @@ import fcntl
 import hashlib
 import os
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 
@@ -81,21 +82,30 @@ class Landing:
             if entry.path not in arrived:
                 self._receive(source, entry)
 
-    def add(self, source: Source, limits: Limits) -> None:
-        """Take a source's files beside those that are there, all or none. Raises: as `take`."""
-        there = [path.relative_to(self.tree).as_posix() for path in _files(self.tree)]
-        # None of them is there already, so that none but its own is ever removed again.
-        check_entries(source.name, source.entries, limits, beside=there)
+    def add(self, source: Source, limits: Limits) -> tuple[Entry, ...]:
+        """Take a source's files beside those that are there, all or none, and return what is new.
+
+        A file that is there already, with the same bytes, is left alone. Raises: as `take`.
+        """
+        there = {path.relative_to(self.tree).as_posix(): path for path in _files(self.tree)}
+        new = tuple(
+            entry
+            for entry in source.entries
+            if entry.path not in there or sha256_file(there[entry.path]) != entry.sha256
+        )
+        # Nothing may replace what is there, so that no more is ever removed than was added.
+        check_entries(source.name, new, limits, beside=there)
         try:
-            for entry in source.entries:
+            for entry in new:
                 self._receive(source, entry)
         except SpecsealError:
-            self.remove(source)
+            self.remove(new)
             raise
+        return new
 
-    def remove(self, source: Source) -> None:
-        """Take the files of a source that was added out again, and folders that this empties."""
-        for entry in source.entries:
+    def remove(self, entries: Iterable[Entry]) -> None:
+        """Take files that were added out again, and folders that this empties."""
+        for entry in entries:
             path = self.tree / entry.path
             path.unlink(missing_ok=True)
             _remove_empty(path.parent, self.tree)
@@ -148,9 +158,8 @@ class Landing:
                 hasher.update(data)
                 file.write(data)
 
+            # Forced to disk by `settle`: what a power cut leaves broken here is fetched again.
             source.copy(entry, write)
-            file.flush()
-            os.fsync(file.fileno())
         if size != entry.size_bytes:
             raise refused(source.name, f"{entry.path}: {size:,} bytes came of {entry.size_bytes:,}")
         if entry.sha256 not in (None, hasher.hexdigest()):

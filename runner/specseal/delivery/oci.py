@@ -12,6 +12,7 @@ Distribution Specification 1.1 (referrers tag schema).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -113,14 +114,21 @@ def read_manifest(name: str, value: Mapping[str, Any], artifact_type: str) -> tu
 
 
 def group_later(paths: Iterable[str]) -> tuple[tuple[str, ...], ...]:
-    """Return the paths of what was attested later, those of one statement together.
+    """Return the paths of what was attested later, each statement with its signer's key.
 
-    A statement and what it needs (its signer's key) differ in folder and suffixes only.
+    A statement's name begins with its signer's digest, which is the name of the key's file. A key
+    that signed several comes with each, so that each can be had alone.
     """
-    groups: dict[str, list[str]] = {}
-    for path in sorted(paths):
-        groups.setdefault(path.rsplit("/", 1)[-1].split(".")[0], []).append(path)
-    return tuple(tuple(group) for group in groups.values())
+    everything = sorted(paths)
+    keys = {_name(path).removesuffix(".pem"): path for path in everything if path.endswith(".pem")}
+    groups, used = [], set()
+    for path in everything:
+        key = keys.get(re.split(r"[.-]", _name(path))[0])
+        if key is not None and key != path:
+            groups.append((path, key))
+            used.update((path, key))
+    alone = [(path,) for path in everything if path not in used]
+    return (*groups, *alone)
 
 
 def index_of(descriptors: Sequence[Mapping[str, Any]]) -> bytes:
@@ -138,6 +146,10 @@ def read_index(name: str, value: Mapping[str, Any]) -> tuple[Descriptor, ...]:
         if not DIGEST.fullmatch(str(entry.get("digest"))):
             raise refused(name, "the list of its attestations names something without a digest")
     return tuple(entries)
+
+
+def _name(path: str) -> str:
+    return path.rpartition("/")[2]
 
 
 def _manifest(artifact_type: str, entries: Iterable[Entry], more: Mapping[str, Any]) -> Manifest:
