@@ -7,6 +7,7 @@ and stores. Each account belongs to one host, so that none is ever sent to anoth
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -36,9 +37,13 @@ def find_login(registry: str, environ: Mapping[str, str]) -> Login | None:
     """
     text = environ.get("DOCKER_AUTH_CONFIG")
     try:
-        value = json.loads(text) if text else None
-        config = load_config(config_path=environ.get("REGISTRY_AUTH_FILE"), config_dict=value)
-        found = config.resolve_authconfig(registry) or {}
+        # Always with a key, for the library takes an empty configuration for none at all.
+        value = {"auths": {}, **json.loads(text)} if text else None
+        with warnings.catch_warnings():
+            # It warns of a helper that is not installed, and then fails, which we report.
+            warnings.simplefilter("ignore")
+            config = load_config(config_path=environ.get("REGISTRY_AUTH_FILE"), config_dict=value)
+            found = config.resolve_authconfig(registry) or {}
         secrets = {name.lower(): content for name, content in found.items()}
     # Its own text could quote what it could not read, which may be a password.
     except (DockerException, ValueError, AttributeError, TypeError):

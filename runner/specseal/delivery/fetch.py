@@ -97,8 +97,10 @@ def find_bundle(repository: Repository) -> RegistrySource:
     version = repository.where.version
     document = None
     if digest := DIGEST.fullmatch(version):
-        document = repository.find_document(version, accept=MANIFEST_TYPE)
-        version = identity_tag(Digest(digest[1])) if document is None else version
+        # The tag first: the identity is the digest of a file, hence of a blob, too, and registry
+        # 2.8.2 answers 500 when it is asked for that blob as a manifest.
+        tag = identity_tag(Digest(digest[1]))
+        document = repository.find_document(tag, accept=MANIFEST_TYPE)
     if document is None:
         document = repository.document(version, accept=MANIFEST_TYPE)
     return RegistrySource(repository, repository.name, document, BUNDLE_TYPE)
