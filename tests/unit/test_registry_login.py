@@ -63,9 +63,8 @@ def test_credential_helper_is_asked_for_its_registry(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     helper = home / "docker-credential-test"
-    helper.write_text(
-        '#!/bin/sh\nread host\necho "{\\"Username\\": \\"$host\\", \\"Secret\\": \\"s\\"}"\n'
-    )
+    answer = '{"Username": "%s", "Secret": "s"}'
+    helper.write_text(f"#!/bin/sh\nread host\nprintf '{answer}' \"$host\"\n", encoding="utf-8")
     helper.chmod(0o755)
     monkeypatch.setenv("PATH", str(home), prepend=os.pathsep)
     text = json.dumps({"credHelpers": {"ghcr.io": "test"}})

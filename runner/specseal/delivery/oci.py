@@ -121,7 +121,8 @@ def group_later(paths: Iterable[str]) -> tuple[tuple[str, ...], ...]:
     """
     everything = sorted(paths)
     keys = {_name(path).removesuffix(".pem"): path for path in everything if path.endswith(".pem")}
-    groups, used = [], set()
+    groups: list[tuple[str, ...]] = []
+    used: set[str] = set()
     for path in everything:
         key = keys.get(re.split(r"[.-]", _name(path))[0])
         if key is not None and key != path:
