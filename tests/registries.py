@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import requests
 
-from specseal.lock.http import open_session
+from specseal.http import open_session
 from specseal.lock.registry import ImagePin, resolve_image
 
 START_DEADLINE_S = 30

@@ -40,6 +40,10 @@ class VerificationFailed(AnswerIsNo):
     """A bundle is not what its signature says, or its signer is not trusted."""
 
 
+class WrongBytes(AnswerIsNo):
+    """What was sent is not what its digest says."""
+
+
 class InputError(SpecsealError):
     """What the user wrote can't be meant: a spec, a flag, a file."""
 
@@ -85,6 +89,10 @@ class SpecError(InputError):
 
 class LockError(InputError):
     """A lock is stale, altered, or names something that is not there."""
+
+
+class RegistryError(InputError):
+    """A registry has not got what it was asked for, not for us, or not in a form we can read."""
 
 
 class MachineLacks(SpecsealError):

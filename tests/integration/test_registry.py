@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from specseal.errors import LockError, MachineLacks
+from specseal.errors import LockError, MachineLacks, RegistryError, WrongBytes
 
 pytestmark = pytest.mark.registry
 
@@ -100,7 +100,7 @@ def test_single_image_resolves_without_an_index(registry, tmp_path):
 
 
 def test_tag_that_is_not_there_is_refused(registry):
-    with pytest.raises(LockError, match="has no missing of tools/tiny"):
+    with pytest.raises(RegistryError, match="has no missing of tools/tiny"):
         registry.resolve(":missing")
 
 
@@ -115,7 +115,7 @@ def test_document_altered_in_the_registrys_storage_is_refused(registry, tmp_path
     path = registry.blob(altered)
     path.write_bytes(path.read_bytes().replace(b'"schemaVersion": 2', b'"schemaVersion":  2'))
     found = hashlib.sha256(path.read_bytes()).hexdigest()
-    with pytest.raises(LockError, match=f"wrong bytes .* sha256:{altered}, found sha256:{found}"):
+    with pytest.raises(WrongBytes, match=f"wrong bytes .* sha256:{altered}, found sha256:{found}"):
         registry.resolve(f":{kind}", platform=platform)
 
 

@@ -20,22 +20,28 @@ from specseal.errors import (
     LockError,
     MachineLacks,
     Problem,
+    RegistryError,
     RunFailed,
     SpecError,
     SpecsealError,
     VerificationFailed,
+    WrongBytes,
 )
+from specseal.http import BrokenOff
 
 EXIT_CODES = {
     SpecsealError: 4,
     AnswerIsNo: 1,
     VerificationFailed: 1,
     BundleBroken: 1,
+    WrongBytes: 1,
     InputError: 2,
     Dishonoured: 2,
     SpecError: 2,
     LockError: 2,
+    RegistryError: 2,
     MachineLacks: 3,
+    BrokenOff: 3,
     RunFailed: 4,
     JobFailed: 4,
     EngineFailed: 4,

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import re
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
+from specseal.bundle import read_public_key, trusted_keys
+from specseal.digests import Digest
 from specseal.programs import CHOICES
+from specseal.pull import Trust
 from specseal.settings import Settings, load_settings
 
 SPEC = click.argument("spec", type=click.Path(path_type=Path, dir_okay=False, exists=True))
@@ -21,11 +26,47 @@ RUNTIME = click.option(
     show_default=True,
     help="Where jobs run; auto takes the container engine if one answers.",
 )
+KEYS = click.option(
+    "--key",
+    "keys",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="A public key (PEM) to trust for this once, beside those in the trust store.",
+)
+INTEGRITY_ONLY = click.option(
+    "--integrity-only", is_flag=True, help="Do not ask whether the signer is trusted."
+)
+
+
+class _Identity(click.ParamType[Digest]):
+    """A SHA-256, with or without `sha256:` before it."""
+
+    name = "sha256"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Digest:
+        """Read what the user wrote."""
+        digits = str(value).removeprefix("sha256:")
+        if not re.fullmatch(r"[0-9a-f]{64}", digits):
+            self.fail(f"{value!r} is not a SHA-256 (64 lower-case hex digits)", param, ctx)
+        return Digest(digits)
+
+
+IDENTITY = _Identity()
 
 
 def settings() -> Settings:
     """Return the site settings that hold in the working folder."""
     return load_settings(os.environ, Path.cwd())
+
+
+def trust_of(keys: tuple[Path, ...], *, required: bool) -> Trust:
+    """Return what makes a bundle good enough: the trust store's keys, and those named for once."""
+    named = [read_public_key(path).digest for path in keys]
+    return Trust(
+        keys=trusted_keys(settings()).including(named), required=required, now=datetime.now(UTC)
+    )
 
 
 def tell(line: str) -> None:

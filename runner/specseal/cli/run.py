@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import click
 
 from specseal.bench import Clock, Done, run_spec
 from specseal.bundle import demand_outcome
-from specseal.cli.context import JSON, RUNTIME, SPEC, print_json, settings, tell
+from specseal.cli.context import IDENTITY, JSON, RUNTIME, SPEC, print_json, settings, tell
 from specseal.cli.progress import watching
 from specseal.cli.show import as_document, as_table
 from specseal.digests import Digest
-
-
-def _digest(context: click.Context, option: click.Parameter, text: str | None) -> Digest | None:
-    """Read a digest as `verify` prints it, or the hex alone."""
-    if text is None:
-        return None
-    if not re.fullmatch(r"(sha256:)?[0-9a-f]{64}", text):
-        raise click.BadParameter(f"{text!r} is not sha256: and 64 hex digits")
-    return Digest(text.removeprefix("sha256:"))
 
 
 @click.command()
@@ -43,8 +33,7 @@ def _digest(context: click.Context, option: click.Parameter, text: str | None) -
 )
 @click.option(
     "--supersedes",
-    metavar="DIGEST",
-    callback=_digest,
+    type=IDENTITY,
     help="The bundle that this one is to correct, by the SHA-256 that it is cited by.",
 )
 @JSON

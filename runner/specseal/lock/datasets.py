@@ -19,7 +19,7 @@ import pyarrow.parquet
 from specseal.data import BUILTIN
 from specseal.digests import Digest, sha256_bytes, sha256_value
 from specseal.errors import InputError, Problem, SpecError
-from specseal.lock.http import HubApi, commit_of, hub_extra_missing, hub_failures, open_hub
+from specseal.lock.hub import HubApi, commit_of, hub_extra_missing, hub_failures, open_hub
 from specseal.lock.models import beside_spec
 from specseal.settings import Settings
 from specseal.spec.model import Dataset

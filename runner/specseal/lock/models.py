@@ -20,7 +20,7 @@ from filelock import FileLock
 from specseal.digests import Digest, sha256_file
 from specseal.errors import InputError, LockError, MachineLacks
 from specseal.lock import wheels
-from specseal.lock.http import HubApi, commit_of, hub_failures, open_hub
+from specseal.lock.hub import HubApi, commit_of, hub_failures, open_hub
 from specseal.lock.store import Store
 from specseal.settings import Settings
 from specseal.spec.model import Source

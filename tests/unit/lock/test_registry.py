@@ -26,9 +26,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from specseal.digests import sha256_bytes
-from specseal.errors import InputError, LockError, MachineLacks
-from specseal.lock.http import open_session
-from specseal.lock.registry import ImagePin, Reference, parse_reference, resolve_image
+from specseal.errors import InputError, LockError, MachineLacks, RegistryError, WrongBytes
+from specseal.http import open_session
+from specseal.lock.registry import ImagePin, resolve_image
+from specseal.registry import Reference, parse_reference
 
 INDEX = "application/vnd.oci.image.index.v1+json"
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -258,17 +259,17 @@ def test_server_that_fails_twice_and_then_answers_is_believed(registry):
 @pytest.mark.parametrize(
     ("answer", "error", "message"),
     [
-        (Answer(status=404), LockError, "has no v1 of tools/engine (404)"),
-        (Answer(status=403), LockError, "without an account"),
-        (Answer(status=401), LockError, "without an account"),
-        (Answer(status=418), LockError, "answers 418"),
+        (Answer(status=404), RegistryError, "has no v1 of tools/engine (404)"),
+        (Answer(status=403), RegistryError, "without an account"),
+        (Answer(status=401), RegistryError, "without an account"),
+        (Answer(status=418), RegistryError, "answers 418"),
         (Answer(status=500), MachineLacks, "keeps answering 500"),
         (Answer(status=429, headers={"Retry-After": "0"}), MachineLacks, "keeps answering 429"),
-        (Answer(b"<html>"), LockError, "not JSON"),
-        (Answer(b"[" * 100_000), LockError, "not JSON"),
-        (Answer(b"[]"), LockError, "not an object"),
+        (Answer(b"<html>"), RegistryError, "not JSON"),
+        (Answer(b"[" * 100_000), RegistryError, "not JSON"),
+        (Answer(b"[]"), RegistryError, "not an object"),
         (Answer(b"{}"), LockError, "not an image this can read"),
-        (Answer(b"x" * (4 << 20) + b"x"), LockError, "over 4194304 bytes"),
+        (Answer(b"x" * (4 << 20) + b"x"), RegistryError, "over 4194304 bytes"),
         (Answer(b"{", headers={"Content-Length": "10"}), MachineLacks, "broke off"),
     ],
     ids=lambda value: value[:20] if isinstance(value, str) else None,
@@ -314,7 +315,7 @@ def test_bytes_that_are_not_the_digest_asked_for_are_refused(registry):
     path = f"/v2/tools/engine/manifests/{digest}"
     altered = registry.scripted[path][0].body.replace(b"2", b"3", 1)
     registry.says(path, Answer(altered, headers={"Content-Type": MANIFEST}))
-    with pytest.raises(LockError) as caught:
+    with pytest.raises(WrongBytes) as caught:
         resolve(registry, f"@{digest}")
     assert f"expected {digest}, found sha256:{sha256_bytes(altered)}" in caught.value.message
 
@@ -324,7 +325,7 @@ def test_bytes_that_are_not_what_the_header_announces_are_refused(registry):
     headers = {"Content-Type": MANIFEST, "Docker-Content-Digest": f"sha256:{SHA}"}
     body = registry.scripted["/v2/tools/engine/manifests/v1"][0].body
     registry.says("/v2/tools/engine/manifests/v1", Answer(body, headers=headers))
-    with pytest.raises(LockError, match=f"wrong bytes for v1: expected sha256:{SHA}"):
+    with pytest.raises(WrongBytes, match=f"wrong bytes for v1: expected sha256:{SHA}"):
         resolve(registry)
 
 
@@ -384,7 +385,7 @@ def test_document_that_could_be_read_in_two_ways_is_refused(registry, value, med
 def test_challenge_that_no_anonymous_token_answers_is_refused(registry, challenge):
     headers = {"WWW-Authenticate": challenge}
     registry.says("/v2/tools/engine/manifests/v1", Answer(status=401, headers=headers))
-    with pytest.raises(LockError, match="without an account"):
+    with pytest.raises(RegistryError, match="without an account"):
         resolve(registry)
 
 
@@ -401,7 +402,7 @@ def test_token_that_is_not_given_is_one_clear_error(registry, answer, message):
     headers = {"WWW-Authenticate": f'Bearer realm="{registry.url}/token"'}
     registry.says("/v2/tools/engine/manifests/v1", Answer(status=401, headers=headers))
     registry.says("/token", answer)
-    with pytest.raises(LockError, match=message):
+    with pytest.raises(RegistryError, match=message):
         resolve(registry)
 
 
@@ -409,7 +410,7 @@ def test_token_that_does_not_help_is_not_asked_for_again(registry):
     headers = {"WWW-Authenticate": f'Bearer realm="{registry.url}/token"'}
     registry.says("/v2/tools/engine/manifests/v1", Answer(status=401, headers=headers))
     registry.says("/token", Answer(b'{"access_token": "useless"}'))
-    with pytest.raises(LockError, match="without an account"):
+    with pytest.raises(RegistryError, match="without an account"):
         resolve(registry)
     assert len(registry.asked["/token"]) == 1
 

@@ -1,0 +1,22 @@
+"""The delivery room: carry files from a registry, a zip file or a folder, or to one.
+
+It knows files, digests and limits, and nothing of what a bundle is: whoever calls it verifies what
+has come before it gets its final name.
+"""
+
+from specseal.delivery.archive import ArchiveSource, write_archive
+from specseal.delivery.deposit import Described, datacite, read_citation, zenodo
+from specseal.delivery.fetch import RegistrySource, find_attestations, find_bundle
+from specseal.delivery.folder import FolderSource
+from specseal.delivery.landing import Landing, refuse_existing
+from specseal.delivery.oci import attestation_manifest, bundle_manifest, group_later, identity_tag
+from specseal.delivery.parcel import Entry, Limits, Source
+from specseal.delivery.places import InArchive, InFolder, InRegistry, Place, parse_place
+from specseal.delivery.push import Push
+
+__all__ = [
+    "ArchiveSource", "Described", "Entry", "FolderSource", "InArchive", "InFolder", "InRegistry",
+    "Landing", "Limits", "Place", "Push", "RegistrySource", "Source", "attestation_manifest",
+    "bundle_manifest", "datacite", "find_attestations", "find_bundle", "group_later",
+    "identity_tag", "parse_place", "read_citation", "refuse_existing", "write_archive", "zenodo",
+]  # fmt: skip

@@ -1,0 +1,206 @@
+"""Where a parcel arrives: a hidden folder beside its target, until somebody has verified it.
+
+    .NAME.in-progress/
+        bundle/    what has come and checks out
+        part       the file that is coming
+
+A process that is killed leaves that folder and nothing else. The next one goes on in it: a file
+that is there with the right digest is not fetched again, and whatever else is there is removed.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+from types import TracebackType
+
+from specseal.delivery.parcel import Entry, Limits, Source, check_entries, refused
+from specseal.digests import sha256_file
+from specseal.errors import InputError, MachineLacks, SpecsealError
+
+
+class Landing:
+    """The in-progress folder of a target, held by one process at a time.
+
+    Args:
+        target: the folder that is to appear, which must not be there yet; those above are made.
+
+    Raises:
+        InputError: there is something at the target already.
+        MachineLacks: another process is at work there, or the folder can't be made.
+    """
+
+    def __init__(self, target: Path) -> None:
+        refuse_existing(target)
+        self.target = target
+        self.folder = target.with_name(f".{target.name}.in-progress")
+        self.tree = self.folder / "bundle"
+        self.kept = 0
+        """How many files were there already."""
+        self._descriptor = -1
+
+    def __enter__(self) -> Landing:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+        self._descriptor = os.open(self.folder, flags)
+        try:
+            # Given back by the kernel, however the process ends.
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            os.close(self._descriptor)
+            raise MachineLacks(
+                f"{self.target}: another process is bringing it here",
+                mend="wait for it to end",
+            ) from error
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        os.close(self._descriptor)
+
+    def take(self, source: Source, limits: Limits) -> None:
+        """Make the tree hold what the source has, and nothing else.
+
+        Raises:
+            VerificationFailed: the listing or a file is not what it must be.
+            SpecsealError: the source fails.
+            OSError: a file can't be written.
+        """
+        check_entries(source.name, source.entries, limits)
+        self.tree.mkdir(exist_ok=True)
+        arrived = self._keep({entry.path: entry for entry in source.entries})
+        self.kept = len(arrived)
+        for entry in source.entries:
+            if entry.path not in arrived:
+                self._receive(source, entry)
+
+    def add(self, source: Source, limits: Limits) -> tuple[Entry, ...]:
+        """Take a source's files beside those that are there, all or none, and return what is new.
+
+        A file that is there already, with the same bytes, is left alone. Raises: as `take`.
+        """
+        there = {path.relative_to(self.tree).as_posix(): path for path in _files(self.tree)}
+        new = tuple(
+            entry
+            for entry in source.entries
+            if entry.path not in there or sha256_file(there[entry.path]) != entry.sha256
+        )
+        # Nothing may replace what is there, so that no more is ever removed than was added.
+        check_entries(source.name, new, limits, beside=there)
+        try:
+            for entry in new:
+                self._receive(source, entry)
+        except SpecsealError:
+            self.remove(new)
+            raise
+        return new
+
+    def remove(self, entries: Iterable[Entry]) -> None:
+        """Take files that were added out again, and folders that this empties."""
+        for entry in entries:
+            path = self.tree / entry.path
+            path.unlink(missing_ok=True)
+            _remove_empty(path.parent, self.tree)
+
+    def settle(self) -> None:
+        """Give the tree its final name, every byte of it on disk.
+
+        Raises:
+            InputError: something has appeared there meanwhile.
+            OSError: it can't be renamed.
+        """
+        for path in [*self.tree.rglob("*"), self.tree]:
+            _sync(path)
+        refuse_existing(self.target)
+        self.tree.rename(self.target)
+        _sync(self.target.parent)
+        self.discard()
+
+    def discard(self) -> None:
+        """Remove all that has come."""
+        shutil.rmtree(self.folder)
+
+    def _keep(self, wanted: dict[str, Entry]) -> set[str]:
+        """Return the paths of files that are there as they should be; remove all else."""
+        arrived = set()
+        for path in _files(self.tree):
+            relative = path.relative_to(self.tree).as_posix()
+            entry = wanted.get(relative)
+            good = entry is not None and entry.sha256 is not None and not path.is_symlink()
+            if good and path.is_file() and sha256_file(path) == wanted[relative].sha256:
+                arrived.add(relative)
+            else:
+                path.unlink()
+        for folder, _, _ in os.walk(self.tree, topdown=False):
+            _remove_empty(Path(folder), self.tree)
+        return arrived
+
+    def _receive(self, source: Source, entry: Entry) -> None:
+        """Fetch one file, and put it into the tree if it is what it should be."""
+        part = self.folder / "part"
+        part.unlink(missing_ok=True)
+        hasher, size = hashlib.sha256(), 0
+        with part.open("xb") as file:
+
+            def write(data: bytes) -> None:
+                nonlocal size
+                size += len(data)
+                if size > entry.size_bytes:
+                    raise refused(source.name, f"{entry.path}: is larger than it says")
+                hasher.update(data)
+                file.write(data)
+
+            # Forced to disk by `settle`: what a power cut leaves broken here is fetched again.
+            source.copy(entry, write)
+        if size != entry.size_bytes:
+            raise refused(source.name, f"{entry.path}: {size:,} bytes came of {entry.size_bytes:,}")
+        if entry.sha256 not in (None, hasher.hexdigest()):
+            raise refused(
+                source.name,
+                f"{entry.path}: the bytes that came are of SHA-256 {hasher.hexdigest()}, not of "
+                f"{entry.sha256}",
+            )
+        target = self.tree / entry.path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part.replace(target)
+
+
+def refuse_existing(path: Path) -> None:
+    """Refuse a place at which something lies already.
+
+    Raises:
+        InputError: something does.
+    """
+    if path.exists() or path.is_symlink():
+        raise InputError(f"{path}: there is something already", mend="name another place")
+
+
+def _files(tree: Path) -> list[Path]:
+    """Return all below a folder that is not a folder itself; links are not followed."""
+    found = []
+    for folder, folders, files in os.walk(tree):
+        links = [name for name in folders if (Path(folder) / name).is_symlink()]
+        found += [Path(folder) / name for name in (*files, *links)]
+    return found
+
+
+def _remove_empty(folder: Path, top: Path) -> None:
+    while folder != top and folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
+        folder = folder.parent
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

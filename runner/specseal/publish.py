@@ -1,0 +1,262 @@
+"""From a bundle to a registry, a zip file or another folder: verified before anything leaves."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from specseal.bundle import Contents, Report
+from specseal.bundle.findings import BundleBroken
+from specseal.bundle.layout import KEYS, PROVENANCE_ATTESTATION, RESULT_ATTESTATION
+from specseal.bundle.manifest import ATTESTATIONS, MANIFEST, compare_digests, parse_manifest
+from specseal.delivery import (
+    ArchiveSource,
+    Described,
+    Entry,
+    FolderSource,
+    InArchive,
+    InFolder,
+    InRegistry,
+    Landing,
+    Push,
+    attestation_manifest,
+    bundle_manifest,
+    datacite,
+    group_later,
+    identity_tag,
+    parse_place,
+    read_citation,
+    refuse_existing,
+    write_archive,
+    zenodo,
+)
+from specseal.digests import Digest, sha256_bytes
+from specseal.errors import InputError, VerificationFailed
+from specseal.pull import Say, Site, Trust, bundle_limits, demand
+
+_CITATION = "CITATION.cff"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """Where a bundle lies now."""
+
+    bundle: Digest
+    """Its identity."""
+    where: str
+    """`oci://…@sha256:…`, or a path: what `specseal pull` takes."""
+    tags: tuple[str, ...] = ()
+    """In a registry: what leads to it."""
+    attestations: tuple[str, ...] = ()
+    """In a registry: the manifests of what was attested later, `sha256:…`."""
+    beside: tuple[Path, ...] = ()
+    """Metadata for an archive."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON types."""
+        return {
+            "bundle": self.bundle,
+            "where": self.where,
+            "tags": list(self.tags),
+            "attestations": list(self.attestations),
+            "beside": [str(path) for path in self.beside],
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Verified:
+    """A bundle that holds, and its files as they were when it did."""
+
+    source: FolderSource
+    entries: tuple[Entry, ...]
+    report: Report
+    contents: Contents
+
+    @property
+    def identity(self) -> Digest:
+        return self.contents.manifest
+
+    @property
+    def later(self) -> tuple[Entry, ...]:
+        """What was attested after the bundle was sealed."""
+        sealed = {
+            RESULT_ATTESTATION, PROVENANCE_ATTESTATION, f"{KEYS}/{self.report.signer}.pem",
+        }  # fmt: skip
+        return tuple(
+            entry
+            for entry in self.entries
+            if entry.path.startswith(f"{ATTESTATIONS}/") and entry.path not in sealed
+        )
+
+
+def publish(bundle: Path, target: str, *, site: Site, trust: Trust, say: Say) -> Published:
+    """Verify a bundle, and bring it to a place from which it can be pulled.
+
+    Args:
+        bundle: its folder.
+        target: `oci://HOST/NAME[:TAG]`, a zip file, or a folder (a new one, or one that is there,
+            in which it gets a folder called after its name and identity).
+        site: how registries are reached.
+        trust: what makes it good enough.
+        say: tells the person.
+
+    Raises:
+        InputError: the target can't be meant, or there is something already.
+        VerificationFailed: the bundle does not hold.
+        RegistryError: the registry does not take it.
+        MachineLacks: the registry can't be reached.
+    """
+    place = parse_place(target)
+    if isinstance(place, InRegistry) and "digest" in place.reference.written:
+        raise InputError(
+            f"{target}: a digest is found, not chosen", mend="name a tag, or nothing but the name"
+        )
+    if isinstance(place, InArchive):
+        refuse_existing(place.path)
+    verified = _verify(bundle, trust)
+    if isinstance(place, InRegistry):
+        return _to_registry(verified, place, site, say)
+    if isinstance(place, InArchive):
+        return _to_archive(verified, place.path)
+    return _to_folder(verified, place, trust)
+
+
+def _verify(bundle: Path, trust: Trust) -> _Verified:
+    source = FolderSource(bundle, bundle_limits())
+    entries = source.with_digests()
+    report = trust.verify(bundle)
+    contents = report.demand(trust=trust.required)
+    # What was hashed is what was verified: nothing was swapped in between.
+    digests = {entry.path: entry.sha256 for entry in entries if entry.sha256 is not None}
+    listed = parse_manifest(_read(source, entries, MANIFEST))
+    found = {
+        path: digest
+        for path, digest in digests.items()
+        if path != MANIFEST and not path.startswith(f"{ATTESTATIONS}/")
+    }
+    findings = compare_digests(listed, found)
+    if findings:
+        raise BundleBroken(findings)
+    if digests.get(MANIFEST) != contents.manifest:
+        raise VerificationFailed(f"{bundle}: changed while it was being verified")
+    return _Verified(source=source, entries=entries, report=report, contents=contents)
+
+
+def _to_registry(verified: _Verified, place: InRegistry, site: Site, say: Say) -> Published:
+    repository = site.repository(place, actions="pull,push")
+    push = Push(repository, verified.source)
+    by_path = {entry.path: entry for entry in verified.entries}
+    later = {entry.path for entry in verified.later}
+    own = [entry for entry in verified.entries if entry.path not in later]
+    manifest = bundle_manifest(verified.identity, verified.contents.spec.name, own)
+    referrers = [
+        attestation_manifest(manifest, [by_path[path] for path in group])
+        for group in group_later(later)
+    ]
+    sent = push.blobs(verified.entries)
+    say(f"{repository.host}: {sent.blobs} blobs sent, {sent.there} were there already")
+    push.manifest(manifest)
+    for referrer in referrers:
+        push.manifest(referrer)
+    if referrers:
+        push.refer(manifest, referrers)
+    tags = [identity_tag(verified.identity)]
+    if "tag" in place.reference.written:
+        tags.append(place.reference.version)
+    push.manifest(manifest, *tags)
+    name = f"{place.reference.registry}/{place.reference.repository}"
+    return Published(
+        bundle=verified.identity,
+        where=f"oci://{name}@{manifest.digest}",
+        tags=tuple(tags),
+        attestations=tuple(referrer.digest for referrer in referrers),
+    )
+
+
+def _to_folder(verified: _Verified, place: InFolder, trust: Trust) -> Published:
+    target = place.path
+    if target.is_dir():
+        target = target / f"{verified.contents.spec.name}-{verified.identity[:12]}"
+    with Landing(target) as landing:
+        landing.take(_Fixed(verified.source, verified.entries), bundle_limits())
+        demand(landing, trust, verified.identity)
+        landing.settle()
+    return Published(bundle=verified.identity, where=str(target))
+
+
+def _to_archive(verified: _Verified, target: Path) -> Published:
+    staging = target.with_name(f".{target.name}.in-progress")
+    staging.unlink(missing_ok=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with staging.open("x+b") as file:
+        write_archive(verified.source, verified.entries, file)
+        file.flush()
+        os.fsync(file.fileno())
+        size_bytes = file.tell() if file.seek(0, os.SEEK_END) else 0
+        # Read again by the reader that others will use, against the digests that were verified.
+        written = ArchiveSource(staging, file, bundle_limits())
+        for entry in verified.entries:
+            hasher = hashlib.sha256()
+            written.copy(entry, hasher.update)
+            if hasher.hexdigest() != entry.sha256:
+                raise VerificationFailed(f"{entry.path}: changed while it was being written")
+    beside = _write_metadata(verified, target, size_bytes)
+    refuse_existing(target)
+    staging.rename(target)
+    return Published(bundle=verified.identity, where=str(target), beside=beside)
+
+
+def _write_metadata(verified: _Verified, target: Path, size_bytes: int) -> tuple[Path, ...]:
+    contents = verified.contents
+    citation = read_citation(_read(verified.source, verified.entries, _CITATION))
+    locks = [variant.lock for variant in contents.lock.variants_in_full()]
+    described = Described(
+        bundle=verified.identity,
+        recipe=contents.lock.recipe,
+        title=contents.spec.title,
+        engine=_each(f"{one.engine['name']} {one.engine['version']}".strip() for one in locks),
+        drafter=_each(one.drafter["method"] for one in locks),
+        accelerator=_each(one.hardware["accelerator"] for one in locks),
+        version=contents.environment["specseal_version"],
+        size_bytes=size_bytes,
+    )
+    documents = {"zenodo": zenodo(citation, described), "datacite": datacite(citation, described)}
+    paths = []
+    for name, document in documents.items():
+        path = target.with_suffix(f".{name}.json")
+        staging = path.with_name(f".{path.name}.in-progress")
+        text = json.dumps(document, ensure_ascii=False, indent=1)
+        staging.write_text(f"{text}\n", encoding="utf-8")
+        staging.replace(path)
+        paths.append(path)
+    return tuple(paths)
+
+
+class _Fixed:
+    """A folder's files as they were verified: one that has changed since is refused on the way."""
+
+    def __init__(self, source: FolderSource, entries: Sequence[Entry]) -> None:
+        self.name = source.name
+        self.entries = tuple(entries)
+        self.copy = source.copy
+
+
+def _read(source: FolderSource, entries: Sequence[Entry], path: str) -> bytes:
+    """Return a small file's bytes, which must still be those that were hashed."""
+    (entry,) = (one for one in entries if one.path == path)
+    pieces: list[bytes] = []
+    source.copy(entry, pieces.append)
+    data = b"".join(pieces)
+    if sha256_bytes(data) != entry.sha256:
+        raise VerificationFailed(f"{path}: changed while it was being read")
+    return data
+
+
+def _each(values: Iterable[str]) -> str:
+    """Return the values that a sweep's variants have, each once."""
+    return ", ".join(dict.fromkeys(values))

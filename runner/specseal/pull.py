@@ -1,0 +1,333 @@
+"""From a registry, a zip file or a folder to a verified bundle: nothing else gets the final name.
+
+1. What the place says that it has is held against what a bundle may have.
+2. Every file comes into a hidden folder beside the target, its bytes checked on the way.
+3. The bundle is verified there; its signer must be trusted, and its identity the one asked for.
+4. What was attested later is added, and the whole verified again; what does not hold is left out.
+5. The folder is renamed.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from specseal.bundle import Report, TrustStore, verify
+from specseal.bundle.layout import MAX_FILE_BYTES, MAX_FILES, MAX_PARSED_BYTES
+from specseal.bundle.manifest import ATTESTATIONS, path_problem
+from specseal.delivery import (
+    ArchiveSource,
+    Entry,
+    FolderSource,
+    InArchive,
+    InFolder,
+    InRegistry,
+    Landing,
+    Limits,
+    Place,
+    RegistrySource,
+    Source,
+    find_attestations,
+    find_bundle,
+    parse_place,
+)
+from specseal.digests import Digest
+from specseal.errors import AnswerIsNo, InputError, RegistryError, VerificationFailed
+from specseal.http import open_session
+from specseal.registry import Repository
+from specseal.registry_login import find_login
+from specseal.settings import Settings
+
+_MAX_ATTESTATION_BYTES = 4 << 20
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trust:
+    """What makes a bundle good enough."""
+
+    keys: TrustStore
+    """Whose signatures are believed."""
+    required: bool
+    """Whether the signer must be one of them."""
+    now: datetime
+    """The time of verifying, with its zone."""
+
+    def verify(self, folder: Path) -> Report:
+        """Verify a bundle. Raises: InputError."""
+        return verify(folder, trusted=self.keys, now=self.now)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """How this machine reaches registries."""
+
+    settings: Settings
+    environ: Mapping[str, str]
+    """Where Docker's configuration is looked for."""
+    session: requests.Session
+
+    def repository(self, place: InRegistry, *, actions: str) -> Repository:
+        """Return a repository to ask. Raises: InputError."""
+        return Repository(
+            place.name,
+            place.reference,
+            mirrors=self.settings.mirrors,
+            session=self.session,
+            login=find_login(place.reference.registry, self.environ),
+            actions=actions,
+        )
+
+
+@contextmanager
+def open_site(settings: Settings, environ: Mapping[str, str]) -> Iterator[Site]:
+    """Yield what reaches registries as the settings say."""
+    with open_session(settings.ca_bundle) as session:
+        yield Site(settings=settings, environ=environ, session=session)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pulled:
+    """A bundle that has come and holds."""
+
+    path: Path
+    bundle: Digest
+    """Its identity."""
+    signer: Digest
+    trusted: bool
+    kept: int
+    """How many of its files an earlier pull had brought already."""
+    attestations: int
+    """How many attestations came beside it, of those that were made later."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON types."""
+        return {
+            "path": str(self.path),
+            "bundle": self.bundle,
+            "signer": self.signer,
+            "trusted": self.trusted,
+            "kept": self.kept,
+            "attestations": self.attestations,
+        }
+
+
+def bundle_limits() -> Limits:
+    """Return what a bundle may hold, so that more is refused before it is fetched."""
+    return Limits(
+        max_files=MAX_FILES,
+        max_bytes=4 * MAX_FILE_BYTES,
+        max_file_bytes=_max_file_bytes,
+        path_problem=path_problem,
+    )
+
+
+def pull(
+    source: str,
+    into: Path | None,
+    *,
+    site: Site,
+    trust: Trust,
+    say: Say,
+    expected: Digest | None = None,
+) -> Pulled:
+    """Bring a bundle here, verified.
+
+    Args:
+        source: `oci://HOST/NAME:TAG`, `oci://HOST/NAME@sha256:DIGEST`, a zip file or a folder.
+        into: the folder that is to appear; by default it is called like the source, in the working
+            folder.
+        site: how registries are reached.
+        trust: what makes the bundle good enough.
+        say: tells the person.
+        expected: the identity that it must have.
+
+    Raises:
+        InputError: the source can't be meant, or there is something at the target.
+        VerificationFailed: what came does not hold, is not trusted, or is another bundle.
+        WrongBytes: the registry sent something else than was asked for.
+        MachineLacks: the registry can't be reached, or another pull is at work there.
+    """
+    place = parse_place(source)
+    with Landing(into or _default(place)) as landing:
+        if isinstance(place, InRegistry):
+            return _from_registry(place, landing, site, trust, say, expected)
+        with open_local(place) as local:
+            landing.take(local, bundle_limits())
+        report = demand(landing, trust, expected)
+        return _settled(landing, report, attestations=0)
+
+
+@contextmanager
+def open_local(place: InArchive | InFolder) -> Iterator[Source]:
+    """Open an archive or a folder as a source.
+
+    Raises:
+        InputError: it can't be read.
+        VerificationFailed: it is no such thing.
+    """
+    if isinstance(place, InFolder):
+        yield FolderSource(place.path, bundle_limits())
+        return
+    try:
+        # Not waited for where it is a FIFO.
+        descriptor = os.open(place.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        raise InputError(f"{place.path}: can't be read: {error.strerror}") from error
+    with open(descriptor, "rb") as file:  # noqa: PTH123  (a descriptor, no path)
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise InputError(f"{place.path}: not a file")
+        yield ArchiveSource(place.path, file, bundle_limits())
+
+
+def demand(landing: Landing, trust: Trust, expected: Digest | None) -> Report:
+    """Verify what has landed, and return the report of a bundle that is good enough.
+
+    What is not intact is removed; what is only not trusted is kept, for the person may trust the
+    key and go on.
+
+    Raises:
+        VerificationFailed: it is not good enough.
+    """
+    report = trust.verify(landing.tree)
+    try:
+        report.demand(trust=False)
+        _demand_identity(report, expected)
+    except VerificationFailed:
+        landing.discard()
+        raise
+    try:
+        report.demand(trust=trust.required)
+    except VerificationFailed as error:
+        raise VerificationFailed(
+            error.message, mend=f"{error.mend}; then run this again: what has come is kept"
+        ) from error
+    return report
+
+
+def _demand_identity(report: Report, expected: Digest | None) -> None:
+    if expected not in (None, report.manifest_digest):
+        raise VerificationFailed(
+            f"{report.folder}: intact, but another bundle: its identity is sha256:"
+            f"{report.manifest_digest}, not sha256:{expected}",
+            mend="get the bundle from somewhere else, or compare what you were given",
+        )
+
+
+def _from_registry(
+    place: InRegistry,
+    landing: Landing,
+    site: Site,
+    trust: Trust,
+    say: Say,
+    expected: Digest | None,
+) -> Pulled:
+    if not place.reference.written & {"tag", "digest"}:
+        raise InputError(
+            f"{place.name}: which one? A bundle is known by its digest",
+            mend=f"write oci://{place.name}@sha256:IDENTITY, or a tag after a colon",
+        )
+    repository = site.repository(place, actions="pull")
+    source = find_bundle(repository)
+    asked = place.reference.version.removeprefix("sha256:")
+    by_identity = "digest" in place.reference.written and source.digest != f"sha256:{asked}"
+    # (1), (2)
+    landing.take(source, bundle_limits())
+    # (3)
+    if by_identity:
+        if expected not in (None, asked):
+            raise InputError(f"{place.name}: asked for by one identity, expected to have another")
+        expected = Digest(asked)
+    report = demand(landing, trust, expected)
+    # (4)
+    later = find_attestations(repository, source.digest, say=say)
+    report, kept = _add(landing, later, report, trust, say)
+    # (5)
+    return _settled(landing, report, attestations=kept)
+
+
+def _add(
+    landing: Landing, later: Sequence[RegistrySource], report: Report, trust: Trust, say: Say
+) -> tuple[Report, int]:
+    """Add what was attested later, as far as the whole still holds with it.
+
+    All at once first, because verifying takes its time; then one by one, as often as one more
+    holds: a statement may need another's key.
+
+    Returns:
+        The report of what is there now, and how many were added.
+    """
+    waiting = list(later)
+    added = 0
+    for together in (True, *[False] * len(later)):
+        before = len(waiting)
+        for group in [waiting] if together else [[one] for one in waiting]:
+            found = _try(landing, group, trust) if group else None
+            if found is not None:
+                report = found
+                waiting = [one for one in waiting if one not in group]
+        added += before - len(waiting)
+        if not waiting or (not together and before == len(waiting)):
+            break
+    for one in waiting:
+        say(f"attestation left out: {one.name}: the bundle would not hold with it")
+    return report, added
+
+
+def _try(landing: Landing, group: Sequence[RegistrySource], trust: Trust) -> Report | None:
+    """Add a group and verify; return the report, or None where that does not hold.
+
+    What does not hold is taken out again.
+    """
+    landed: list[Entry] = []
+    limits = replace(bundle_limits(), path_problem=_later_path_problem)
+    try:
+        for one in group:
+            landed += landing.add(one, limits)
+        report = trust.verify(landing.tree)
+        report.demand(trust=trust.required)
+    except (AnswerIsNo, RegistryError):
+        landing.remove(landed)
+        return None
+    return report
+
+
+def _settled(landing: Landing, report: Report, *, attestations: int) -> Pulled:
+    if report.manifest_digest is None or report.signer is None:
+        raise AssertionError("what holds has an identity and a signer")
+    landing.settle()
+    return Pulled(
+        path=landing.target,
+        bundle=report.manifest_digest,
+        signer=report.signer,
+        trusted=report.trusted,
+        kept=landing.kept,
+        attestations=attestations,
+    )
+
+
+def _default(place: Place) -> Path:
+    if isinstance(place, InRegistry):
+        return Path(place.reference.repository.rpartition("/")[2])
+    name = place.path.stem if isinstance(place, InArchive) else place.path.resolve().name
+    return Path(name)
+
+
+def _later_path_problem(path: str) -> str | None:
+    if not path.startswith(f"{ATTESTATIONS}/"):
+        return f"is not in {ATTESTATIONS}/"
+    return path_problem(path)
+
+
+def _max_file_bytes(path: str) -> int:
+    in_attestations = path.split("/")[0] == ATTESTATIONS
+    return MAX_PARSED_BYTES.get(path, _MAX_ATTESTATION_BYTES if in_attestations else MAX_FILE_BYTES)

@@ -1,0 +1,118 @@
+"""`specseal publish` and `specseal pull`, as a user calls them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+import fakeregistry
+from attacks.builder import GoodBundle
+from specseal.cli import keys, publish, pull
+from specseal.errors import InputError, VerificationFailed
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory: pytest.TempPathFactory) -> GoodBundle:
+    return GoodBundle(tmp_path_factory.mktemp("good"))
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder and a configuration of the test's own, in which no key is trusted."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SPECSEAL_CONFIG_DIR", str(tmp_path / "config"))
+    monkeypatch.setenv("DOCKER_AUTH_CONFIG", '{"auths": {}}')
+    monkeypatch.delenv("SPECSEAL_CONFIG", raising=False)
+    return tmp_path
+
+
+@pytest.fixture
+def host(place: Path) -> Iterator[str]:
+    with fakeregistry.running() as fake:
+        text = f'[mirrors]\n"{fake.host}" = "http://{fake.host}"\n'
+        (place / "specseal.toml").write_text(text, encoding="utf-8")
+        yield fake.host
+
+
+def call(command: object, *arguments: object) -> Result:
+    return CliRunner().invoke(command, [str(argument) for argument in arguments])
+
+
+def key_of(good: GoodBundle) -> Path:
+    (path,) = (good.path / "attestations" / "keys").iterdir()
+    return path
+
+
+def test_bundle_goes_to_a_registry_and_comes_back_by_the_line_that_was_printed(
+    good: GoodBundle, host: str
+) -> None:
+    trust = ("--key", key_of(good))
+    sent = call(publish.command, good.path, f"oci://{host}/lab/results", *trust)
+    assert sent.exit_code == 0, sent.output
+    identity, where = sent.stdout.splitlines()
+    assert where.startswith(f"oci://{host}/lab/results@sha256:")
+    came = call(pull.command, where, *trust)
+    assert came.stdout.splitlines() == [identity, "results"]
+    assert good.verify(Path("results")).trusted
+
+
+def test_both_print_one_json_document(good: GoodBundle, host: str) -> None:
+    trust = ("--key", key_of(good), "--json")
+    sent = json.loads(call(publish.command, good.path, f"oci://{host}/a:v1", *trust).stdout)
+    assert sent["tags"] == [f"bundle-sha256-{sent['bundle']}", "v1"]
+    assert (sent["attestations"], sent["beside"]) == ([], [])
+    came = json.loads(call(pull.command, f"oci://{host}/a:v1", "here", *trust).stdout)
+    assert came == {
+        "path": "here", "bundle": sent["bundle"], "signer": good.signer.public.digest,
+        "trusted": True, "kept": 0, "attestations": 0,
+    }  # fmt: skip
+
+
+def test_archive_is_named_with_what_lies_beside_it(good: GoodBundle) -> None:
+    done = call(publish.command, good.path, "out.zip", "--integrity-only")
+    assert done.stdout.splitlines()[1:] == ["out.zip", "out.zenodo.json", "out.datacite.json"]
+
+
+def test_unknown_signer_is_no_yes_until_trusted_as_the_message_says(good: GoodBundle) -> None:
+    call(publish.command, good.path, "out.zip", "--integrity-only")
+    refused = call(pull.command, "out.zip", "here")
+    assert isinstance(refused.exception, VerificationFailed)
+    assert refused.exception.exit_code == 1
+    assert not Path("here").exists()
+    pem = refused.exception.mend.split("`specseal keys trust ")[1].split("`")[0]
+    assert call(keys.command, "trust", pem).exit_code == 0
+    assert call(pull.command, "out.zip", "here").exit_code == 0
+
+
+def test_bundle_of_an_unknown_signer_is_not_published(good: GoodBundle) -> None:
+    done = call(publish.command, good.path, "out.zip")
+    assert isinstance(done.exception, VerificationFailed)
+    assert not Path("out.zip").exists()
+
+
+@pytest.mark.parametrize("prefix", ["", "sha256:"])
+def test_identity_that_was_cited_is_demanded(good: GoodBundle, prefix: str) -> None:
+    lax = "--integrity-only"
+    found = json.loads(call(publish.command, good.path, "out.zip", lax, "--json").stdout)["bundle"]
+    right = call(pull.command, "out.zip", "right", lax, "--identity", prefix + found)
+    assert right.exit_code == 0
+    other = call(pull.command, "out.zip", "wrong", lax, "--identity", prefix + "0" * 64)
+    assert isinstance(other.exception, VerificationFailed)
+    assert "another bundle" in other.exception.message
+    assert not Path("wrong").exists()
+    assert not Path(".wrong.in-progress").exists()
+
+
+def test_identity_that_is_none_is_a_wrong_flag() -> None:
+    assert call(pull.command, "out.zip", "--identity", "abc").exit_code == 2
+
+
+def test_source_that_is_not_there_is_a_wrong_input() -> None:
+    for source in ("nowhere", "nowhere.zip"):
+        done = call(pull.command, source, "here")
+        assert isinstance(done.exception, InputError)
+        assert "nowhere" in done.exception.message
