@@ -25,10 +25,12 @@ from specseal.bundle import (
     SealInputs,
     create_trusted_key,
     load_signer,
+    open_bundle,
     seal,
     trusted_keys,
     verify,
 )
+from specseal.digests import Digest
 from specseal.engines import CAPABILITIES
 from specseal.errors import JobFailed, RunFailed
 from specseal.hardware import CPU
@@ -108,6 +110,7 @@ def run_spec(
     clock: Clock,
     fresh: bool = False,
     any_hardware: bool = False,
+    supersedes: Path | None = None,
 ) -> Done:
     """Lock if needed, build, run, seal and verify.
 
@@ -119,11 +122,15 @@ def run_spec(
         clock: counts where the time goes.
         fresh: measure everything anew, whatever has been measured before.
         any_hardware: take other accelerators than the spec names, and say so in the result.
+        supersedes: the folder of the bundle that the new one corrects.
 
     Raises:
         SpecError, LockError, MachineLacks, RunFailed: what was measured is kept.
-        VerificationFailed: the bundle that was just sealed does not verify.
+        InputError: the signing key can't be used, or is revoked here.
+        VerificationFailed: the bundle that was just sealed does not verify, or the one that it
+            corrects is not intact.
     """
+    corrected = _look_at_what_seals(settings, supersedes)
     with clock.stage("reading the spec"):
         text = spec_path.read_bytes()  # once: the file may be edited while the run goes on
         spec = parse_spec(text, path=str(spec_path), capabilities=CAPABILITIES)
@@ -142,11 +149,19 @@ def run_spec(
     with _disk_errors(), alone(settings.cache_dir):
         run = _Run(home, text, prepared, programs, settings, watcher, clock, look, fresh=fresh)
         run.measure()
-        bundle = run.seal()
+        bundle = run.seal(corrected)
     with clock.stage("verifying"):
         report = verify(bundle, trusted=trusted_keys(settings), now=datetime.now(UTC))
     contents = report.demand(trust=True)
     return Done(bundle=bundle, contents=contents)
+
+
+def _look_at_what_seals(settings: Settings, supersedes: Path | None) -> Digest | None:
+    """See that the run can be sealed, hours before it is; return what the bundle supersedes."""
+    if settings.signing_key.exists():
+        signer = load_signer(settings.signing_key)
+        trusted_keys(settings).demand_unrevoked(signer.public.digest)
+    return None if supersedes is None else open_bundle(supersedes).manifest
 
 
 def _preflight(spec: Spec, runtime: str, settings: Settings, *, any_hardware: bool) -> Preflight:
@@ -294,7 +309,7 @@ class _Run:
         self._clock.add("measured phases", last - first)
         self._clock.add("stopping engines", monotonic_ns() - last)
 
-    def seal(self) -> Path:
+    def seal(self, supersedes: Digest | None) -> Path:
         """Seal what was measured, with this site's key, made now if there is none."""
         if not self._settings.signing_key.exists():
             key = create_trusted_key(self._settings)
@@ -305,7 +320,13 @@ class _Run:
         with self._clock.stage("sealing"):
             inputs = self._inputs()
             signer = load_signer(self._settings.signing_key)
-            return seal(inputs, self._folder / BUNDLE, signer=signer, now=datetime.now(UTC))
+            return seal(
+                inputs,
+                self._folder / BUNDLE,
+                signer=signer,
+                now=datetime.now(UTC),
+                supersedes=supersedes,
+            )
 
     def _inputs(self) -> SealInputs:
         lock, jobs = self._prepared.lock, tuple(map(read_job, self._jobs))

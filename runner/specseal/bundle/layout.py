@@ -150,7 +150,11 @@ class _Walk:
 
     def visit(self, path: str, name: str, folder: int) -> None:
         """Look at one entry that is not a folder; read it where it is a regular file."""
-        before = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        try:
+            before = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        except FileNotFoundError:
+            self.complain("read.swapped", path, "was removed while the folder was being read")
+            return
         # Asked before it is opened: opening a FIFO or a device is an act of its own.
         if not stat.S_ISREG(before.st_mode):
             self.complain("layout.kind", path, f"is {_kind(before.st_mode)}, not a regular file")

@@ -60,6 +60,15 @@ class TrustStore:
         """Return the store with more keys, of which those that it has revoked stay so."""
         return self | TrustStore(trusted=frozenset(keys))
 
+    def demand_unrevoked(self, key: Digest) -> None:
+        """Refuse to sign with a key that is revoked. Raises: InputError."""
+        if found := self.revoked.get(key):
+            raise InputError(
+                f"the signing key {key} was revoked on {render_time(found.revoked)}: "
+                f"{found.reason}",
+                mend="move it away and make another with `specseal keys create`",
+            )
+
 
 def user_store(settings: Settings) -> Path:
     """Return the folder of the user's own store."""

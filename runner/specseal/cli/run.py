@@ -30,9 +30,21 @@ from specseal.cli.show import as_document, as_table
     help="Exit with 4 where a validity check fires; a figure that can't be told exactly, or at "
     "all, is no reason.",
 )
+@click.option(
+    "--supersedes",
+    metavar="BUNDLE",
+    type=click.Path(path_type=Path),
+    help="The bundle that this run corrects; the new one names it.",
+)
 @JSON
 def command(
-    spec: Path, runtime: str, fresh: bool, hardware: str, strict: bool, as_json: bool
+    spec: Path,
+    runtime: str,
+    fresh: bool,
+    hardware: str,
+    strict: bool,
+    supersedes: Path | None,
+    as_json: bool,
 ) -> None:
     """Lock SPEC if needed, build, measure, seal and verify; print the table and the bundle's path.
 
@@ -49,6 +61,7 @@ def command(
             clock=clock,
             fresh=fresh,
             any_hardware=hardware == "any",
+            supersedes=supersedes,
         )
     _print(done, clock, as_json=as_json)
     demand_outcome(done.contents.result, strict=strict)
