@@ -56,7 +56,8 @@ def add_reproduction(bundle: Path, envelope: bytes, key: PublicKey, *, now: date
 def _write_all(files: dict[Path, bytes], bundle: Path) -> None:
     """Write files that are not there yet, all or none."""
     # Beside the bundle, which must never hold a hidden file, however this ends.
-    partial = bundle.absolute().with_name(f".{bundle.name}.{secrets.token_hex(8)}.in-progress")
+    whole = bundle.resolve()
+    partial = whole.with_name(f".{whole.name}.{secrets.token_hex(8)}.in-progress")
     made: list[Path] = []
     try:
         for path, data in files.items():
