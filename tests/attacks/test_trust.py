@@ -286,6 +286,7 @@ def test_report_says_who_signed_and_what_it_counts(good: GoodBundle) -> None:
         "keys": None,
         "signers": 1,
         "created": {"from": None, "until": None},
+        "authorities": [],
         "counted": [good.signer.public.digest],
     }
     line = f"signer {good.signer.public.digest} (trusted, counts): result, 2026-11-23T12:00:00Z"

@@ -1,4 +1,4 @@
-"""Add a reproduction statement, which somebody has sent, to the bundle that it is about."""
+"""Add to a bundle what may be added later: reproduction statements of others, and a timestamp."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from specseal.bundle.keys import PublicKey
-from specseal.bundle.layout import reproduction_path
+from specseal.bundle.layout import TIMESTAMP, reproduction_path
 from specseal.bundle.reproduction import Attestation, read_reproduction
 from specseal.bundle.store import TrustStore
 from specseal.bundle.verify import verify
@@ -50,6 +50,33 @@ def add_reproduction(bundle: Path, envelope: bytes, key: PublicKey, *, now: date
         if not (bundle / name).exists()  # the key of somebody who has signed something here before
     }
     _write_all(missing, bundle)
+    return target
+
+
+def add_timestamp(bundle: Path, response: bytes, *, now: datetime) -> Path:
+    """Add an authority's timestamp of the result's signature to a bundle, and return its file.
+
+    Args:
+        bundle: the folder of the bundle.
+        response: the RFC 3161 response, as it came.
+        now: the time, with its zone.
+
+    Raises:
+        VerificationFailed: the bundle is not intact, or not with the timestamp, which is then taken
+            out again.
+        InputError: there is one already, or it can't be written.
+        MachineLacks: what reads timestamps is not installed.
+    """
+    verify(bundle, trusted=TrustStore(), now=now).demand(trust=False)
+    target = bundle / TIMESTAMP
+    if target.exists():
+        raise InputError(f"{target}: there is a timestamp already", mend="keep the older one")
+    _write_all({target: response}, bundle)
+    try:
+        verify(bundle, trusted=TrustStore(), now=now).demand(trust=False)
+    except BaseException:
+        target.unlink()
+        raise
     return target
 
 

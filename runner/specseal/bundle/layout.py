@@ -25,6 +25,7 @@ RESULT_ATTESTATION = f"{ATTESTATIONS}/result.sigstore.json"
 PROVENANCE_ATTESTATION = f"{ATTESTATIONS}/provenance.sigstore.json"
 KEYS = f"{ATTESTATIONS}/keys"
 REPRODUCTIONS = f"{ATTESTATIONS}/reproductions"
+TIMESTAMP = f"{ATTESTATIONS}/timestamp.tsr"
 
 MAX_FILES = 10_000
 MAX_DEPTH = 16
@@ -42,6 +43,7 @@ MAX_PARSED_BYTES = {
     **dict.fromkeys(SBOM_PATHS, 64 * _MiB),
     RESULT_ATTESTATION: 1 * _MiB,
     PROVENANCE_ATTESTATION: 4 * _MiB,
+    TIMESTAMP: 64 * 2**10,
 }
 """The files that are parsed, hence kept in memory, and how large each may be."""
 _KEY_FILE = re.compile(re.escape(KEYS) + r"/([0-9a-f]{64})\.pem")

@@ -12,8 +12,8 @@ from specseal.errors import VerificationFailed
 def test_report_of_a_good_bundle_names_every_step(good: GoodBundle) -> None:
     report = good.verify(good.path)
     assert [check.code for check in report.checks] == [
-        "layout", "read", "manifest", "signature", "provenance", "reproductions", "schemas",
-        "recompute", "trust", "policy",
+        "layout", "read", "manifest", "signature", "provenance", "reproductions", "timestamp",
+        "schemas", "recompute", "trust", "policy",
     ]  # fmt: skip
     value = report.to_dict()
     assert value["intact"] is True
