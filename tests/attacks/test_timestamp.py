@@ -1,7 +1,9 @@
 """Timestamps over something else, of nobody one believes, or of an authority valid then."""
 
 import base64
+import hashlib
 import json
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -22,6 +24,7 @@ from attacks.authority import EXPIRED, Authority
 from attacks.builder import NOW, GoodBundle, codes
 from attacks.spoiling import ORDER, change_envelope, put_signature, read, signature_of
 from specseal.bundle import Policy, add_timestamp, load_policy
+from specseal.bundle.findings import BundleBroken
 from specseal.bundle.layout import RESULT_ATTESTATION, TIMESTAMP
 from specseal.bundle.statement import ResultStatement
 from specseal.bundle.strict import schema_of
@@ -258,14 +261,59 @@ def test_timestamp_from_after_the_policys_time_is_no_yes_whatever_the_signer_say
     assert codes(report) == {"policy.timestamp"}
 
 
-@pytest.mark.parametrize("flip", [100, 300, 500])
+def the_time(response: bytes, signature: bytes) -> int:
+    found = re.search(rb"\x18\x0f20[0-9]{12}Z", response)  # GeneralizedTime, its length, its text
+    assert found
+    return found.start() + 5
+
+
+def the_message(response: bytes, signature: bytes) -> int:
+    return response.index(hashlib.sha256(signature).digest())
+
+
+def the_last_byte(response: bytes, signature: bytes) -> int:
+    return len(response) - 1  # of the authority's own signature
+
+
+@pytest.mark.parametrize(
+    ("place", "code"),
+    [
+        (the_time, "policy.timestamp"),
+        (the_message, "timestamp.other"),
+        (the_last_byte, "policy.timestamp"),
+    ],
+)
 def test_timestamp_with_a_bit_flipped_is_no_yes(
-    good: GoodBundle, bundle: Path, stamped: Path, authority: Authority, flip: int
+    good: GoodBundle,
+    bundle: Path,
+    stamped: Path,
+    authority: Authority,
+    place: Callable[[bytes, bytes], int],
+    code: str,
 ) -> None:
     data = bytearray(stamped.read_bytes())
-    data[flip] ^= 1
+    data[place(bytes(data), signature_of(read(bundle / RESULT_ATTESTATION)))] ^= 1
     stamped.write_bytes(data)
-    assert not good.verify(bundle, policy=asking(authority)).trusted
+    report = good.verify(bundle, policy=asking(authority))
+    assert code in codes(report)
+    assert not report.trusted
+
+
+def test_bits_flipped_anywhere_never_make_another_time_of_it_or_break_the_reader() -> None:
+    """Some bytes of a response are not signed; what it says is."""
+    value, statement = expired()
+    response, signature = (base64.b64decode(value[name]) for name in ("response", "signature"))
+    root = load_pem_x509_certificate(value["root"].encode())
+    right = read_timestamp(response, signature=signature, statement=statement)
+    for place in range(len(response)):
+        spoilt = bytearray(response)
+        spoilt[place] ^= 1 << place % 8
+        try:
+            found = read_timestamp(bytes(spoilt), signature=signature, statement=statement)
+        except BundleBroken:
+            continue
+        if not unstamped(found, Policy(authorities=(root,))):
+            assert found.time == right.time
 
 
 # Around it

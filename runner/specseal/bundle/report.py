@@ -45,7 +45,7 @@ class Report:
     stamped: datetime | None
     """What the timestamp over the result's signature says; None where there is none."""
     stamp_believed: bool
-    """The timestamp is of an authority that the policy names."""
+    """The timestamp is of an authority that the policy names, and of its time."""
     manifest_digest: Digest | None
     """The bundle's identity; None where there is no manifest."""
     supersedes: Digest | None

@@ -144,6 +144,7 @@ def open_bundle(folder: Path) -> Contents:
     Raises:
         VerificationFailed: it is not intact.
         InputError: `folder` is not a folder, or can't be read.
+        MachineLacks: as `verify`.
     """
     return verify(folder, trusted=TrustStore(), now=datetime.now(UTC)).demand(trust=False)
 
