@@ -25,6 +25,7 @@ from specseal.bundle import (
     SealInputs,
     create_trusted_key,
     load_signer,
+    open_bundle,
     seal,
     trusted_keys,
     verify,
@@ -109,7 +110,7 @@ def run_spec(
     clock: Clock,
     fresh: bool = False,
     any_hardware: bool = False,
-    supersedes: Digest | None = None,
+    supersedes: Path | None = None,
 ) -> Done:
     """Lock if needed, build, run, seal and verify.
 
@@ -121,12 +122,15 @@ def run_spec(
         clock: counts where the time goes.
         fresh: measure everything anew, whatever has been measured before.
         any_hardware: take other accelerators than the spec names, and say so in the result.
-        supersedes: the bundle that this one corrects: digest of its manifest.
+        supersedes: the folder of the bundle that the new one corrects.
 
     Raises:
         SpecError, LockError, MachineLacks, RunFailed: what was measured is kept.
-        VerificationFailed: the bundle that was just sealed does not verify.
+        InputError: the signing key can't be used, or is revoked here.
+        VerificationFailed: the bundle that was just sealed does not verify, or the one that it
+            corrects is not intact.
     """
+    corrected = _look_at_what_seals(settings, supersedes)
     with clock.stage("reading the spec"):
         text = spec_path.read_bytes()  # once: the file may be edited while the run goes on
         spec = parse_spec(text, path=str(spec_path), capabilities=CAPABILITIES)
@@ -145,11 +149,19 @@ def run_spec(
     with _disk_errors(), alone(settings.cache_dir):
         run = _Run(home, text, prepared, programs, settings, watcher, clock, look, fresh=fresh)
         run.measure()
-        bundle = run.seal(supersedes)
+        bundle = run.seal(corrected)
     with clock.stage("verifying"):
         report = verify(bundle, trusted=trusted_keys(settings), now=datetime.now(UTC))
     contents = report.demand(trust=True)
     return Done(bundle=bundle, contents=contents)
+
+
+def _look_at_what_seals(settings: Settings, supersedes: Path | None) -> Digest | None:
+    """See that the run can be sealed, hours before it is; return what the bundle supersedes."""
+    if settings.signing_key.exists():
+        signer = load_signer(settings.signing_key)
+        trusted_keys(settings).demand_unrevoked(signer.public.digest)
+    return None if supersedes is None else open_bundle(supersedes).manifest
 
 
 def _preflight(spec: Spec, runtime: str, settings: Settings, *, any_hardware: bool) -> Preflight:

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,16 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 import locks
 from specseal.analysis import JobData, PhaseData, RunData
-from specseal.bundle import Report, SealInputs, Signer, TrustStore, seal, verify
+from specseal.bundle import (
+    Contents,
+    Report,
+    SealInputs,
+    Signer,
+    TrustStore,
+    open_bundle,
+    seal,
+    verify,
+)
 from specseal.bundle.manifest import ATTESTATIONS, MANIFEST
 from specseal.bundle.seal import attest
 from specseal.plan import Job, Phase, make_plan
@@ -251,6 +261,10 @@ class GoodBundle:
         self.signer = make_signer()
         self.inputs = make_inputs(folder)
         self.path = seal(self.inputs, folder / "good", signer=self.signer, now=NOW)
+
+    @cached_property
+    def contents(self) -> Contents:
+        return open_bundle(self.path)
 
     def copy(self, target: Path) -> Path:
         return Path(shutil.copytree(self.path, target))

@@ -6,6 +6,7 @@ import errno
 import json
 import time
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,16 +18,25 @@ from fakeruntime import FakeRuntime
 from locks import make_lock as make_any_lock
 from locks import write_prompts
 from specseal.analysis import analyse
-from specseal.bench import Clock, _disk_errors, _hardware_of, _Look, _preflight, _Run
+from specseal.bench import (
+    Clock,
+    _disk_errors,
+    _hardware_of,
+    _Look,
+    _preflight,
+    _Run,
+    run_spec,
+)
+from specseal.bundle import create_trusted_key, load_signer, revoke, user_store
 from specseal.digests import Digest
-from specseal.errors import JobFailed, MachineLacks, RunFailed
+from specseal.errors import InputError, JobFailed, MachineLacks, RunFailed, VerificationFailed
 from specseal.measured import read_job
 from specseal.plan import Job
 from specseal.prepare import Prepared, PreparedVariant
 from specseal.programs import Programs
 from specseal.runtimes import Preflight, Progress
 from specseal.runtimes.nvidia import nvidia_devices
-from specseal.settings import Settings
+from specseal.settings import Settings, load_settings
 from specseal.spec import Spec, parse_spec
 from specseal.spec.locked import Lock
 from unit.runtimes.fake_nvml import FakeNvml
@@ -260,6 +270,39 @@ def test_container_engine_is_asked_only_where_devices_go_into_containers(
     found = _preflight(spec, runtime, settings, any_hardware=True)
     assert found.container_engine == (told if asks else None)
     assert found.any_hardware
+
+
+@pytest.fixture
+def signing(tmp_path: Path) -> Settings:
+    """A site that has a key to sign with."""
+    site = load_settings({"SPECSEAL_CONFIG_DIR": str(tmp_path / "config")}, tmp_path)
+    create_trusted_key(site)
+    return site
+
+
+def run_nothing(site: Settings, **asked: Any) -> None:
+    """Run a spec that is not there: what is refused before is refused before anything else."""
+    watcher, nothing = Said(), site.runs_dir / "none.yaml"
+    run_spec(nothing, runtime="auto", settings=site, watcher=watcher, clock=Clock(), **asked)
+
+
+def test_revoked_key_is_refused_before_anything_is_measured(signing: Settings) -> None:
+    key = load_signer(signing.signing_key).public.digest
+    revoke(key, user_store(signing), reason="lost", now=datetime.now(UTC))
+    with pytest.raises(InputError, match=r"the signing key .* was revoked on .*: lost") as caught:
+        run_nothing(signing)
+    assert "keys create" in caught.value.mend
+
+
+def test_key_open_to_others_is_refused_before_anything_is_measured(signing: Settings) -> None:
+    signing.signing_key.chmod(0o644)
+    with pytest.raises(InputError, match="others than its owner"):
+        run_nothing(signing)
+
+
+def test_what_a_run_is_to_supersede_must_be_a_bundle(signing: Settings, tmp_path: Path) -> None:
+    with pytest.raises(VerificationFailed, match="not intact"):
+        run_nothing(signing, supersedes=tmp_path)
 
 
 def seal(run: _Run) -> None:

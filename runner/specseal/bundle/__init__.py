@@ -1,6 +1,6 @@
 """The bundle: seal a run, verify a folder, keep the keys, show what is in it."""
 
-from specseal.bundle.adding import add_reproduction
+from specseal.bundle.adding import add_reproduction, add_timestamp
 from specseal.bundle.beside import beside
 from specseal.bundle.contents import SealInputs
 from specseal.bundle.drawing import FORMATS, render
@@ -37,8 +37,9 @@ from specseal.bundle.verify import open_bundle, verify
 __all__ = [
     "FORMATS", "GROUPINGS", "VERDICTS", "Answer", "Attestation", "Check", "Contents", "Policy",
     "PublicKey", "Report", "ReproductionStatement", "Revocation", "SealInputs", "Signer",
-    "TrustStore", "Verdict", "add_reproduction", "attest_reproduction", "beside", "create_key",
-    "create_trusted_key", "demand_outcome", "load_policy", "load_signer", "make_index",
-    "open_bundle", "parse_time", "query", "read_public_key", "read_store", "render", "revoke",
-    "seal", "summarise", "trust", "trusted_keys", "user_store", "verify", "write_schemas",
+    "TrustStore", "Verdict", "add_reproduction", "add_timestamp", "attest_reproduction",
+    "beside", "create_key", "create_trusted_key", "demand_outcome", "load_policy",
+    "load_signer", "make_index", "open_bundle", "parse_time", "query", "read_public_key",
+    "read_store", "render", "revoke", "seal", "summarise", "trust", "trusted_keys",
+    "user_store", "verify", "write_schemas",
 ]  # fmt: skip

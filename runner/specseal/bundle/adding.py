@@ -1,4 +1,4 @@
-"""Add a reproduction statement, which somebody has sent, to the bundle that it is about."""
+"""Add to a bundle what may be added later: reproduction statements of others, and a timestamp."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from specseal.bundle.keys import PublicKey
-from specseal.bundle.layout import reproduction_path
+from specseal.bundle.layout import TIMESTAMP, reproduction_path
 from specseal.bundle.reproduction import Attestation, read_reproduction
 from specseal.bundle.store import TrustStore
 from specseal.bundle.verify import verify
@@ -53,10 +53,38 @@ def add_reproduction(bundle: Path, envelope: bytes, key: PublicKey, *, now: date
     return target
 
 
+def add_timestamp(bundle: Path, response: bytes, *, now: datetime) -> Path:
+    """Add an authority's timestamp of the result's signature to a bundle, and return its file.
+
+    Args:
+        bundle: the folder of the bundle.
+        response: the RFC 3161 response, as it came.
+        now: the time, with its zone.
+
+    Raises:
+        VerificationFailed: the bundle is not intact, or not with the timestamp, which is then taken
+            out again.
+        InputError: there is one already, or it can't be written.
+        MachineLacks: what reads timestamps is not installed.
+    """
+    verify(bundle, trusted=TrustStore(), now=now).demand(trust=False)
+    target = bundle / TIMESTAMP
+    if target.exists():
+        raise InputError(f"{target}: there is a timestamp already", mend="keep the older one")
+    _write_all({target: response}, bundle)
+    try:
+        verify(bundle, trusted=TrustStore(), now=now).demand(trust=False)
+    except BaseException:
+        target.unlink()
+        raise
+    return target
+
+
 def _write_all(files: dict[Path, bytes], bundle: Path) -> None:
     """Write files that are not there yet, all or none."""
     # Beside the bundle, which must never hold a hidden file, however this ends.
-    partial = bundle.absolute().with_name(f".{bundle.name}.{secrets.token_hex(8)}.in-progress")
+    whole = bundle.resolve()
+    partial = whole.with_name(f".{whole.name}.{secrets.token_hex(8)}.in-progress")
     made: list[Path] = []
     try:
         for path, data in files.items():

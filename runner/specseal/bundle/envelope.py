@@ -87,6 +87,12 @@ def unwrap_by_one_of(
     return signers[0], payload
 
 
+def raw_signature(data: bytes, *, path: str) -> bytes:
+    """Return the signature in an envelope, in DER. Raises: BundleBroken."""
+    value = parse_file(data, path=path, code="signature.form", schema="envelope")
+    return decode_base64(value["dsseEnvelope"]["signatures"][0]["sig"], what=f"{path}: signature")
+
+
 def decode_base64(text: str, *, what: str, code: str = "signature.base64") -> bytes:
     """Decode base64 in the standard or the URL-safe alphabet, padded, one spelling a value.
 

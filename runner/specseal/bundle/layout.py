@@ -25,6 +25,7 @@ RESULT_ATTESTATION = f"{ATTESTATIONS}/result.sigstore.json"
 PROVENANCE_ATTESTATION = f"{ATTESTATIONS}/provenance.sigstore.json"
 KEYS = f"{ATTESTATIONS}/keys"
 REPRODUCTIONS = f"{ATTESTATIONS}/reproductions"
+TIMESTAMP = f"{ATTESTATIONS}/timestamp.tsr"
 
 MAX_FILES = 10_000
 MAX_DEPTH = 16
@@ -42,6 +43,7 @@ MAX_PARSED_BYTES = {
     **dict.fromkeys(SBOM_PATHS, 64 * _MiB),
     RESULT_ATTESTATION: 1 * _MiB,
     PROVENANCE_ATTESTATION: 4 * _MiB,
+    TIMESTAMP: 64 * 2**10,
 }
 """The files that are parsed, hence kept in memory, and how large each may be."""
 _KEY_FILE = re.compile(re.escape(KEYS) + r"/([0-9a-f]{64})\.pem")
@@ -150,7 +152,11 @@ class _Walk:
 
     def visit(self, path: str, name: str, folder: int) -> None:
         """Look at one entry that is not a folder; read it where it is a regular file."""
-        before = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        try:
+            before = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        except FileNotFoundError:
+            self.complain("read.swapped", path, "was removed while the folder was being read")
+            return
         # Asked before it is opened: opening a FIFO or a device is an act of its own.
         if not stat.S_ISREG(before.st_mode):
             self.complain("layout.kind", path, f"is {_kind(before.st_mode)}, not a regular file")

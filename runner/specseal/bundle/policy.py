@@ -12,6 +12,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.x509 import Certificate, load_pem_x509_certificate
+
 from specseal.bundle.findings import Finding
 from specseal.bundle.store import Revocation, TrustStore
 from specseal.bundle.strict import schema_of
@@ -39,6 +42,8 @@ class Policy:
     """When statements that count were made at the earliest, by their own word."""
     created_until: datetime | None = None
     """When at the latest."""
+    authorities: tuple[Certificate, ...] = ()
+    """Root certificates; if any, the result must bear the timestamp of one of these."""
 
     def __post_init__(self) -> None:
         """Refuse what no bundle, or every bundle, would fulfil. Raises: InputError."""
@@ -61,6 +66,7 @@ class Policy:
                 "from": self.created_from and render_time(self.created_from),
                 "until": self.created_until and render_time(self.created_until),
             },
+            "authorities": [one.fingerprint(SHA256()).hex() for one in self.authorities],
         }
 
 
@@ -198,6 +204,7 @@ def load_policy(path: Path) -> Policy:
             signers=value.get("signers", 1),
             created_from=created.get("from"),
             created_until=created.get("until"),
+            authorities=_authorities(document, str(path)),
         )
     except InputError as error:
         raise InputError(f"{path}: {error.message}", mend=error.mend) from error
@@ -206,7 +213,7 @@ def load_policy(path: Path) -> Policy:
 def _plain(document: Document, problem: Problem) -> Problem:
     if document.value != {"schema": SCHEMA}:
         return problem
-    reason = "asks for nothing: give keys, signers or created"
+    reason = "asks for nothing: give keys, signers, created or timestamp"
     return Problem(problem.path, problem.line, problem.column, problem.where, reason)
 
 
@@ -216,3 +223,15 @@ def _time(document: Document, end: str, path: str) -> datetime:
     except ValueError as error:
         finding = document.at_value(("created", end), f"no such time: {error}")
         raise SpecError([finding.problem(path)]) from error
+
+
+def _authorities(document: Document, path: str) -> tuple[Certificate, ...]:
+    read = []
+    for number, pem in enumerate(document.value.get("timestamp", {}).get("authorities", [])):
+        try:
+            read.append(load_pem_x509_certificate(pem.encode()))
+        except ValueError as error:
+            place = ("timestamp", "authorities", number)
+            finding = document.at_value(place, "is not a certificate in PEM")
+            raise SpecError([finding.problem(path)]) from error
+    return tuple(read)

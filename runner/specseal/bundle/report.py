@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,10 @@ class Report:
     signers: tuple[Standing, ...]
     """Every signature that holds, that of the result first, and what it is worth."""
     policy: Policy
+    stamped: datetime | None
+    """What the timestamp over the result's signature says; None where there is none."""
+    stamp_believed: bool
+    """The timestamp is of an authority that the policy names, and of its time."""
     manifest_digest: Digest | None
     """The bundle's identity; None where there is no manifest."""
     supersedes: Digest | None
@@ -58,6 +63,8 @@ class Report:
             "signer": self.signer,
             "signers": [one.to_dict() for one in self.signers],
             "policy": {**self.policy.to_dict(), "counted": sorted(counted(self.signers))},
+            "timestamp": self.stamped
+            and {"time": render_time(self.stamped), "believed": self.stamp_believed},
             "supersedes": self.supersedes,
             "checks": [
                 {"code": check.code, "holds": check.holds, "message": check.message}
@@ -72,6 +79,9 @@ class Report:
             for check in self.checks
         ]
         lines += [_signer_line(one) for one in self.signers]
+        if self.stamped is not None:
+            whose = "an authority of the policy" if self.stamp_believed else "nobody asked about"
+            lines.append(f"timestamp {render_time(self.stamped)}, of {whose}")
         if self.supersedes is not None:
             lines.append(f"supersedes sha256:{self.supersedes}")
         return "\n".join([*lines, f"manifest sha256:{self.manifest_digest}"])
@@ -114,6 +124,7 @@ class Report:
             "trust.unknown": "use a bundle signed by one of the policy's keys, or another policy",
             "trust.revoked": "use another bundle: what a revoked key signed can't be dated",
             "policy.created": "use another bundle, or another policy",
+            "policy.timestamp": "use another bundle, or another policy",
             "policy.signers": "add reproduction statements of other trusted keys "
             "(`specseal attest add`), or use another policy",
         }

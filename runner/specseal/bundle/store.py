@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from specseal.bundle.findings import BundleBroken
+from specseal.bundle.findings import BundleBroken, printable
 from specseal.bundle.keys import PublicKey, create_key, make_private_folders, read_public_key
 from specseal.bundle.strict import parse_file
 from specseal.bundle.times import parse_time, render_time
@@ -39,6 +39,10 @@ class Revocation:
     """When it was revoked here: UTC, whole seconds."""
     reason: str
 
+    def __str__(self) -> str:
+        """Return when and why, for people: the reason may be anybody's."""
+        return f"{render_time(self.revoked)}: {printable(self.reason)}"
+
     def to_dict(self) -> dict[str, str]:
         """Return plain JSON types."""
         return {"key": self.key, "revoked": render_time(self.revoked), "reason": self.reason}
@@ -59,6 +63,14 @@ class TrustStore:
     def including(self, keys: Iterable[Digest]) -> TrustStore:
         """Return the store with more keys, of which those that it has revoked stay so."""
         return self | TrustStore(trusted=frozenset(keys))
+
+    def demand_unrevoked(self, key: Digest) -> None:
+        """Refuse to sign with a key that is revoked. Raises: InputError."""
+        if found := self.revoked.get(key):
+            raise InputError(
+                f"the signing key {key} was revoked on {found}",
+                mend="move it away and make another with `specseal keys create`",
+            )
 
 
 def user_store(settings: Settings) -> Path:
@@ -117,9 +129,8 @@ def trust(key: PublicKey, folder: Path, *, reinstate: bool = False) -> Path:
     """
     revocation = folder / REVOKED / f"{key.digest}.json"
     if revocation.exists() and not reinstate:
-        found = _read_revocation(revocation)
         raise InputError(
-            f"the key {key.digest} was revoked on {render_time(found.revoked)}: {found.reason}",
+            f"the key {key.digest} was revoked on {_read_revocation(revocation)}",
             mend="if that was a mistake, `specseal keys trust --reinstate` takes it back",
         )
     path = folder / f"{key.digest}.pem"
@@ -144,10 +155,7 @@ def revoke(key: Digest, folder: Path, *, reason: str, now: datetime) -> Revocati
         raise InputError(f"the key {key}: revoked for no reason", mend="say why, with --reason")
     path = folder / REVOKED / f"{key}.json"
     if path.exists():
-        found = _read_revocation(path)
-        raise InputError(
-            f"the key {key} is revoked already, since {render_time(found.revoked)}: {found.reason}"
-        )
+        raise InputError(f"the key {key} is revoked already, since {_read_revocation(path)}")
     revocation = Revocation(key=key, revoked=now.replace(microsecond=0), reason=reason)
     # The record first: whatever dies between the two, the key is not believed.
     _write(path, canonical({"schema": SCHEMA, **revocation.to_dict()}) + b"\n")

@@ -8,10 +8,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
-from specseal.bundle.envelope import unwrap, unwrap_by_one_of
+from specseal.bundle.envelope import raw_signature, unwrap, unwrap_by_one_of
 from specseal.bundle.findings import BundleBroken, Finding, broken, printable
 from specseal.bundle.keys import PublicKey, parse_public_key
-from specseal.bundle.layout import KEYS, PROVENANCE_ATTESTATION, RESULT_ATTESTATION, Tree, read_tree
+from specseal.bundle.layout import (
+    KEYS,
+    PROVENANCE_ATTESTATION,
+    RESULT_ATTESTATION,
+    TIMESTAMP,
+    Tree,
+    read_tree,
+)
 from specseal.bundle.manifest import MANIFEST, compare_digests, parse_manifest
 from specseal.bundle.policy import Policy, Signature, Standing, counted, judge, unmet
 from specseal.bundle.recompute import Contents, read_contents, recompute
@@ -19,6 +26,7 @@ from specseal.bundle.report import Check, Report
 from specseal.bundle.reproduction import Reproduction, check_reproductions
 from specseal.bundle.statement import ResultStatement, check_provenance, read_result_statement
 from specseal.bundle.store import TrustStore
+from specseal.bundle.timestamp import Timestamp, read_timestamp, unstamped
 from specseal.digests import Digest, sha256_bytes
 from specseal.errors import InputError
 
@@ -56,14 +64,16 @@ def verify(
     5. Provenance: signed by the same key, and the statement that the result statement names.
     6. Reproductions: each statement signed by the key that it is named after, over the same
        manifest; no key beside them that has signed nothing.
-    7. Schemas: spec, lock, environment, counts, records, result and telemetry parse, and name each
+    7. Timestamp: if there is one, it is over the raw signature of the result, not from before it.
+    8. Schemas: spec, lock, environment, counts, records, result and telemetry parse, and name each
        other by digest.
-    8. Recomputation: the records are those of the lock's plan, and give the result.
-    9. Trust: the key that signed the result is trusted, and not revoked.
-    10. Policy: the result was signed within the policy's time, and enough different keys vouch for
-        it: the signer's, and those that say that they have reproduced it.
+    9. Recomputation: the records are those of the lock's plan, and give the result.
+    10. Trust: the key that signed the result is trusted, and not revoked.
+    11. Policy: the result was signed within the policy's time, and enough different keys vouch for
+        it: the signer's, and those that say that they have reproduced it; the timestamp that the
+        policy asks for is of one of its authorities.
 
-    Files are listed one by one within a step. Steps 7 and 8 need all before them, for unsigned
+    Files are listed one by one within a step. Steps 8 and 9 need all before them, for unsigned
     bytes are not worth parsing; a step that could not be run does not hold.
 
     Args:
@@ -74,6 +84,7 @@ def verify(
 
     Raises:
         InputError: `folder` is not a folder, or can't be read.
+        MachineLacks: there is a timestamp, and what reads it is not installed.
     """
     steps = _Steps()
     tree = read_tree(folder)
@@ -99,11 +110,18 @@ def verify(
         f"{len(tree.reproductions)} statements of those who ran it again, each signed by its key",
         lambda: _check_reproductions(tree, signed, now),
     )
-    # (7), (8)
+    # (7)
+    timestamp = steps.run(
+        "timestamp",
+        "over the result's signature" if TIMESTAMP in tree.contents else "there is none",
+        lambda: _check_timestamp(tree, signed),
+    )
+    # (8), (9)
     contents = _check_contents(steps, tree, None if signed is None else signed.statement)
-    # (9), (10)
+    # (10), (11)
     standings = judge(_signatures(signed, reproductions or ()), policy, trusted)
-    believed = _check_policy(steps, standings, policy)
+    lacking = unstamped(timestamp, policy)
+    believed = _check_policy(steps, standings, policy, lacking)
     return Report(
         folder=folder,
         checks=tuple(steps.checks),
@@ -112,6 +130,8 @@ def verify(
         signer=None if signed is None else signed.signer.digest,
         signers=standings,
         policy=policy,
+        stamped=None if timestamp is None else timestamp.time,
+        stamp_believed=bool(policy.authorities) and not lacking,
         manifest_digest=None if manifest is None else sha256_bytes(manifest),
         supersedes=None if signed is None else signed.statement.supersedes,
         contents=contents,
@@ -124,6 +144,7 @@ def open_bundle(folder: Path) -> Contents:
     Raises:
         VerificationFailed: it is not intact.
         InputError: `folder` is not a folder, or can't be read.
+        MachineLacks: as `verify`.
     """
     return verify(folder, trusted=TrustStore(), now=datetime.now(UTC)).demand(trust=False)
 
@@ -203,10 +224,19 @@ def _check_reproductions(
     )
 
 
+def _check_timestamp(tree: Tree, signed: _Signed | None) -> Timestamp | None:
+    if TIMESTAMP not in tree.contents:
+        return None
+    if signed is None:
+        raise broken("timestamp.not_run", "not run: no signature holds")
+    signature = raw_signature(tree.contents[RESULT_ATTESTATION], path=RESULT_ATTESTATION)
+    return read_timestamp(tree.contents[TIMESTAMP], signature=signature, statement=signed.statement)
+
+
 def _check_contents(
     steps: _Steps, tree: Tree, statement: ResultStatement | None
 ) -> Contents | None:
-    """Take steps 6 and 7. Return the contents where every step up to here holds, else None."""
+    """Take steps 8 and 9. Return the contents where every step up to here holds, else None."""
     if not steps.all_hold or statement is None:
         for code in ("schemas", "recompute"):
             steps.record(
@@ -246,8 +276,10 @@ def _signatures(
         )
 
 
-def _check_policy(steps: _Steps, standings: Sequence[Standing], policy: Policy) -> bool:
-    """Take steps 9 and 10; return whether both hold."""
+def _check_policy(
+    steps: _Steps, standings: Sequence[Standing], policy: Policy, lacking: tuple[Finding, ...]
+) -> bool:
+    """Take steps 10 and 11; return whether both hold."""
     if not standings:
         for code in ("trust", "policy"):
             steps.record(code, "", [Finding(f"{code}.not_run", "not run: no signature holds")])
@@ -261,7 +293,7 @@ def _check_policy(steps: _Steps, standings: Sequence[Standing], policy: Policy) 
     steps.record("trust", "the signer's key is trusted", ())
     keys = len(counted(standings))
     sentence = f"keys that vouch for it: {keys}, asked for: {policy.signers}"
-    missing = unmet(standings, policy)
+    missing = (*unmet(standings, policy), *lacking)
     steps.record("policy", sentence, missing)
     return not missing
 

@@ -8,10 +8,9 @@ import click
 
 from specseal.bench import Clock, Done, run_spec
 from specseal.bundle import demand_outcome
-from specseal.cli.context import IDENTITY, JSON, RUNTIME, SPEC, print_json, settings, tell
+from specseal.cli.context import JSON, RUNTIME, SPEC, print_json, settings, tell
 from specseal.cli.progress import watching
 from specseal.cli.show import as_document, as_table
-from specseal.digests import Digest
 
 
 @click.command()
@@ -33,8 +32,9 @@ from specseal.digests import Digest
 )
 @click.option(
     "--supersedes",
-    type=IDENTITY,
-    help="The bundle that this one is to correct, by the SHA-256 that it is cited by.",
+    metavar="BUNDLE",
+    type=click.Path(path_type=Path),
+    help="The bundle that this run corrects; the new one names it.",
 )
 @JSON
 def command(
@@ -43,7 +43,7 @@ def command(
     fresh: bool,
     hardware: str,
     strict: bool,
-    supersedes: Digest | None,
+    supersedes: Path | None,
     as_json: bool,
 ) -> None:
     """Lock SPEC if needed, build, measure, seal and verify; print the table and the bundle's path.

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from attacks.builder import GoodBundle
-from specseal.cli import keys, show, verify
+from attacks.builder import NOW, GoodBundle
+from specseal.bundle import attest_reproduction
+from specseal.cli import attest, keys, show, verify
 from specseal.errors import InputError, VerificationFailed
 
 
@@ -75,6 +76,36 @@ def test_key_is_created_once_and_trusted(site: Path) -> None:
     assert Path(made["path"]).is_file()
     assert (site / "trusted" / f"{made['key']}.pem").is_file()
     assert isinstance(call(keys.command, "create").exception, InputError)
+
+
+def test_statement_of_another_is_added_by_its_file_and_key(
+    good: GoodBundle, bundle: Path, tmp_path: Path
+) -> None:
+    again = GoodBundle(tmp_path)
+    attestation = attest_reproduction(
+        original=good.contents,
+        reproduction=again.contents,
+        verdict="reproduced",
+        version="0.1.0",
+        signer=again.signer,
+        now=NOW,
+    )
+    statement, pem = tmp_path / "statement.json", tmp_path / "their.pem"
+    statement.write_bytes(attestation.envelope)
+    pem.write_bytes(again.signer.public.pem)
+    done = call(attest.command, "add", bundle, statement, "--key", pem, "--json")
+    added = json.loads(done.stdout)
+    assert added["key"] == again.signer.public.digest
+    assert Path(added["path"]).read_bytes() == attestation.envelope
+    mine = ["--key", key_of(good), "--signers", 2]
+    assert isinstance(call(verify.command, bundle, *mine).exception, VerificationFailed)
+    assert call(verify.command, bundle, *mine, "--key", pem).exit_code == 0
+
+
+def test_statement_that_is_not_there_is_named(good: GoodBundle, tmp_path: Path) -> None:
+    done = call(attest.command, "add", good.path, tmp_path / "none", "--key", key_of(good))
+    assert isinstance(done.exception, InputError)
+    assert "none: can't be read" in str(done.exception)
 
 
 def test_bundle_is_shown_to_people(good: GoodBundle) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from attacks.builder import GoodBundle
-from specseal.bundle import statement
+from specseal.bundle import load_policy, reproduction, statement, verify
+from specseal.bundle.strict import schema_of
 from specseal.bundle.tables import RECORDS_SCHEMA
 
 DOCS = Path(__file__).parents[3] / "docs"
@@ -26,6 +27,37 @@ def test_reading_a_bundle_names_every_column() -> None:
     assert all(f"`{name}`" in text for name in RECORDS_SCHEMA.names)
 
 
-@pytest.mark.parametrize("uri", [statement.RESULT_TYPE, statement.BUILD_TYPE, statement.SCHEMA])
+@pytest.mark.parametrize(
+    "uri",
+    [
+        statement.RESULT_TYPE, statement.BUILD_TYPE, statement.SCHEMA,
+        reproduction.REPRODUCTION_TYPE, reproduction.SCHEMA,
+    ],
+)  # fmt: skip
 def test_security_model_documents_what_is_signed(uri: str) -> None:
     assert f"`{uri}`" in (DOCS / "security.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", ["result-statement", "reproduction-statement"])
+def test_security_model_explains_every_property_of_a_predicate(name: str) -> None:
+    text = (DOCS / "security.md").read_text(encoding="utf-8")
+    properties = schema_of(name)["properties"]["predicate"]["properties"]
+    told = {word.partition(".")[0] for word in re.findall(r"`([a-z0-9_.]+)`", text)}
+    assert set(properties) <= told
+
+
+def test_policy_in_the_security_model_is_one(tmp_path: Path) -> None:
+    text = (DOCS / "security.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"^```yaml\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    (tmp_path / "policy.yaml").write_text(example, encoding="utf-8")
+    policy = load_policy(tmp_path / "policy.yaml")
+    assert policy.signers == 2
+    assert None not in (policy.keys, policy.created_from, policy.created_until)
+
+
+def test_security_model_has_as_many_steps_as_verification() -> None:
+    text = (DOCS / "security.md").read_text(encoding="utf-8")
+    listed = text.partition("## What is proved")[2].partition("## ")[0]
+    numbers = re.findall(r"^ *(\d+)\. ", verify.__doc__ or "", re.MULTILINE)
+    assert re.findall(r"^(\d+)\. ", listed, re.MULTILINE) == numbers
+    assert len(numbers) == 11

@@ -58,7 +58,7 @@ def test_policy_is_read_from_json(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("schema: specseal/policy/1\n", "asks for nothing: give keys, signers or created"),
+        ("schema: specseal/policy/1\n", "for nothing: give keys, signers, created or timestamp"),
         ("{}\n", "schema: is missing"),
         ("", "empty"),
         ("signers: 2\n", "schema: is missing"),

@@ -103,6 +103,20 @@ def test_revoked_key_is_not_trusted_again_by_mistake(folder: Path, key: PublicKe
     assert read_store(folder).trusted == frozenset()
 
 
+def test_reason_that_would_command_the_terminal_is_shown_escaped(
+    folder: Path, key: PublicKey
+) -> None:
+    revoke(key.digest, folder, reason="lost\x1b[2J", now=NOW)
+    for act in (
+        lambda: trust(key, folder),
+        lambda: revoke(key.digest, folder, reason="x", now=NOW),
+    ):
+        with pytest.raises(InputError, match=r"lost\\x1b\[2J"):
+            act()
+    with pytest.raises(InputError, match=r"lost\\x1b\[2J"):
+        read_store(folder).demand_unrevoked(key.digest)
+
+
 def test_revoked_key_is_trusted_again_where_one_insists(folder: Path, key: PublicKey) -> None:
     revoke(key.digest, folder, reason="the wrong one", now=NOW)
     trust(key, folder, reinstate=True)

@@ -1,17 +1,19 @@
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from attacks.builder import GoodBundle, make_signer
-from specseal.bundle import open_bundle
+from attacks.builder import NOW, GoodBundle, make_signer
+from specseal.bundle import Policy, open_bundle
+from specseal.digests import Digest
 from specseal.errors import VerificationFailed
 
 
 def test_report_of_a_good_bundle_names_every_step(good: GoodBundle) -> None:
     report = good.verify(good.path)
     assert [check.code for check in report.checks] == [
-        "layout", "read", "manifest", "signature", "provenance", "reproductions", "schemas",
-        "recompute", "trust", "policy",
+        "layout", "read", "manifest", "signature", "provenance", "reproductions", "timestamp",
+        "schemas", "recompute", "trust", "policy",
     ]  # fmt: skip
     value = report.to_dict()
     assert value["intact"] is True
@@ -71,3 +73,21 @@ def test_broken_bundle_is_not_opened(good: GoodBundle, bundle: Path) -> None:
     (bundle / "extra").write_bytes(b"")
     with pytest.raises(VerificationFailed, match="extra: added"):
         open_bundle(bundle)
+
+
+@pytest.mark.parametrize(
+    ("policy", "message", "mend"),
+    [
+        (Policy(signers=2), "2 different keys must vouch", "specseal attest add"),
+        (Policy(created_from=NOW + timedelta(days=1)), "not within the policy's time", "another"),
+        (Policy(keys=frozenset([Digest("0" * 64)])), "not one of the policy's", "another policy"),
+    ],
+)
+def test_bundle_that_does_not_meet_the_policy_is_refused_with_what_would_help(
+    good: GoodBundle, policy: Policy, message: str, mend: str
+) -> None:
+    report = good.verify(good.path, policy=policy)
+    assert report.demand(trust=False)
+    with pytest.raises(VerificationFailed, match=f"intact, but .*{message}") as caught:
+        report.demand(trust=True)
+    assert mend in caught.value.mend
