@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from attacks.builder import make_lock, make_run
 from specseal.analysis import JobData, MissingPhase, Objectives, PhaseData, RunData
-from specseal.bundle import tables
+from specseal.bundle import parquet, tables
 from specseal.bundle.counts import COUNTS, decode_counts, encode_counts
 from specseal.bundle.findings import BundleBroken
 from specseal.bundle.strict import _validator
@@ -236,7 +236,7 @@ def test_records_of_a_job_that_is_described_otherwise_are_refused() -> None:
 def test_file_that_claims_to_unpack_to_too_much_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(tables, "MAX_ROWS", 1)
+    monkeypatch.setattr(parquet, "MAX_ROWS", 1)
     with pytest.raises(BundleBroken, match="unpacks to more"):
         decode_records(encode_records(RUN), RUN)
 
@@ -244,7 +244,7 @@ def test_file_that_claims_to_unpack_to_too_much_is_refused(
 def test_file_of_few_bytes_and_very_many_empty_cells_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(tables, "MAX_VALUES", 2**16)
+    monkeypatch.setattr(parquet, "MAX_VALUES", 2**16)
     nothing = pa.nulls(2**12, pa.int64())
     data = parquet_of(pa.table({f"column{number}": nothing for number in range(17)}))
     assert len(data) < 2**14
