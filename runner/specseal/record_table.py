@@ -24,7 +24,7 @@ Rows: TypeAlias = IntArray | slice
 
 OUTPUT_SHA256 = "output_sha256"
 """SHA-256 of the generated ids as JSON without spaces, in the place of `output_ids` where nobody
-may pass those on. No field of a record: the client knows the ids, and it is sealing that withholds."""
+may pass those on. No field of a record: the client knows the ids, and sealing withholds them."""
 TEXTS = ("phase", "conversation", "category", "input_sha256", "finish", "error", OUTPUT_SHA256)
 LISTS = ("chunk_ns", "chunk_tokens", "output_ids")
 _FIELDS = tuple(field.name for field in fields(Record))

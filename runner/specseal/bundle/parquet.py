@@ -73,25 +73,34 @@ class Table:
         """
         with self._refused():
             file = self._with_dictionaries()
-            return {name: _coded(self._read(file, name)) for name in names}
+            return {name: _coded(self._read(file, name, MAX_ROWS)) for name in names}
 
     def _with_dictionaries(self) -> pq.ParquetFile:
         texts = [one.name for one in self.schema if one.type == pa.string()]
         return pq.ParquetFile(pa.BufferReader(self.data), read_dictionary=texts)
 
     def _column(self, file: pq.ParquetFile, name: str) -> Column:
-        column = self._read(file, name)
-        if pa.types.is_dictionary(column.type):
-            codes, texts = _coded(column)
+        kind = file.schema_arrow.field(name).type
+        if pa.types.is_dictionary(kind):
+            codes, texts = _coded(self._read(file, name, MAX_ROWS))
             return Texts(codes=codes, texts=texts)
-        return _lists(column) if pa.types.is_list(column.type) else _numbers(column)
+        parts = self._read(file, name, _BATCH_ROWS)
+        return _lists(parts) if pa.types.is_list(kind) else _numbers(parts)
 
-    def _read(self, file: pq.ParquetFile, name: str) -> pa.ChunkedArray:
-        column = file.read(columns=[name], use_threads=False).column(0)
-        column.validate(full=True)
-        if len(column) != file.metadata.num_rows:
-            raise ValueError(f"column {name} has {len(column)} rows")
-        return column
+    def _read(self, file: pq.ParquetFile, name: str, most_rows: int) -> Iterator[pa.Array]:
+        """Yield a column in parts, so that little of it is in memory twice.
+
+        Of codes the parts may be large: with each comes the whole dictionary.
+        """
+        rows = 0
+        for batch in file.iter_batches(most_rows, columns=[name], use_threads=False):
+            batch.validate(full=True)
+            rows += batch.num_rows
+            yield batch.column(0)
+        if rows != file.metadata.num_rows:
+            raise ValueError(f"column {name} has {rows} rows")
+        # What reading needed beside the column, which the pool would keep.
+        pa.default_memory_pool().release_unused()
 
     @contextmanager
     def _refused(self) -> Iterator[None]:
@@ -154,52 +163,55 @@ def _missing(known: BoolArray | None) -> BoolArray | None:
     return None if known is None else ~known
 
 
-def _coded(column: pa.ChunkedArray) -> tuple[IntArray, tuple[Any, ...]]:
-    if not pa.types.is_dictionary(column.type):
-        column = column.dictionary_encode()
+def _coded(parts: Iterable[pa.Array]) -> tuple[IntArray, tuple[Any, ...]]:
     code: dict[Any, int] = {}
     codes = []
-    for chunk in column.chunks:
-        chunk.dictionary.validate(full=True)
+    for part in parts:
+        whole = part if pa.types.is_dictionary(part.type) else part.dictionary_encode()
+        whole.dictionary.validate(full=True)
         # Where there is no value the index is null, and stands for the None added last.
-        values = [*chunk.dictionary.to_pylist(), None]
+        values = [*whole.dictionary.to_pylist(), None]
         of = np.array([code.setdefault(value, len(code)) for value in values], dtype=np.int64)
-        codes.append(of[chunk.indices.fill_null(len(values) - 1).to_numpy(zero_copy_only=False)])
-    return _joined(codes, np.int64), tuple(code)
+        codes.append(of[whole.indices.fill_null(len(values) - 1).to_numpy(zero_copy_only=False)])
+    return _joined(codes), tuple(code)
 
 
-def _numbers(column: pa.ChunkedArray) -> Numbers:
-    values = [chunk.fill_null(0).to_numpy(zero_copy_only=False) for chunk in column.chunks]
-    return Numbers(values=_joined(values, np.int64), known=_known(column))
+def _numbers(parts: Iterable[pa.Array]) -> Numbers:
+    values, known = [], []
+    for part in parts:
+        values.append(part.fill_null(0).to_numpy(zero_copy_only=False))
+        known.append(_known(part))
+    return Numbers(values=_joined(values), known=_all_or_none(known))
 
 
-def _lists(column: pa.ChunkedArray) -> Lists:
-    lengths = _joined(
-        [
-            pc.list_value_length(chunk).fill_null(0).to_numpy(zero_copy_only=False)
-            for chunk in column.chunks
-        ],
-        np.int64,
-    )
-    # `flatten` leaves out what lies under a null, and what lies outside of a slice.
-    values = [chunk.flatten().to_numpy(zero_copy_only=False) for chunk in column.chunks]
+def _lists(parts: Iterable[pa.Array]) -> Lists:
+    values, sizes, known = [], [], []
+    for part in parts:
+        # `flatten` leaves out what lies under a null, and what lies outside of a slice.
+        values.append(narrowed(part.flatten().to_numpy(zero_copy_only=False)))
+        size = pc.list_value_length(part).fill_null(0).to_numpy(zero_copy_only=False)
+        sizes.append(size.astype(np.int64))
+        known.append(_known(part))
+    lengths = _joined(sizes)
     return Lists(
-        values=narrowed(_joined(values, np.int64)),
+        values=_joined(values),
         starts=np.cumsum(lengths) - lengths,
         lengths=lengths,
-        known=_known(column),
+        known=_all_or_none(known),
     )
 
 
-def _known(column: pa.ChunkedArray) -> BoolArray | None:
-    if column.null_count == 0:
-        return None
-    known: BoolArray = pc.is_valid(column).to_numpy()
+def _known(part: pa.Array) -> BoolArray:
+    known: BoolArray = part.is_valid().to_numpy(zero_copy_only=False)
     return known
 
 
-def _joined(parts: Iterable[np.ndarray[Any, Any]], kind: type[np.integer[Any]]) -> Any:
-    arrays = [part.astype(kind, copy=False) for part in parts]
-    if len(arrays) == 1:
-        return arrays[0]
-    return np.concatenate(arrays) if arrays else np.empty(0, kind)
+def _all_or_none(parts: list[BoolArray]) -> BoolArray | None:
+    known = np.concatenate(parts) if parts else np.empty(0, np.bool_)
+    return None if known.all() else known
+
+
+def _joined(parts: list[Any]) -> Any:
+    if len(parts) == 1:
+        return parts[0]
+    return np.concatenate(parts) if parts else np.empty(0, np.int64)

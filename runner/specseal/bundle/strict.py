@@ -12,12 +12,12 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError, relevance
 
 from specseal.bundle.findings import BundleBroken, Finding, broken
 from specseal.digests import canonical
 from specseal.errors import InputError
+from specseal.json_schema import Schema
 
 MAX_DEPTH = 32
 _SAFE_INTEGER = 2**53 - 1
@@ -40,7 +40,7 @@ def parse_canonical(data: bytes, *, path: str, code: str, schema: str | None = N
     """
     value = _parse(data, path=path, code=code)
     if schema is not None:
-        errors = sorted(_validator(schema).iter_errors(value), key=relevance)
+        errors = sorted(_schema(schema).errors(value), key=relevance)
         if errors:
             raise BundleBroken(
                 [Finding(code, f"{path}: {_say(error)}") for error in errors[:_SHOWN_PROBLEMS]]
@@ -119,8 +119,6 @@ def _say(error: ValidationError) -> str:
 
 
 @cache
-def _validator(name: str) -> Draft202012Validator:
-    text = (
-        resources.files(__package__).joinpath("schemas", f"{name}.schema.json").read_text("utf-8")
-    )
-    return Draft202012Validator(json.loads(text))
+def _schema(name: str) -> Schema:
+    folder = resources.files(__package__) / "schemas"
+    return Schema((folder / f"{name}.schema.json").read_text("utf-8"))

@@ -32,11 +32,11 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 
 from specseal.digests import Digest, canonical, sha256_bytes, sha256_value
 from specseal.errors import LockError
+from specseal.json_schema import Schema
 
 SCHEMA = "specseal/lock/1"
 MEND = "make it again with `specseal lock SPEC`"
@@ -194,7 +194,7 @@ def parse_lock(data: bytes, *, path: str) -> Lock:
 
 
 def _hold_to_schema(value: Any, path: str) -> None:
-    wrong = best_match(_validator().iter_errors(value))
+    wrong = best_match(_schema().errors(value))
     if wrong is not None:
         where = wrong.json_path.removeprefix("$").removeprefix(".")
         message = f"{where}: {wrong.message}" if where else wrong.message
@@ -202,9 +202,8 @@ def _hold_to_schema(value: Any, path: str) -> None:
 
 
 @cache
-def _validator() -> Draft202012Validator:
-    schema = (files("specseal.spec") / "lock.v1.json").read_text(encoding="utf-8")
-    return Draft202012Validator(json.loads(schema))
+def _schema() -> Schema:
+    return Schema((files("specseal.spec") / "lock.v1.json").read_text(encoding="utf-8"))
 
 
 def read_lock(path: Path) -> Lock:

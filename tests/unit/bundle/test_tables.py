@@ -13,7 +13,7 @@ from specseal.analysis import JobData, MissingPhase, Objectives, PhaseData, RunD
 from specseal.bundle import parquet, tables
 from specseal.bundle.counts import COUNTS, decode_counts, encode_counts
 from specseal.bundle.findings import BundleBroken
-from specseal.bundle.strict import _validator
+from specseal.bundle.strict import _schema
 from specseal.bundle.tables import (
     RECORDS,
     TELEMETRY,
@@ -182,13 +182,13 @@ def test_columns_are_the_fields_of_a_record() -> None:
     ],
 )
 def test_schema_of_the_counts_has_the_fields_of_the_values(place: str, kind: type) -> None:
-    properties = _validator("counts").schema["$defs"][place]["properties"]
+    properties = _schema("counts").document["$defs"][place]["properties"]
     names = {field.name for field in fields(kind)} - {"records", "telemetry"}
     assert set(properties) == names
 
 
 def test_schema_of_the_counts_has_the_fields_of_a_run() -> None:
-    properties = _validator("counts").schema["properties"]["run"]["properties"]
+    properties = _schema("counts").document["properties"]["run"]["properties"]
     assert set(properties) == {field.name for field in fields(RunData)} - {"jobs"}
     limits = properties["objectives"]["properties"]
     assert set(limits) == {field.name for field in fields(Objectives)}
