@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from specseal.record_table import (
+    OUTPUT_SHA256,
     BoolArray,
     IntArray,
     Lists,
@@ -31,6 +32,8 @@ FloatArray: TypeAlias = npt.NDArray[np.float64]
 
 UNKNOWN = -1
 """A count that the engine did not tell."""
+WITHHELD = -2
+"""`draftable_tokens` where ids are known, but only to the signer."""
 IDENTICAL = -1
 """`first_difference` of two equal outputs."""
 NOT_COMPARABLE = -2
@@ -188,11 +191,12 @@ def _draftable_tokens(records: RecordTable, draftable: BoolArray | None) -> IntA
     output = records.lists["output_ids"]
     if draftable is None:
         return np.full(len(records), UNKNOWN)
-    ids = output.in_a_row()
+    ids, is_withheld = output.in_a_row(), ~records.texts[OUTPUT_SHA256].are(None)
     can_be = np.zeros(len(ids), np.bool_)
     in_bitmap = ids < len(draftable)
     can_be[in_bitmap] = draftable[ids[in_bitmap]]
-    return np.where(output.are_known(), output.sums(can_be), UNKNOWN)
+    unknown = np.where(is_withheld, WITHHELD, UNKNOWN)
+    return np.where(output.are_known(), output.sums(can_be), unknown)
 
 
 def _gaps(chunks: Lists) -> NumberArray:

@@ -14,9 +14,10 @@ from specseal.bundle.counts import COUNTS
 from specseal.bundle.findings import Finding, broken
 from specseal.bundle.parquet import MAX_ROWS
 from specseal.bundle.tables import RECORDS
+from specseal.bundle.withheld import is_restricted
 from specseal.digests import Digest
 from specseal.plan import Job, Phase, loads, make_plan
-from specseal.record_table import RecordTable, table_of
+from specseal.record_table import OUTPUT_SHA256, RecordTable, table_of
 from specseal.sent import ends_as_it_should, is_as_planned, missing_phase
 from specseal.spec.locked import Lock
 
@@ -34,6 +35,7 @@ def run_against_plan(run: RunData, lock: Lock, environment: Mapping[str, Any]) -
     _refuse_endless(lock)
     yield from _run_facts(run, lock)
     yield from _jobs_of_the_environment(run, environment)
+    yield from _withheld(run, lock)
     planned = make_plan(lock).jobs
     found, expected = list(map(_launch_of, run.jobs)), list(map(_launch_of, planned))
     if found != expected:
@@ -82,6 +84,20 @@ def _run_facts(run: RunData, lock: Lock) -> Iterator[Finding]:
             ("draftable", run.draftable, lock.drafter["draftable"]),
         ),
     )
+
+
+def _withheld(run: RunData, lock: Lock) -> Iterator[Finding]:
+    """Ids may be withheld, and what they tell only attested, where the data set is restricted."""
+    if is_restricted(lock):
+        return
+    for job in run.jobs:
+        for phase in job.phases:
+            if any(table_of(phase.records).texts[OUTPUT_SHA256].used() - {None}):
+                yield Finding(
+                    "recompute.withheld",
+                    f"{RECORDS}: job {job.key}, phase {phase.status.phase}: output ids are "
+                    "withheld, and the lock's data set is not restricted",
+                )
 
 
 def _jobs_of_the_environment(run: RunData, environment: Mapping[str, Any]) -> Iterator[Finding]:

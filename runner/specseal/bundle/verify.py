@@ -15,6 +15,7 @@ from specseal.bundle.layout import PROVENANCE_ATTESTATION, RESULT_ATTESTATION, T
 from specseal.bundle.manifest import MANIFEST, compare_digests, parse_manifest
 from specseal.bundle.recompute import Contents, read_contents, recompute
 from specseal.bundle.statement import ResultStatement, check_provenance, read_result_statement
+from specseal.bundle.texts import check_texts
 from specseal.digests import Digest, sha256_bytes
 from specseal.errors import InputError, VerificationFailed
 
@@ -116,10 +117,11 @@ def verify(folder: Path, *, trusted: Collection[Digest], now: datetime) -> Repor
     5. Provenance: signed by the same key, and the statement that the result statement names.
     6. Schemas: spec, lock, environment, counts, records, result and telemetry parse, and name each
        other by digest.
-    7. Recomputation: the records are those of the lock's plan, and give the result.
-    8. Policy: the key is trusted.
+    7. Texts: README, citation, licence and RO-Crate are what the other contents give.
+    8. Recomputation: the records are those of the lock's plan, and give the result.
+    9. Policy: the key is trusted.
 
-    Files are listed one by one within a step. Steps 6 and 7 need all before them, for unsigned
+    Files are listed one by one within a step. Steps 6 to 8 need all before them, for unsigned
     bytes are not worth parsing; a step that could not be run does not hold.
 
     Args:
@@ -150,9 +152,9 @@ def verify(folder: Path, *, trusted: Collection[Digest], now: datetime) -> Repor
         "the provenance is the one that the result names",
         lambda: _check_provenance(tree, signer, statement),
     )
-    # (6), (7)
-    contents = _check_contents(steps, tree, statement)
-    # (8)
+    # (6), (7), (8)
+    contents = _check_contents(steps, tree, signer, statement)
+    # (9)
     believed = signer is not None and signer.digest in trusted
     steps.record("trust", "the signer's key is trusted", _distrust(signer, believed=believed))
     return Report(
@@ -196,6 +198,13 @@ class _Steps:
         self.record(code, sentence, ())
         return value
 
+    def say(self, code: str, step: Callable[[], str]) -> None:
+        """Take a step whose outcome is its sentence, and record it."""
+        try:
+            self.record(code, step(), ())
+        except BundleBroken as error:
+            self.record(code, "", error.findings)
+
     def record(self, code: str, sentence: str, findings: Collection[Finding]) -> None:
         """Record a step: its sentence where it held, else its findings, the first 20."""
         if not findings:
@@ -238,11 +247,11 @@ def _check_provenance(
 
 
 def _check_contents(
-    steps: _Steps, tree: Tree, statement: ResultStatement | None
+    steps: _Steps, tree: Tree, signer: PublicKey | None, statement: ResultStatement | None
 ) -> Contents | None:
-    """Take steps 6 and 7. Return the contents where every step up to here holds, else None."""
-    if not steps.all_hold or statement is None:
-        for code in ("schemas", "recompute"):
+    """Take steps 6 to 8. Return the contents where every step up to here holds, else None."""
+    if not steps.all_hold or signer is None or statement is None:
+        for code in ("schemas", "texts", "recompute"):
             steps.record(
                 code, "", [Finding(f"{code}.not_run", "not run: the bytes are not sealed")]
             )
@@ -254,8 +263,11 @@ def _check_contents(
         lambda: read_contents(tree.contents, manifest=manifest, statement=statement),
     )
     if contents is None:
-        steps.record("recompute", "", [Finding("recompute.not_run", "not run: nothing to analyse")])
+        for code in ("texts", "recompute"):
+            steps.record(code, "", [Finding(f"{code}.not_run", "not run: nothing to analyse")])
         return None
+    about = contents.described(signer.digest, statement.created.date())
+    steps.say("texts", lambda: check_texts(tree.contents, tree.listed, about))
     steps.run(
         "recompute",
         f"{len(contents.result.metrics)} metrics come out of the records again",

@@ -10,7 +10,8 @@ from specseal.errors import VerificationFailed
 def test_report_of_a_good_bundle_names_every_step(good: GoodBundle) -> None:
     report = good.verify(good.path)
     assert [check.code for check in report.checks] == [
-        "layout", "read", "manifest", "signature", "provenance", "schemas", "recompute", "trust",
+        "layout", "read", "manifest", "signature", "provenance", "schemas", "texts",
+        "recompute", "trust",
     ]  # fmt: skip
     value = report.to_dict()
     assert value["intact"] is True
@@ -59,7 +60,8 @@ def test_steps_that_could_not_be_run_do_not_hold(good: GoodBundle, bundle: Path)
     report = good.verify(bundle)
     not_run = {check.code for check in report.checks if check.code.endswith(".not_run")}
     assert not_run == {
-        "provenance.not_run", "schemas.not_run", "recompute.not_run", "trust.not_run",
+        "provenance.not_run", "schemas.not_run", "texts.not_run", "recompute.not_run",
+        "trust.not_run",
     }  # fmt: skip
     assert not any(check.holds for check in report.checks if check.code in not_run)
     assert report.signer is None
