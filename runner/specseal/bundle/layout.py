@@ -38,7 +38,7 @@ MAX_PARSED_BYTES = {
     "counts.json": 64 * _MiB,
     "records.parquet": 1024 * _MiB,
     "telemetry.parquet": 256 * _MiB,
-    **dict.fromkeys(SBOM_PATHS, 64 * _MiB),
+    **dict.fromkeys(SBOM_PATHS, 16 * _MiB),
     **dict.fromkeys(TEXTS, 8 * _MiB),
     RESULT_ATTESTATION: 1 * _MiB,
     PROVENANCE_ATTESTATION: 4 * _MiB,

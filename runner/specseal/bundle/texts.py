@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from specseal.bundle import sbom
 from specseal.bundle.contents import Described, render_texts
 from specseal.bundle.crate import CRATE, render_crate
 from specseal.bundle.findings import BundleBroken, Finding
@@ -19,7 +20,7 @@ from specseal.digests import Digest
 TEXTS_VERSION = 1
 """Goes up with every change of a template, or of the table or the sentences in the README."""
 CRATE_VERSION = 1
-RENDERED = {"crate": CRATE_VERSION, "texts": TEXTS_VERSION}
+RENDERED = {"crate": CRATE_VERSION, "sboms": sbom.VERSION, "texts": TEXTS_VERSION}
 """As it stands in `environment.json`."""
 
 _CRATES: dict[int, Callable[[Described, Mapping[str, Digest]], bytes]] = {1: render_crate}
