@@ -28,3 +28,30 @@ class Schema:
             return []
         # Should the two ever disagree, the answer is no.
         return list(self._thorough.iter_errors(value)) or [ValidationError("not of its schema")]
+
+    def known_part(self, value: Any) -> Any:
+        """Return a value without the properties that this schema does not know."""
+        return self._known_part(value, self.document)
+
+    def _known_part(self, value: Any, schema: Any) -> Any:
+        if not isinstance(schema, dict):
+            return value
+        if "$ref" in schema:
+            return self._known_part(value, self._referred(schema["$ref"]))
+        if isinstance(value, list):
+            return [self._known_part(item, schema.get("items")) for item in value]
+        if isinstance(value, dict):
+            properties, others = schema.get("properties", {}), schema.get("additionalProperties")
+            return {
+                name: self._known_part(item, properties.get(name, others))
+                for name, item in value.items()
+                if name in properties or others is not False
+            }
+        return value
+
+    def _referred(self, reference: str) -> Any:
+        """Return what a reference within the document names."""
+        found: Any = self.document
+        for part in reference.removeprefix("#/").split("/"):
+            found = found[part]
+        return found

@@ -32,3 +32,19 @@ def test_value_about_which_the_two_libraries_disagree_does_not_fit(
     monkeypatch.setattr(SCHEMA, "_quick", SaysNo())
     (error,) = SCHEMA.errors({"a": 1})
     assert isinstance(error, ValidationError)
+
+
+def test_known_part_leaves_out_what_the_schema_does_not_know_and_keeps_what_it_leaves_open() -> (
+    None
+):
+    schema = Schema(
+        json.dumps(
+            {
+                "additionalProperties": False,
+                "properties": {"rows": {"items": {"$ref": "#/$defs/row"}}, "open": {}},
+                "$defs": {"row": {"additionalProperties": False, "properties": {"a": True}}},
+            }
+        )
+    )
+    value = {"rows": [{"a": 1, "b": 2}], "open": {"x": {"y": 1}}, "more": 3}
+    assert schema.known_part(value) == {"rows": [{"a": 1}], "open": {"x": {"y": 1}}}

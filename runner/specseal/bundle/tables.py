@@ -83,8 +83,9 @@ _RECORD_COLUMNS = (
 _OF_A_RECORD = {*TEXTS, *NUMBERS, *LISTS}
 _OUTPUT_SHA256 = field(OUTPUT_SHA256, pa.string(), nullable=True)
 _NAME = b"schema"
+_RECORDS_NAME = b"specseal/records/2"
 RECORDS_SCHEMA = pa.schema(
-    [*_JOB_COLUMNS, *_RECORD_COLUMNS, _OUTPUT_SHA256], metadata={_NAME: b"specseal/records/2"}
+    [*_JOB_COLUMNS, *_RECORD_COLUMNS, _OUTPUT_SHA256], metadata={_NAME: _RECORDS_NAME}
 )
 _FIRST_RECORDS_SCHEMA = pa.schema([*_JOB_COLUMNS, *_RECORD_COLUMNS])
 """Of version 1, whose files do not name it."""
@@ -179,6 +180,7 @@ def decode_telemetry(data: bytes, run: RunData) -> RunData:
             lacks.
     """
     table = open_table(data, TELEMETRY)
+    _refuse_other_major(table, _TELEMETRY_NAME)
     columns = list(table.schema)
     if tuple(columns[:2]) != _SAMPLE_COLUMNS or any(
         column.type not in _SAMPLE_KINDS for column in columns[2:]
@@ -228,10 +230,29 @@ def _to_batch(described: Mapping[str, Any], records: RecordTable) -> pa.RecordBa
 
 
 def _refuse_other_columns(table: Table) -> None:
-    for schema in (RECORDS_SCHEMA, _FIRST_RECORDS_SCHEMA):
-        if table.schema.equals(schema):
-            return
+    """Take the columns of both versions; those that a newer minor adds stand behind the others."""
+    is_newer = _refuse_other_major(table, _RECORDS_NAME)
+    if is_newer and list(table.schema)[: len(RECORDS_SCHEMA)] == list(RECORDS_SCHEMA):
+        return
+    if any(table.schema.equals(one) for one in (RECORDS_SCHEMA, _FIRST_RECORDS_SCHEMA)):
+        return
     raise broken(table.code, f"{RECORDS}: has other columns than this version's")
+
+
+def _refuse_other_major(table: Table, known: bytes) -> bool:
+    """Say whether a table is of a newer minor version.
+
+    Raises:
+        BundleBroken: of another major version.
+    """
+    said: bytes = (table.schema.metadata or {}).get(_NAME, known)
+    if said != known and not said.startswith(known + b"."):
+        raise broken(
+            table.code,
+            f"{table.name}: is {said.decode(errors='replace')[:40]!r}; this version of specseal "
+            f"reads {known.decode()}",
+        )
+    return said != known
 
 
 def _read_records(table: Table) -> RecordTable:

@@ -184,6 +184,12 @@ def parse_lock(data: bytes, *, path: str) -> Lock:
         value = json.loads(data, object_pairs_hook=unique, parse_constant=refuse)
     except (ValueError, RecursionError) as error:
         raise LockError(f"{path}: not JSON: {error}", mend=MEND) from error
+    said = value.get("schema") if isinstance(value, dict) else None
+    if isinstance(said, str) and said != SCHEMA:
+        # No minor versions: the recipe's digest is over every field, so that none can be ignored.
+        raise LockError(
+            f"{path}: is {said[:40]!r}; this version of specseal reads {SCHEMA}", mend=MEND
+        )
     _hold_to_schema(value, path)
     lock = Lock(**value)
     if lock.variants:

@@ -1,3 +1,4 @@
+import json
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from specseal.bundle.tables import (
     read_run,
     write_run,
 )
+from specseal.digests import canonical
 from specseal.records import Load, PhaseStatus, Record, Snapshot
 
 RUN = make_run(make_lock())
@@ -265,7 +267,12 @@ def test_file_of_few_bytes_and_very_many_empty_cells_is_refused(
         (b'"mode":"closed"', b'"mode":"other"', "is not one of"),
         (b'"client_processes":1', b'"client_processes":0', "less than the minimum"),
         (b'"draftable":null', b'"draftable":"0"', "does not match"),
-        (b"specseal/counts/2", b"specseal/counts/1", "was expected"),
+        (
+            b"specseal/counts/2",
+            b"specseal/counts/1",
+            "this version of specseal reads specseal/counts/2",
+        ),
+        (b"specseal/counts/2", b"specseal/count/2", "was expected"),
     ],
 )
 def test_counts_of_another_shape_are_refused(old: bytes, new: bytes, reason: str) -> None:
@@ -308,3 +315,51 @@ def test_telemetry_of_another_form_is_refused(columns: dict[str, list[Any]], rea
     )
     with pytest.raises(BundleBroken, match=reason):
         decode_telemetry(parquet_of(pa.Table.from_arrays(arrays, schema=schema)), RUN)
+
+
+def as_version(data: bytes, version: bytes, *more: str) -> bytes:
+    table = table_of(data).replace_schema_metadata({b"schema": version})
+    for name in more:
+        table = table.append_column(name, table["turn"])
+    return parquet_of(table)
+
+
+def test_records_of_the_first_version_are_read() -> None:
+    first = table_of(encode_records(RUN)).drop_columns(["output_sha256"])
+    data = parquet_of(first.replace_schema_metadata(None))
+    assert decode_records(data, decode_counts(encode_counts(RUN))).jobs[0].phases == tuple(
+        RUN.jobs[0].phases
+    )
+
+
+def test_records_of_a_newer_minor_version_are_read_without_what_is_new_in_them() -> None:
+    data = as_version(encode_records(RUN), b"specseal/records/2.1", "more")
+    assert decode_records(data, decode_counts(encode_counts(RUN))).jobs[0].phases == tuple(
+        RUN.jobs[0].phases
+    )
+    with pytest.raises(BundleBroken, match="other columns"):
+        decode_records(as_version(encode_records(RUN), b"specseal/records/2", "more"), RUN)
+
+
+@pytest.mark.parametrize("version", [b"specseal/records/3", b"specseal/records/20", b"other", b""])
+def test_records_of_another_major_version_are_refused_by_name(version: bytes) -> None:
+    with pytest.raises(BundleBroken, match="reads specseal/records/2"):
+        decode_records(as_version(encode_records(RUN), version), RUN)
+
+
+def test_telemetry_of_another_major_version_is_refused_by_name() -> None:
+    table = table_of(encode_telemetry(RUN)).replace_schema_metadata({b"schema": b"specseal/x/1"})
+    with pytest.raises(BundleBroken, match=r"is 'specseal/x/1'; .* reads specseal/telemetry/1"):
+        decode_telemetry(parquet_of(table), RUN)
+
+
+def test_counts_of_a_newer_minor_version_are_read_without_what_is_new_in_them() -> None:
+    value = json.loads(encode_counts(RUN))
+    value["schema"] = "specseal/counts/2.7"
+    value["jobs"][0]["news"] = {"a": [1]}
+    value["jobs"][0]["phases"][0]["status"]["news"] = 3
+    data = canonical(value) + b"\n"
+    assert decode_counts(data) == decode_counts(encode_counts(RUN))
+    value["schema"] = "specseal/counts/2"
+    with pytest.raises(BundleBroken, match="news"):
+        decode_counts(canonical(value) + b"\n")
