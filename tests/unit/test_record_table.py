@@ -9,15 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from specseal.record_table import (
-    LISTS,
-    RecordTable,
-    difference,
-    first_differences,
-    joined_tables,
-    narrowed,
-    table_of,
-)
+from specseal.record_columns import difference, first_differences, narrowed
+from specseal.record_table import LISTS, RecordTable, joined_tables, table_of
 from specseal.records import Record
 
 number = st.integers(-(2**63), 2**63 - 1) | st.integers(-1, 8)
@@ -115,7 +108,7 @@ lists = st.lists(st.integers(0, 2), max_size=5)
 @settings(deadline=None)
 def test_first_difference_is_where_a_loop_finds_it(pairs, block):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("specseal.record_table._BLOCK", block)
+        patch.setattr("specseal.record_columns._BLOCK", block)
         ours, theirs = (columns([pair[side] for pair in pairs]) for side in (0, 1))
         found = first_differences(ours, theirs, same=-1).tolist()
     assert found == [

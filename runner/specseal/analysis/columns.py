@@ -14,16 +14,8 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from specseal.record_table import (
-    OUTPUT_SHA256,
-    BoolArray,
-    IntArray,
-    Lists,
-    NumberArray,
-    RecordTable,
-    difference,
-    table_of,
-)
+from specseal.record_columns import BoolArray, IntArray, Lists, NumberArray, difference
+from specseal.record_table import OUTPUT_SHA256, RecordTable, table_of
 from specseal.records import Record
 
 __all__ = ["BoolArray", "FloatArray", "IntArray", "NumberArray", "Requests", "requests_of"]

@@ -16,13 +16,8 @@ from specseal.analysis.columns import (
     Requests,
     user_tps,
 )
-from specseal.record_table import (
-    OUTPUT_SHA256,
-    RecordTable,
-    Texts,
-    first_differences,
-    joined_tables,
-)
+from specseal.record_columns import Texts, first_differences
+from specseal.record_table import OUTPUT_SHA256, RecordTable, joined_tables
 
 
 def with_partners(

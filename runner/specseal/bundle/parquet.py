@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from specseal.bundle.findings import broken
-from specseal.record_table import BoolArray, IntArray, Lists, Numbers, Texts, narrowed
+from specseal.record_columns import BoolArray, IntArray, Lists, Numbers, Texts, narrowed
 
 MAX_ROWS = 10_000_000
 MAX_VALUES = 2**28

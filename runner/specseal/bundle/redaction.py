@@ -14,7 +14,8 @@ from typing import Any
 from specseal.analysis import PhaseData
 from specseal.bundle.contents import SealInputs
 from specseal.bundle.withheld import Quotes
-from specseal.record_table import Texts, table_of
+from specseal.record_columns import Texts
+from specseal.record_table import table_of
 
 
 class Redaction:

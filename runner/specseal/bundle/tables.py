@@ -27,19 +27,8 @@ from specseal.bundle.parquet import (
     to_parquet,
 )
 from specseal.digests import canonical
-from specseal.record_table import (
-    LISTS,
-    NUMBERS,
-    OUTPUT_SHA256,
-    TEXTS,
-    IntArray,
-    Lists,
-    Numbers,
-    RecordTable,
-    Rows,
-    Texts,
-    table_of,
-)
+from specseal.record_columns import IntArray, Lists, Numbers, Rows, Texts
+from specseal.record_table import LISTS, NUMBERS, OUTPUT_SHA256, TEXTS, RecordTable, table_of
 
 RECORDS = "records.parquet"
 TELEMETRY = "telemetry.parquet"

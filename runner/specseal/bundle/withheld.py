@@ -21,7 +21,8 @@ import numpy as np
 from specseal.analysis import Metric, Result, RunData
 from specseal.analysis.validity import ATTESTED, IDS_WITHHELD
 from specseal.digests import sha256_bytes
-from specseal.record_table import OUTPUT_SHA256, Lists, RecordTable, Texts, table_of
+from specseal.record_columns import Lists, Texts
+from specseal.record_table import OUTPUT_SHA256, RecordTable, table_of
 from specseal.spec.locked import Lock
 
 STAND_IN = "<withheld: this line quotes a prompt>"
