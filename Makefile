@@ -30,7 +30,7 @@ COMPILE_LINUX = $(filter-out --universal,$(COMPILE)) --python-platform x86_64-ma
 	$(addprefix --no-emit-package ,$(LEFT_OUT))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-services images lint bench-client locks bench-locks ci-tools clean
+.PHONY: help setup run test test-services images lint bench-client bench-verify locks bench-locks ci-tools clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
@@ -60,14 +60,21 @@ lint: .venv/.dev ## check style, types and the layers
 bench-client: .venv/.dev ## hold load generators against a known truth; BENCH_ARGS=--write notes it
 	@PYTHONPATH=tests .venv/bin/python -m benchmarks.client $(BENCH_ARGS)
 
+bench-verify: .venv/.dev ## time `verify` of 100,000 requests of 100 chunks, and its memory
+	@PYTHONPATH=tests .venv/bin/python -m benchmarks.verify $(BENCH_ARGS)
+
 locks: .venv/.ci ## bring the requirement files up to date; LOCK_ARGS=--upgrade moves the pins
 	@$(COMPILE) pyproject.toml $(REQUIREMENTS)/build.in -o $(REQUIREMENTS)/base.txt
 	@$(COMPILE) pyproject.toml --extra hf -c $(REQUIREMENTS)/base.txt -o $(REQUIREMENTS)/hf.txt
 	@$(COMPILE) $(REQUIREMENTS)/dev.in -c $(REQUIREMENTS)/base.txt -o $(REQUIREMENTS)/dev.txt
 	@$(COMPILE) $(REQUIREMENTS)/ci.in -o $(REQUIREMENTS)/ci.txt
+	@$(COMPILE) $(REQUIREMENTS)/crate.in -o $(REQUIREMENTS)/crate.txt
 	@$(foreach lock,$(IMAGE_LOCKS),$(COMPILE_LINUX) $(lock:.txt=.in) -o $(lock) &&) :
 
-bench-locks: .venv/.ci ## bring the requirement files of the benchmark's peers up to date
+bench-bench-verify: .venv/.dev ## time `verify` of 100,000 requests of 100 chunks, and its memory
+	@PYTHONPATH=tests .venv/bin/python -m benchmarks.verify $(BENCH_ARGS)
+
+locks: .venv/.ci ## bring the requirement files of the benchmark's peers up to date
 	@$(foreach peer,aiperf vllm,$(COMPILE_LINUX) $(PEERS)/$(peer).in -o $(PEERS)/$(peer).txt &&) :
 
 ci-tools: .venv/.ci

@@ -349,6 +349,7 @@ class _Run:
             started=self._run.started,
             finished=utc_now(),
             redact=self._redact(),
+            prompts=tuple(self._prompts.values()),
         )
 
     def _environment(self, jobs: Sequence[JobData]) -> dict[str, Any]:

@@ -38,9 +38,14 @@ def is_as_planned(sent: Iterable[tuple[str, int]], processes: int, plan: Phase) 
     return all(number < processes or number - processes in numbers for number in numbers)
 
 
-def ends_as_it_should(records: Sequence[Record], turns: int) -> bool:
-    """Say whether a conversation ended with its last turn, or with the turn that failed."""
-    return len(records) == turns or any(record.error for record in records)
+def ends_as_it_should(failed: Sequence[bool], turns: int) -> bool:
+    """Say whether a conversation ended with its last turn, or with the turn that failed.
+
+    Args:
+        failed: whether it did, of each turn that was sent.
+        turns: how many it has.
+    """
+    return len(failed) == turns or any(failed)
 
 
 def missing_phase(plan: Phase) -> MissingPhase:
@@ -61,6 +66,6 @@ def is_whole(
     """
     sent = by_conversation(records)
     return is_as_planned(sent, processes, plan) and all(
-        name in turns and ends_as_it_should(records, turns[name])
+        name in turns and ends_as_it_should([bool(record.error) for record in records], turns[name])
         for (name, _), records in sent.items()
     )

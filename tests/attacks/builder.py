@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -25,12 +26,13 @@ from specseal.bundle import (
     verify,
 )
 from specseal.bundle.manifest import ATTESTATIONS, MANIFEST
-from specseal.bundle.seal import attest
+from specseal.bundle.seal import attest, describe, describe_crate
+from specseal.errors import SpecsealError
 from specseal.plan import Job, Phase, make_plan
 from specseal.records import PhaseStatus, Record, Snapshot
 from specseal.sent import missing_phase
 from specseal.spec import parse_spec
-from specseal.spec.locked import Lock
+from specseal.spec.locked import Lock, parse_lock
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 SPEC = b"""\
@@ -276,9 +278,32 @@ class GoodBundle:
     def sign_again(
         self, folder: Path, *, signer: Signer | None = None, inputs: SealInputs | None = None
     ) -> None:
-        """Sign whatever lies in `folder` now, as if it had been sealed so."""
+        """Describe and sign whatever lies in `folder` now, as if it had been sealed so."""
         shutil.rmtree(folder / ATTESTATIONS)
         (folder / MANIFEST).unlink()
+        with contextlib.suppress(SpecsealError, LookupError, TypeError, ValueError, OSError):
+            # What can't be read can't be described either, and is found before the texts are.
+            lock = parse_lock((folder / "lock.json").read_bytes(), path="lock.json")
+            describe(folder, lock=lock, signer=signer or self.signer, now=NOW)
+        self.sign_as_is(folder, signer=signer, inputs=inputs)
+
+    def sign_again_but_for(self, folder: Path, kept: str) -> None:
+        """Describe and sign what lies in `folder`, with one of the texts as it is."""
+        data = (folder / kept).read_bytes()
+        self.sign_again(folder)
+        (folder / kept).write_bytes(data)
+        lock = parse_lock((folder / "lock.json").read_bytes(), path="lock.json")
+        shutil.rmtree(folder / ATTESTATIONS)
+        (folder / MANIFEST).unlink()
+        describe_crate(folder, lock=lock, signer=self.signer, now=NOW)
+        self.sign_as_is(folder)
+
+    def sign_as_is(
+        self, folder: Path, *, signer: Signer | None = None, inputs: SealInputs | None = None
+    ) -> None:
+        """Sign whatever lies in `folder`, texts that describe something else among it."""
+        shutil.rmtree(folder / ATTESTATIONS, ignore_errors=True)
+        (folder / MANIFEST).unlink(missing_ok=True)
         attest(folder, inputs or self.inputs, signer=signer or self.signer, now=NOW)
 
 

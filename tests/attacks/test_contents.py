@@ -480,3 +480,39 @@ def test_lock_without_the_steps_that_its_spec_asks_for_is_found() -> None:
     lock = locks.make_lock(spec={"name": spec.name, "sha256": spec.digest})
     claims = {where: (said, found) for where, said, _, found in lock_against_spec(lock, spec)}
     assert claims["lock.json: model.steps"] == ([], ["first-layers"])
+
+
+# Versions
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("lock.json", "specseal/lock/1", "specseal/lock/9"),
+        ("environment.json", "specseal/environment/1", "specseal/environment/9"),
+        ("result.json", "specseal/result/2", "specseal/result/9"),
+        ("counts.json", "specseal/counts/2", "specseal/counts/9.1"),
+    ],
+)
+def test_document_of_another_major_version_is_refused_by_name(
+    good: GoodBundle, bundle: Path, name: str, old: str, new: str
+) -> None:
+    def change(value: dict[str, Any]) -> None:
+        assert value["schema"] == old
+        value["schema"] = new
+
+    report = verify_edited(good, bundle, name, change)
+    assert codes(report) == {f"schemas.{name.removesuffix('.json')}"}
+    assert f"; this version of specseal reads {old}" in report.to_text()
+    assert new in report.to_text()
+
+
+def test_documents_of_a_newer_minor_version_are_read(good: GoodBundle, bundle: Path) -> None:
+    def add(value: dict[str, Any]) -> None:
+        value["schema"] += ".1"
+        value["news"] = {"of": ["a later version"]}
+
+    edit(bundle / "environment.json", add)
+    edit(bundle / "counts.json", add)
+    good.sign_again(bundle)
+    assert good.verify(bundle).intact

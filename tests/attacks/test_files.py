@@ -14,6 +14,7 @@ from specseal.errors import InputError
 FILES = [
     "spec.yaml", "lock.json", "environment.json", "result.json", "counts.json", "records.parquet",
     "telemetry.parquet", "README.md", "LICENSE", "CITATION.cff", "MANIFEST.sha256",
+    "ro-crate-metadata.json",
     "env/engine.cdx.json", "env/client.cdx.json", "logs/r1-ngram.engine.log.gz",
     "attestations/result.sigstore.json",
     "attestations/provenance.sigstore.json", "attestations/keys/*.pem",

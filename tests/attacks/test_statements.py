@@ -67,7 +67,7 @@ def test_good_signature_of_another_bundle_is_refused(
 ) -> None:
     other = good.copy(tmp_path / "other")
     (other / "README.md").write_text("another\n", encoding="utf-8")
-    good.sign_again(other)
+    good.sign_as_is(other)
     for attestation in ATTESTATIONS:
         (bundle / attestation).write_bytes((other / attestation).read_bytes())
     assert codes(good.verify(bundle)) == {"signature.subject"}

@@ -6,14 +6,13 @@ started with a flag that asks for them, and SGLang and vLLM up to some 0.2x even
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import numpy as np
 
-from specseal.analysis.columns import is_completed
 from specseal.analysis.counters import CounterChange
-from specseal.records import Record
+from specseal.record_table import RecordTable
 
 
-def cached_tokens(records: Iterable[Record], change: CounterChange) -> int | None:
+def cached_tokens(records: RecordTable, change: CounterChange) -> int | None:
     """Return how many prompt tokens came from a cache, or None where nothing tells.
 
     Where requests and counters disagree it is the larger number: no prompt may be taken for one
@@ -23,10 +22,10 @@ def cached_tokens(records: Iterable[Record], change: CounterChange) -> int | Non
         records: of one phase.
         change: of its counters.
     """
-    of_each = [record.cached_tokens for record in records if is_completed(record)]
-    told = [cached for cached in of_each if cached is not None]
+    cached_by_request, completed = records.numbers["cached_tokens"], records.completed
+    told = cached_by_request.values[completed & cached_by_request.are_known()].tolist()
     by_request = sum(told)
     known = [change.cached_tokens]
-    if by_request or (told and len(told) == len(of_each)):
+    if by_request or (told and len(told) == np.count_nonzero(completed)):
         known.append(by_request)
     return max((cached for cached in known if cached is not None), default=None)

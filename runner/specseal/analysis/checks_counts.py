@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from specseal.analysis.caches import cached_tokens
-from specseal.analysis.columns import UNKNOWN, IntArray, is_completed
+from specseal.analysis.columns import UNKNOWN, IntArray
 from specseal.analysis.counters import CounterChange
 from specseal.analysis.facts import Check, Needs, PhaseFacts
 from specseal.analysis.steps import ALWAYS_DRAFTING
@@ -116,17 +116,15 @@ def _counted_twice(facts: PhaseFacts) -> Iterator[tuple[int, int]]:
     Prompt tokens only where none came from a cache: vLLM and SGLang count whole prompts, llama.cpp
     what it had to compute (the sources are named in `specseal.engines.counters`).
     """
-    requests, change, records = facts.requests, facts.change, facts.phase.records
+    requests, change, records = facts.requests, facts.change, facts.records
     if len(requests) == 0 or _requests_failed(facts):
         return
-    sent = [record.engine_input_tokens for record in records]
+    sent = records.numbers["engine_input_tokens"].or_else(UNKNOWN)
     nothing_cached = cached_tokens(records, change) == 0
     pairs = (
         (_sum_of_told(requests.accepted_tokens), change.accepted_tokens),
         (_sum_of_told(requests.output_tokens), change.output_tokens),
-        (_sum_of_told(np.array([_told(count) for count in sent])), change.prompt_tokens)
-        if nothing_cached
-        else (None, None),
+        (_sum_of_told(sent), change.prompt_tokens) if nothing_cached else (None, None),
     )
     for received, counted in pairs:
         if received is not None and counted is not None:
@@ -172,12 +170,10 @@ def _requests_failed(facts: PhaseFacts) -> bool:
 
 def _fewer_tokens_than_asked(facts: PhaseFacts) -> bool:
     """Only a stop token may end an output early, and none where stop tokens are ignored."""
-    return any(
-        record.output_tokens < facts.phase.max_tokens
-        and (facts.phase.ignore_eos or record.finish == "length")
-        for record in facts.phase.records
-        if is_completed(record)
-    )
+    short = facts.requests.completed & (facts.requests.output_tokens < facts.phase.max_tokens)
+    if not facts.phase.ignore_eos:
+        short &= facts.records.texts["finish"].are("length")
+    return bool(short.any())
 
 
 CHECKS = (

@@ -93,7 +93,7 @@ def _accelerator_not_as_locked(facts: PhaseFacts) -> bool:
 
 
 def _cached_prompts(facts: PhaseFacts) -> bool:
-    cached = cached_tokens(facts.phase.records, facts.change)
+    cached = cached_tokens(facts.records, facts.change)
     return bool(cached) and not facts.job.prefix_cache
 
 
@@ -104,18 +104,18 @@ def _drafts_remembered(facts: PhaseFacts) -> bool:
 
 def _cache_unknown(facts: PhaseFacts) -> bool:
     """An engine that specseal starts has its cache set as the lock says; of others nobody knows."""
-    nothing_tells = cached_tokens(facts.phase.records, facts.change) is None
+    nothing_tells = cached_tokens(facts.records, facts.change) is None
     return facts.job.prefix_cache is None and nothing_tells and len(facts.requests) > 0
 
 
 def _bos_added(facts: PhaseFacts) -> bool:
-    return facts.phase.bos_doubled or any(
-        record.engine_input_tokens == record.input_tokens + 1 for record in facts.phase.records
-    )
+    counted, sent = facts.records.numbers["engine_input_tokens"], facts.requests.input_tokens
+    one_more = counted.are_known() & (counted.values == sent + 1)
+    return facts.phase.bos_doubled or bool(one_more.any())
 
 
 def _history_not_rewritten(facts: PhaseFacts) -> bool:
-    goes_on = any(record.turn > 0 for record in facts.phase.records)
+    goes_on = bool((facts.records.number("turn") > 0).any())
     return facts.phase.history_not_rewritten and goes_on
 
 

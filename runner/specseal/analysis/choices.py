@@ -34,7 +34,6 @@ from specseal.analysis.intervals import (
     TOO_FEW_CONVERSATIONS,
     resamples,
 )
-from specseal.analysis.partners import turn_key
 from specseal.analysis.phases import MeasuredPhase
 from specseal.analysis.result import Candidate, Choice
 from specseal.analysis.selection import Selection, Where, levels
@@ -189,11 +188,11 @@ def _user_tps(phases: Iterable[MeasuredPhase]) -> dict[_Turn, float]:
     for phase in phases:
         tps = phase.requests.user_tps
         known = phase.requests.completed & (tps > 0)
-        for record, value, is_known in zip(
-            phase.records, tps.tolist(), known.tolist(), strict=True
+        for key, value, is_known in zip(
+            phase.records.turn_keys(), tps.tolist(), known.tolist(), strict=True
         ):
             if is_known:
-                told[(phase.repeat, *turn_key(record))] = value
+                told[(phase.repeat, *key)] = value
     return told
 
 

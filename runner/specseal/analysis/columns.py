@@ -7,27 +7,31 @@ written never changes a result.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from itertools import chain
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from specseal.record_columns import BoolArray, IntArray, Lists, NumberArray, difference
+from specseal.record_table import OUTPUT_SHA256, RecordTable, table_of
 from specseal.records import Record
 
-IntArray: TypeAlias = npt.NDArray[np.int64]
+__all__ = ["BoolArray", "FloatArray", "IntArray", "NumberArray", "Requests", "requests_of"]
+
 FloatArray: TypeAlias = npt.NDArray[np.float64]
-NumberArray: TypeAlias = npt.NDArray[np.number[Any]]
-BoolArray: TypeAlias = npt.NDArray[np.bool_]
 
 UNKNOWN = -1
 """A count that the engine did not tell."""
+WITHHELD = -2
+"""`draftable_tokens` where ids are known, but only to the signer."""
 IDENTICAL = -1
 """`first_difference` of two equal outputs."""
 NOT_COMPARABLE = -2
 """`first_difference` where there is no partner with the same input and known ids."""
+SOMEWHERE = -3
+"""`first_difference` of two outputs whose ids are withheld, and whose hashes differ."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,16 +123,6 @@ def user_tps(output_tokens: npt.ArrayLike, latency_ns: npt.ArrayLike) -> FloatAr
     return np.divide(tokens, seconds, out=np.full_like(seconds, np.nan), where=seconds > 0)
 
 
-def is_completed(record: Record) -> bool:
-    """Tell whether a request ended as it should."""
-    return record.error is None and record.finish != "error"
-
-
-def may_be_cut(record: Record, *, cut_at_limit: bool) -> bool:
-    """Tell whether the last verify step may have lost tokens to a stop or to max_tokens."""
-    return record.finish == "stop" or (record.finish == "length" and cut_at_limit)
-
-
 def requests_of(
     records: Sequence[Record],
     *,
@@ -148,63 +142,59 @@ def requests_of(
         ranks: of every conversation and category of the run.
         draftable: for each token id whether the drafter can draft it; None where nothing says.
     """
+    records = table_of(records)
     n = len(records)
+    chunks, submit_ns = records.lists["chunk_ns"], records.number("submit_ns")
+    has_chunks, finish = chunks.lengths > 0, records.texts["finish"]
 
-    def ints(value: Callable[[Record], int | None]) -> IntArray:
-        return np.fromiter(map(_told, map(value, records)), dtype=np.int64, count=n)
+    def told(name: str) -> IntArray:
+        return records.numbers[name].or_else(UNKNOWN)
+
+    def between(later: IntArray, earlier: IntArray) -> IntArray:
+        return np.where(has_chunks, difference(later, earlier), 0)
 
     return Requests(
         repeat=np.full(n, repeat),
         level=np.full(n, level),
-        conversation=ints(lambda record: ranks.conversations[record.conversation]),
-        category=ints(lambda record: ranks.categories[record.category]),
-        cycle=ints(lambda record: record.cycle),
-        completed=np.fromiter(map(is_completed, records), dtype=np.bool_, count=n),
-        may_be_cut=np.fromiter(
-            (may_be_cut(record, cut_at_limit=cut_at_limit) for record in records), dtype=np.bool_
-        ),
-        input_tokens=ints(lambda record: record.input_tokens),
-        output_tokens=ints(lambda record: record.output_tokens),
-        first_chunk_tokens=ints(lambda record: next(iter(record.chunk_tokens or ()), None)),
-        draftable_tokens=ints(lambda record: _draftable_tokens(record, draftable)),
-        accepted_tokens=ints(lambda record: record.accepted_tokens),
-        draft_tokens=ints(lambda record: record.draft_tokens),
-        verify_steps=ints(lambda record: record.verify_steps),
-        chunks=ints(lambda record: len(record.chunk_ns)),
-        first_chunk_ns=ints(
-            lambda record: record.chunk_ns[0] - record.submit_ns if record.chunk_ns else 0
-        ),
-        decode_ns=ints(
-            lambda record: record.chunk_ns[-1] - record.chunk_ns[0] if record.chunk_ns else 0
-        ),
-        latency_ns=ints(lambda record: record.end_ns - record.submit_ns),
+        conversation=records.texts["conversation"].numbered(ranks.conversations),
+        category=records.texts["category"].numbered(ranks.categories),
+        cycle=records.number("cycle"),
+        completed=records.completed,
+        # The last verify step may have lost tokens to a stop or to max_tokens.
+        may_be_cut=finish.are("stop") | (finish.are("length") & cut_at_limit),
+        input_tokens=records.number("input_tokens"),
+        output_tokens=records.number("output_tokens"),
+        first_chunk_tokens=records.lists["chunk_tokens"].first(UNKNOWN),
+        draftable_tokens=_draftable_tokens(records, draftable),
+        accepted_tokens=told("accepted_tokens"),
+        draft_tokens=told("draft_tokens"),
+        verify_steps=told("verify_steps"),
+        chunks=chunks.lengths,
+        first_chunk_ns=between(chunks.first(0), np.where(has_chunks, submit_ns, 0)),
+        decode_ns=between(chunks.last(0), chunks.first(0)),
+        latency_ns=difference(records.number("end_ns"), submit_ns),
         baseline_tps=np.full(n, np.nan),
         first_difference=np.full(n, NOT_COMPARABLE),
-        gap_ns=_gaps(records),
+        gap_ns=_gaps(chunks),
     )
 
 
-def _told(count: int | None) -> int:
-    return UNKNOWN if count is None else count
+def _draftable_tokens(records: RecordTable, draftable: BoolArray | None) -> IntArray:
+    output = records.lists["output_ids"]
+    if draftable is None:
+        return np.full(len(records), UNKNOWN)
+    ids, is_withheld = output.in_a_row(), ~records.texts[OUTPUT_SHA256].are(None)
+    can_be = np.zeros(len(ids), np.bool_)
+    in_bitmap = ids < len(draftable)
+    can_be[in_bitmap] = draftable[ids[in_bitmap]]
+    unknown = np.where(is_withheld, WITHHELD, UNKNOWN)
+    return np.where(output.are_known(), output.sums(can_be), unknown)
 
 
-def _draftable_tokens(record: Record, draftable: BoolArray | None) -> int | None:
-    if draftable is None or record.output_ids is None:
-        return None
-    ids = np.asarray(record.output_ids, dtype=np.int64)
-    return int(np.count_nonzero(draftable[ids[ids < len(draftable)]]))
-
-
-def _gaps(records: Iterable[Record]) -> NumberArray:
+def _gaps(chunks: Lists) -> NumberArray:
     """Return the gaps of all requests, in 32 bits where they fit: there is one for every chunk."""
-    lengths = np.fromiter((len(record.chunk_ns) for record in records), dtype=np.int64)
-    times = np.fromiter(
-        chain.from_iterable(record.chunk_ns for record in records),
-        dtype=np.int64,
-        count=int(lengths.sum()),
-    )
-    gaps = np.diff(times)
-    ends = np.cumsum(lengths)[lengths > 0]  # a gap across two requests is none
+    gaps = np.diff(chunks.in_a_row())
+    ends = np.cumsum(chunks.lengths)[chunks.lengths > 0]  # a gap across two requests is none
     gaps = np.delete(gaps, ends[:-1] - 1)
     fits = len(gaps) == 0 or (gaps.min() >= 0 and gaps.max() <= np.iinfo(np.uint32).max)
     return gaps.astype(np.uint32) if fits else gaps

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from specseal.analysis.columns import UNKNOWN
+from specseal.analysis.columns import UNKNOWN, WITHHELD
 from specseal.analysis.definition import Definition, one
 from specseal.analysis.facts import Needs
 from specseal.analysis.intervals import Estimate, OverConversations, absent
@@ -11,6 +11,8 @@ from specseal.analysis.selection import Selection
 
 def _coverage(selection: Selection) -> Estimate:
     requests, clusters = selection.requests, selection.clusters
+    if (requests.draftable_tokens == WITHHELD).any():
+        return absent("ids_withheld")
     told = requests.completed & (requests.draftable_tokens != UNKNOWN)
     draftable, output = requests.draftable_tokens[told], requests.output_tokens[told]
     if output.sum() == 0:

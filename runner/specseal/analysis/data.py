@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,7 +27,8 @@ class PhaseData:
     bos_doubled: bool
     """A rendered prompt began with a BOS that the tokenizer would have added again."""
     status: PhaseStatus
-    records: tuple[Record, ...]
+    records: Sequence[Record]
+    """A tuple as the client wrote them, or a `RecordTable`."""
     before: Snapshot | None
     after: Snapshot | None
 

@@ -10,6 +10,7 @@ from specseal.analysis.columns import Requests
 from specseal.analysis.counters import CounterChange
 from specseal.analysis.data import JobData, PhaseData, RunData
 from specseal.analysis.telemetry import Window, window_of
+from specseal.record_table import RecordTable
 
 BASELINE = "none"
 """`JobData.speculation` of the job without speculation."""
@@ -54,9 +55,11 @@ class PhaseFacts:
     run: RunData
     job: JobData
     phase: PhaseData
+    records: RecordTable
+    """The phase's, in the order of conversation, cycle and turn."""
     change: CounterChange
     requests: Requests
-    """The phase's records as columns, in the order of conversation, cycle and turn."""
+    """What is computed of each record, in their order."""
     stream_agreement: float | None
     """Verify steps that the stream shows ÷ those that the counts allow; None where the engine does
     not send one chunk a step, or nothing counted steps."""

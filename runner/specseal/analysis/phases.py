@@ -9,10 +9,10 @@ import numpy as np
 from specseal.analysis.columns import BoolArray, Ranks, Requests, requests_of
 from specseal.analysis.counters import CounterChange, counter_change
 from specseal.analysis.data import JobData, PhaseData, RunData
-from specseal.analysis.partners import turn_key
 from specseal.analysis.steps import always_drafts, step_totals, steps_of, stream_agreement
 from specseal.analysis.validity import BASELINE, Needs, PhaseFacts, spoilt
-from specseal.records import Load, Record
+from specseal.record_table import RecordTable, table_of
+from specseal.records import Load
 
 Setting = dict[str, str | int | float | bool]
 
@@ -30,7 +30,7 @@ class MeasuredPhase:
     """Rank of the load among all loads of the run."""
     setting: Setting
     """What a sweep varies, by path: the phase's own setting, and how its load is offered."""
-    records: tuple[Record, ...]
+    records: RecordTable
     """In the order of conversation, cycle and turn."""
     requests: Requests
     """Of `records`, in their order; they have no partners yet."""
@@ -73,16 +73,15 @@ def measured_phases(run: RunData) -> Measured:
     loads = sorted({phase.load for phase in phases}, key=load_order)
     level = {load: rank for rank, load in enumerate(loads)}
     varying = [name for name in _LOAD_SETTINGS if len({getattr(load, name) for load in loads}) > 1]
-    records = [record for phase in phases for record in phase.records]
+    tables = [table_of(phase.records) for phase in phases]
     ranks = Ranks(
-        conversations=_ranks({record.conversation for record in records}),
-        categories=_ranks({record.category for record in records}),
+        conversations=_ranks("conversation", tables), categories=_ranks("category", tables)
     )
     draftable = _bitmap(run.draftable)
+    jobs = [job for job in run.jobs for _ in job.phases]
     measured = [
-        _measured(run, job, phase, level[phase.load], varying, ranks, draftable)
-        for job in run.jobs
-        for phase in job.phases
+        _measured(run, job, phase, records, level[phase.load], varying, ranks, draftable)
+        for job, phase, records in zip(jobs, phases, tables, strict=True)
     ]
     return Measured(
         phases=tuple(
@@ -107,12 +106,13 @@ def _measured(
     run: RunData,
     job: JobData,
     phase: PhaseData,
+    table: RecordTable,
     level: int,
     varying: list[str],
     ranks: Ranks,
     draftable: BoolArray | None,
 ) -> MeasuredPhase:
-    records = tuple(sorted(phase.records, key=turn_key))
+    records = table.in_order_of_turns()
     requests = requests_of(
         records,
         repeat=job.repeat,
@@ -143,6 +143,7 @@ def _measured(
                 run=run,
                 job=job,
                 phase=phase,
+                records=records,
                 change=change,
                 requests=requests,
                 stream_agreement=agreement,
@@ -151,7 +152,8 @@ def _measured(
     )
 
 
-def _ranks(names: set[str]) -> dict[str, int]:
+def _ranks(column: str, tables: list[RecordTable]) -> dict[str, int]:
+    names = {str(name) for table in tables for name in table.texts[column].used()}
     return {name: rank for rank, name in enumerate(sorted(names))}
 
 

@@ -237,12 +237,7 @@ def _with_partners(phase: MeasuredPhase, baseline: Sequence[MeasuredPhase]) -> R
         repeat = min((one.repeat for one in baseline), default=repeat)
         if repeat == phase.repeat:
             return phase.requests
-    partners = (
-        record
-        for one in baseline
-        if (one.repeat, one.level) == (repeat, phase.level)
-        for record in one.records
-    )
+    partners = [one.records for one in baseline if (one.repeat, one.level) == (repeat, phase.level)]
     return with_partners(phase.requests, phase.records, partners)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from specseal.analysis.columns import IDENTICAL, NOT_COMPARABLE
+from specseal.analysis.columns import IDENTICAL, NOT_COMPARABLE, SOMEWHERE
 from specseal.analysis.definition import Definition, one, speculates
 from specseal.analysis.intervals import Estimate, OverConversations, OverLaunches, absent
 from specseal.analysis.samples import Sample, statistics
@@ -64,6 +64,8 @@ def _identical_output_share(selection: Selection) -> Estimate:
 def _first_difference(selection: Selection) -> Estimate:
     if reason := _no_comparison(selection):
         return absent(reason)
+    if (selection.requests.first_difference == SOMEWHERE).any():
+        return absent("ids_withheld")
     differing = selection.requests.first_difference >= 0
     sample = Sample(
         values=selection.requests.first_difference[differing],

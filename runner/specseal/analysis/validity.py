@@ -11,9 +11,22 @@ from specseal.analysis import checks_counts, checks_setup
 from specseal.analysis.facts import BASELINE, Check, Needs, PhaseFacts
 from specseal.analysis.unseen import UNSEEN
 
-__all__ = ["BASELINE", "CHECKS", "REASONS", "Check", "Needs", "PhaseFacts", "spoilt"]
+__all__ = [
+    "ATTESTED",
+    "BASELINE",
+    "CHECKS",
+    "IDS_WITHHELD",
+    "REASONS",
+    "Check",
+    "Needs",
+    "PhaseFacts",
+    "spoilt",
+]
 
 CHECKS = (*checks_counts.CHECKS, *checks_setup.CHECKS)
+
+IDS_WITHHELD = "ids_withheld"
+ATTESTED = "attested"
 
 _ABSENCES = {
     "load_levels_missing": "A job failed before it had measured every load level or input of this.",
@@ -35,6 +48,8 @@ _ABSENCES = {
     "no_telemetry": "Nothing tells this over enough of the phases.",
     "not_watched": "Nothing tells this over enough of each phase, so that no check could watch it.",
     "no_output_ids": "The engine does not tell the ids of its output.",
+    IDS_WITHHELD: "Only output ids tell this; the data set's licence keeps them out of the bundle.",
+    ATTESTED: "Computed before the output ids were withheld: the signer's word, not recomputed.",
     "no_common_turns": "No turn was completed at every draft length.",
     "faster_at_no_level": "Speculation is significantly faster at no load level.",
     "faster_at_every_level": "Speculation is significantly faster at every load level.",

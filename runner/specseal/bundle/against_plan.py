@@ -12,11 +12,13 @@ from typing import Any
 from specseal.analysis import JobData, PhaseData, RunData
 from specseal.bundle.counts import COUNTS
 from specseal.bundle.findings import Finding, broken
-from specseal.bundle.tables import MAX_ROWS, RECORDS
+from specseal.bundle.parquet import MAX_ROWS
+from specseal.bundle.tables import RECORDS
+from specseal.bundle.withheld import is_restricted
 from specseal.digests import Digest
 from specseal.plan import Job, Phase, loads, make_plan
-from specseal.records import Record
-from specseal.sent import by_conversation, ends_as_it_should, is_as_planned, missing_phase
+from specseal.record_table import OUTPUT_SHA256, RecordTable, table_of
+from specseal.sent import ends_as_it_should, is_as_planned, missing_phase
 from specseal.spec.locked import Lock
 
 MAX_JOBS = 10_000
@@ -33,6 +35,7 @@ def run_against_plan(run: RunData, lock: Lock, environment: Mapping[str, Any]) -
     _refuse_endless(lock)
     yield from _run_facts(run, lock)
     yield from _jobs_of_the_environment(run, environment)
+    yield from _withheld(run, lock)
     planned = make_plan(lock).jobs
     found, expected = list(map(_launch_of, run.jobs)), list(map(_launch_of, planned))
     if found != expected:
@@ -81,6 +84,20 @@ def _run_facts(run: RunData, lock: Lock) -> Iterator[Finding]:
             ("draftable", run.draftable, lock.drafter["draftable"]),
         ),
     )
+
+
+def _withheld(run: RunData, lock: Lock) -> Iterator[Finding]:
+    """Ids may be withheld, and what they tell only attested, where the data set is restricted."""
+    if is_restricted(lock):
+        return
+    for job in run.jobs:
+        for phase in job.phases:
+            if any(table_of(phase.records).texts[OUTPUT_SHA256].used() - {None}):
+                yield Finding(
+                    "recompute.withheld",
+                    f"{RECORDS}: job {job.key}, phase {phase.status.phase}: output ids are "
+                    "withheld, and the lock's data set is not restricted",
+                )
 
 
 def _jobs_of_the_environment(run: RunData, environment: Mapping[str, Any]) -> Iterator[Finding]:
@@ -196,43 +213,65 @@ def _prompts_by_digest(locks: Sequence[Lock]) -> dict[Digest, _Prompts]:
 
 def _records(where: str, phase: PhaseData, plan: Phase, prompts: _Prompts) -> Iterator[Finding]:
     """Hold each record against itself, and each conversation against plan and lock."""
-    for record in phase.records:
-        if flaw := record.flaw():
-            message = f"{where}, {record.conversation} turn {record.turn}: {flaw}"
-            yield Finding("recompute.records", message)
-    sent = by_conversation(phase.records)
+    table = table_of(phase.records)
+    for record, flaw in table.flaws():
+        message = f"{where}, {record.conversation} turn {record.turn}: {flaw}"
+        yield Finding("recompute.records", message)
+    sent = _by_conversation(table)
     if not is_as_planned(sent.keys(), phase.status.client_processes, plan):
         yield Finding(
             "recompute.plan", f"{where}: its conversations are not those that the lock's plan has"
         )
-    for (name, _), records in sent.items():
-        if wrong := _conversation_problem(records, prompts):
+    for (name, _), turns in sent.items():
+        if wrong := _conversation_problem(name, turns, prompts):
             yield Finding("recompute.records", f"{where}: {name} {wrong}")
 
 
-def _conversation_problem(records: list[Record], prompts: _Prompts) -> str | None:
-    locked = prompts.rows.get(records[0].conversation)
+_Turn = tuple[int, str, int, bool]
+"""Number, category, input tokens, and whether it failed: what the lock speaks about."""
+
+
+def _by_conversation(table: RecordTable) -> dict[tuple[str, int], list[_Turn]]:
+    """Return the turns of each sending of a conversation, by its id and cycle."""
+    sent: dict[tuple[str, int], list[_Turn]] = {}
+    turns = zip(
+        table.number("turn").tolist(),
+        map(str, table.texts["category"].to_list()),
+        table.number("input_tokens").tolist(),
+        map(bool, table.texts["error"].to_list()),
+        strict=True,
+    )
+    for (name, cycle, _), turn in zip(table.turn_keys(), turns, strict=True):
+        sent.setdefault((name, cycle), []).append(turn)
+    return sent
+
+
+def _conversation_problem(name: str, turns: list[_Turn], prompts: _Prompts) -> str | None:
+    locked = prompts.rows.get(name)
     if locked is None:
         return "is not among the lock's conversations"
-    if {record.category for record in records} != {locked["category"]}:
+    if {category for _, category, _, _ in turns} != {locked["category"]}:
         return f"is of another category than the lock's {locked['category']!r}"
-    numbers = sorted(record.turn for record in records)
-    whole = ends_as_it_should(records, locked["turns"])
+    numbers = sorted(number for number, _, _, _ in turns)
+    whole = ends_as_it_should([failed for _, _, _, failed in turns], locked["turns"])
     if numbers != list(range(len(numbers))) or not whole:
         return f"has turns {numbers}, the lock's has {locked['turns']}"
-    return _length_problem(min(records, key=lambda record: record.turn), locked, prompts)
+    _, _, input_tokens, _ = min(turns)
+    return _length_problem(name, input_tokens, locked, prompts)
 
 
-def _length_problem(first: Record, locked: dict[str, Any], prompts: _Prompts) -> str | None:
+def _length_problem(
+    name: str, input_tokens: int, locked: dict[str, Any], prompts: _Prompts
+) -> str | None:
     """Hold the first turn's length against the lock's, and against all that was sent before.
 
     Random tokens take the place of the data set's one for one, so theirs is the same.
     """
     if locked["input_tokens"] is None:
         return None  # sent as text, which the server alone can count
-    if locked["turns"] == 1 and first.input_tokens != locked["input_tokens"]:
-        return f"has {first.input_tokens} input tokens, the lock's has {locked['input_tokens']}"
-    seen = prompts.first_turns.setdefault(first.conversation, first.input_tokens)
-    if seen != first.input_tokens:
-        return f"has {first.input_tokens} input tokens in its first turn, and elsewhere {seen}"
+    if locked["turns"] == 1 and input_tokens != locked["input_tokens"]:
+        return f"has {input_tokens} input tokens, the lock's has {locked['input_tokens']}"
+    seen = prompts.first_turns.setdefault(name, input_tokens)
+    if seen != input_tokens:
+        return f"has {input_tokens} input tokens in its first turn, and elsewhere {seen}"
     return None

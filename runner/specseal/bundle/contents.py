@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date
 from importlib import resources
 from pathlib import Path
 from string import Template
@@ -13,8 +13,8 @@ from typing import Any
 
 from specseal.analysis import Result, RunData
 from specseal.bundle.drawing import render
-from specseal.bundle.keys import PublicKey
 from specseal.bundle.table import summarise
+from specseal.digests import Digest
 from specseal.spec.locked import Lock
 
 
@@ -35,36 +35,63 @@ class SealInputs:
     finished: str
     redact: dict[str, str] = field(default_factory=dict)
     """{what must not get out, e.g. a path of this machine: what stands for it}, in environment,
-    logs, and the reasons of failures."""
+    logs, and the reasons of failures and errors."""
+    prompts: tuple[Path, ...] = ()
+    """Files of prompts (`prompts.jsonl`): what quotes one of them does not get out either."""
 
 
-def render_texts(
-    inputs: SealInputs, result: Result, *, signer: PublicKey, now: datetime
-) -> dict[str, str]:
-    """Return {file name: text} of the bundle's README, licence and citation."""
-    locks = [variant.lock for variant in inputs.lock.variants_in_full()]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Described:
+    """What the texts of a bundle are made from, while sealing and while verifying."""
+
+    lock: Lock
+    environment: Mapping[str, Any]
+    """With `started` and `finished`."""
+    result: Result
+    """As it is read back: canonical JSON writes 1.0 as 1."""
+    signer: Digest
+    date: date
+    """Of sealing."""
+
+    @property
+    def name(self) -> str:
+        """The spec's name."""
+        return str(self.lock.spec["name"])
+
+    @property
+    def locks(self) -> list[Lock]:
+        """A lock a variant."""
+        return [variant.lock for variant in self.lock.variants_in_full()]
+
+
+def render_texts(about: Described) -> dict[str, bytes]:
+    """Return {file name: bytes} of the bundle's README, licence and citation."""
+    environment = about.environment
     values = {
-        "name": inputs.lock.spec["name"],
-        "engine": _each(f"{one.engine['name']} {one.engine['version']}".strip() for one in locks),
-        "drafter": _each(one.drafter["method"] for one in locks),
-        "runtime": inputs.environment["runtime"],
-        "isolation": inputs.environment["isolation"],
-        "pinned": inputs.environment["pinned"],
-        "version": inputs.environment["specseal_version"],
-        "recipe": inputs.lock.recipe,
-        "lock": inputs.lock.digest,
-        "started": inputs.started,
-        "finished": inputs.finished,
-        "date": now.date().isoformat(),
-        "signer": signer.digest,
-        "summary": render(summarise(result, inputs.environment, by="load"), "github"),
+        "name": about.name,
+        "engine": _each(
+            f"{one.engine['name']} {one.engine['version']}".strip() for one in about.locks
+        ),
+        "drafter": _each(one.drafter["method"] for one in about.locks),
+        "runtime": environment["runtime"],
+        "isolation": environment["isolation"],
+        "pinned": environment["pinned"],
+        "version": environment["specseal_version"],
+        "recipe": about.lock.recipe,
+        "lock": about.lock.digest,
+        "started": environment["started"],
+        "finished": environment["finished"],
+        "date": about.date.isoformat(),
+        "signer": about.signer,
+        "summary": render(summarise(about.result, dict(environment), by="load"), "github"),
     }
-    return {
+    texts = {
         "README.md": _fill("README.md", values),
         "LICENSE": _fill("LICENSE", values),
         # A JSON string is a YAML string, whatever is in it.
         "CITATION.cff": _fill("CITATION.cff", {**values, "name": json.dumps(values["name"])[1:-1]}),
     }
+    return {path: text.encode() for path, text in texts.items()}
 
 
 def _each(values: Iterable[str]) -> str:

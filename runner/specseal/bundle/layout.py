@@ -18,6 +18,7 @@ from pathlib import Path
 from specseal.bundle.findings import Finding
 from specseal.bundle.manifest import ATTESTATIONS, MANIFEST, path_problem
 from specseal.bundle.sbom import SBOM_PATHS
+from specseal.bundle.texts import TEXTS
 from specseal.digests import Digest
 from specseal.errors import InputError
 
@@ -40,7 +41,8 @@ MAX_PARSED_BYTES = {
     "counts.json": 64 * _MiB,
     "records.parquet": 1024 * _MiB,
     "telemetry.parquet": 256 * _MiB,
-    **dict.fromkeys(SBOM_PATHS, 64 * _MiB),
+    **dict.fromkeys(SBOM_PATHS, 16 * _MiB),
+    **dict.fromkeys(TEXTS, 8 * _MiB),
     RESULT_ATTESTATION: 1 * _MiB,
     PROVENANCE_ATTESTATION: 4 * _MiB,
     TIMESTAMP: 64 * 2**10,

@@ -28,9 +28,9 @@ from specseal.bundle.index import bundles_below
 from specseal.bundle.keys import PublicKey, parse_public_key
 from specseal.bundle.layout import KEYS, MAX_PARSED_BYTES, RESULT_ATTESTATION
 from specseal.bundle.manifest import MANIFEST, parse_manifest
+from specseal.bundle.parquet import open_table
 from specseal.bundle.statement import ResultStatement, read_result_statement
 from specseal.bundle.tables import RECORDS, TELEMETRY
-from specseal.bundle.tables import _open as open_table
 from specseal.digests import Digest, sha256_bytes
 from specseal.errors import InputError, MachineLacks, VerificationFailed
 
@@ -243,7 +243,7 @@ def _metrics(bundle: _Sealed) -> pa.Table:
 
 def _table_of(name: str) -> Callable[[_Sealed], pa.Table]:
     def rows(bundle: _Sealed) -> pa.Table:
-        return _of(bundle, open_table(bundle.files[name], name).read(use_threads=False))
+        return _of(bundle, open_table(bundle.files[name], name).whole())
 
     return rows
 

@@ -10,7 +10,8 @@ Source: CycloneDX 1.6, written by cyclonedx-python-lib.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
+from pathlib import PurePosixPath
 from typing import Any
 
 from cyclonedx.model import HashAlgorithm, HashType
@@ -23,25 +24,43 @@ from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from specseal.bundle.findings import Finding
 from specseal.bundle.strict import parse_file
 from specseal.digests import canonical
+from specseal.errors import InputError
 
 Key = tuple[str, str, str]
 """Type, name and version of a package."""
 _ROLES = ("engine", "client")
 
 
-def path_of(role: str) -> str:
-    """Return where the file of a program lies in a bundle."""
-    return f"env/{role}.cdx.json"
+VERSION = 1
+"""As it stands under `rendered` in `environment.json`: there is a file for each program. Without it
+(specseal 0.1.0) a sweep has those of its first variant alone."""
+MAX_PROGRAMS = 64
+"""Of one role: as many different images as a sweep may have."""
 
 
-SBOM_PATHS = tuple(path_of(role) for role in _ROLES)
+def _path_of(role: str, number: int) -> str:
+    return f"env/{role}.cdx.json" if number == 1 else f"env/{role}-{number}.cdx.json"
+
+
+SBOM_PATHS = tuple(
+    _path_of(role, number) for role in _ROLES for number in range(1, MAX_PROGRAMS + 1)
+)
 
 
 def render_sboms(environment: Mapping[str, Any]) -> dict[str, bytes]:
-    """Return {path: bytes}: the same bytes for the same environment."""
-    return {
-        path_of(role): _render(role, _packages(facts)) for role, facts in _programs(environment)
-    }
+    """Return {path: bytes}: the same bytes for the same environment.
+
+    Raises:
+        InputError: the variants of a sweep have more programs than a bundle may tell of.
+    """
+    programs = _programs(environment)
+    if left_out := [path for path in programs if path not in SBOM_PATHS]:
+        raise InputError(
+            f"the sweep runs {len(left_out)} programs more than the {MAX_PROGRAMS} of one role "
+            "that a bundle may tell of",
+            mend="sweep over fewer versions and images in one spec",
+        )
+    return {path: _render(path, _packages(facts)) for path, facts in programs.items()}
 
 
 def sboms_against_environment(
@@ -56,7 +75,7 @@ def sboms_against_environment(
     Raises:
         BundleBroken: a file is not JSON.
     """
-    wanted = {path_of(role): _packages(facts) for role, facts in _programs(environment)}
+    wanted = {path: _packages(facts) for path, facts in _programs(environment).items()}
     findings = [
         Finding("schemas.sbom", f"{path}: about a program that was not run")
         for path in SBOM_PATHS
@@ -77,9 +96,21 @@ def sboms_against_environment(
     return findings
 
 
-def _programs(environment: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _programs(environment: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Return what each program is made of, by the path of its file.
+
+    Variants of a sweep that run the same program share its file. The first is as it always was.
+    """
     images = environment["images"]
-    return ((role, images[role]) for role in _ROLES if role in images)
+    of_variants = images.get("variants", []) if environment.get("rendered", {}).get("sboms") else []
+    programs: dict[str, Mapping[str, Any]] = {}
+    for role in _ROLES:
+        distinct: list[Mapping[str, Any]] = []
+        for one in (images, *of_variants):
+            if role in one and one[role] not in distinct:
+                distinct.append(one[role])
+        programs |= {_path_of(role, number): facts for number, facts in enumerate(distinct, 1)}
+    return programs
 
 
 def _packages(facts: Mapping[str, Any]) -> dict[Key, str | None]:
@@ -99,18 +130,19 @@ def _packages(facts: Mapping[str, Any]) -> dict[Key, str | None]:
     return found
 
 
-def _render(role: str, packages: Mapping[Key, str | None]) -> bytes:
+def _render(path: str, packages: Mapping[Key, str | None]) -> bytes:
+    name = PurePosixPath(path).name.removesuffix(".cdx.json")
     bom = Bom()
-    program = Component(name=role, type=ComponentType.APPLICATION, bom_ref=role)
+    program = Component(name=name, type=ComponentType.APPLICATION, bom_ref=name)
     bom.metadata.component = program
-    for (kind, name, version), digest in sorted(packages.items()):
+    for (kind, package, version), digest in sorted(packages.items()):
         url = PackageURL(
-            type=kind, namespace="debian" if kind == "deb" else None, name=name, version=version
+            type=kind, namespace="debian" if kind == "deb" else None, name=package, version=version
         )
         hashes = [HashType(alg=HashAlgorithm.SHA_256, content=digest)] if digest else []
         bom.components.add(
             Component(
-                name=name,
+                name=package,
                 version=version,
                 type=ComponentType.LIBRARY,
                 purl=url,

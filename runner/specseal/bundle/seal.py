@@ -7,26 +7,31 @@ A bundle appears whole or not at all. While it is being made it is the hidden fo
 from __future__ import annotations
 
 import gzip
+import json
 import os
-import re
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from specseal.analysis import Result, analyse
-from specseal.bundle.contents import SealInputs, render_texts
+from specseal.bundle.contents import Described, SealInputs, render_texts
+from specseal.bundle.crate import CRATE, render_crate
 from specseal.bundle.envelope import wrap
 from specseal.bundle.keys import Signer
 from specseal.bundle.layout import KEYS, PROVENANCE_ATTESTATION, RESULT_ATTESTATION
 from specseal.bundle.manifest import MANIFEST, render_manifest
+from specseal.bundle.redaction import Redaction
 from specseal.bundle.sbom import render_sboms
 from specseal.bundle.statement import ResultStatement, provenance_statement
 from specseal.bundle.tables import write_run
+from specseal.bundle.texts import RENDERED
+from specseal.bundle.withheld import attest as attest_withheld
+from specseal.bundle.withheld import is_restricted, withhold_ids
 from specseal.digests import Digest, canonical, sha256_bytes, tree_files
 from specseal.errors import InputError, RunFailed
+from specseal.spec.locked import Lock
 
 
 def seal(
@@ -47,7 +52,8 @@ def seal(
         supersedes: the bundle that this one corrects: digest of its manifest.
 
     Raises:
-        InputError: `target` is there already, or a value has no canonical JSON.
+        InputError: `target` is there already, a value has no canonical JSON, or the spec quotes a
+            prompt that may not be passed on.
         ValueError: a log's name is none that a bundle may hold.
         RunFailed: it can't be written (a full disk).
     """
@@ -58,8 +64,12 @@ def seal(
         if staging.exists():
             shutil.rmtree(staging)
         staging.mkdir(parents=True)
-        inputs = _redacted(inputs)
-        _write_contents(staging, inputs, analyse(inputs.run), signer, now)
+        redaction = Redaction(inputs.redact, inputs.prompts)
+        inputs = _as_found(redaction.of_inputs(inputs))
+        inputs, result = _as_licensed(inputs, redaction)
+        _write_contents(staging, inputs, result)
+        _write_logs(staging, inputs.logs, redaction)
+        describe(staging, lock=inputs.lock, signer=signer, now=now)
         attest(staging, inputs, signer=signer, now=now, supersedes=supersedes)
         _sync(staging)
         staging.rename(target)
@@ -71,6 +81,43 @@ def seal(
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     return target
+
+
+def describe(folder: Path, *, lock: Lock, signer: Signer, now: datetime) -> None:
+    """Write the texts that describe all the other files, from what is read back of them.
+
+    Args:
+        folder: holds all of a bundle's contents but these.
+        lock: the one in the folder.
+        signer: the key that signs.
+        now: the time of signing, with its zone.
+
+    Raises:
+        OSError: a file can't be read or written.
+    """
+    for name, text in render_texts(_described(folder, lock, signer, now)).items():
+        (folder / name).write_bytes(text)
+    describe_crate(folder, lock=lock, signer=signer, now=now)
+
+
+def describe_crate(folder: Path, *, lock: Lock, signer: Signer, now: datetime) -> None:
+    """Write the RO-Crate of all the other files; arguments as those of `describe`.
+
+    Raises:
+        OSError: a file can't be read or written.
+    """
+    about = _described(folder, lock, signer, now)
+    (folder / CRATE).write_bytes(render_crate(about, tree_files(folder)))
+
+
+def _described(folder: Path, lock: Lock, signer: Signer, now: datetime) -> Described:
+    return Described(
+        lock=lock,
+        environment=json.loads((folder / "environment.json").read_bytes()),
+        result=Result.from_dict(json.loads((folder / "result.json").read_bytes())),
+        signer=signer.public.digest,
+        date=now.astimezone(UTC).date(),
+    )
 
 
 def attest(
@@ -120,9 +167,7 @@ def attest(
     (folder / KEYS / f"{signer.public.digest}.pem").write_bytes(signer.public.pem)
 
 
-def _write_contents(
-    folder: Path, inputs: SealInputs, result: Result, signer: Signer, now: datetime
-) -> None:
+def _write_contents(folder: Path, inputs: SealInputs, result: Result) -> None:
     (folder / "spec.yaml").write_bytes(inputs.spec_bytes)
     (folder / "lock.json").write_bytes(inputs.lock.to_bytes())
     (folder / "environment.json").write_bytes(canonical(inputs.environment) + b"\n")
@@ -131,55 +176,48 @@ def _write_contents(
     (folder / "env").mkdir()
     for path, data in render_sboms(inputs.environment).items():
         (folder / path).write_bytes(data)
-    for name, text in render_texts(inputs, result, signer=signer.public, now=now).items():
-        (folder / name).write_text(text, encoding="utf-8")
-    if inputs.logs:
+
+
+def _write_logs(folder: Path, logs: Mapping[str, Path], redaction: Redaction) -> None:
+    if logs:
         (folder / "logs").mkdir()
-    redact = _redactor(inputs.redact)
-    for name, source in inputs.logs.items():
-        _compress(source, folder / "logs" / f"{name}.gz", redact)
+    for name, source in logs.items():
+        _compress(source, folder / "logs" / f"{name}.gz", redaction)
 
 
-def _compress(source: Path, target: Path, redact: Callable[[bytes], bytes]) -> None:
+def _as_found(inputs: SealInputs) -> SealInputs:
+    """Return the inputs with what the texts are rendered from, and by, in their environment."""
+    told = {"started": inputs.started, "finished": inputs.finished, "rendered": RENDERED}
+    return replace(inputs, environment={**inputs.environment, **told})
+
+
+def _as_licensed(inputs: SealInputs, redaction: Redaction) -> tuple[SealInputs, Result]:
+    """Return the inputs with what their data set lets one pass on, and the result.
+
+    Raises:
+        InputError: the spec quotes a prompt that may not be passed on.
+    """
+    result = analyse(inputs.run)
+    if not is_restricted(inputs.lock):
+        return inputs, result
+    if redaction.quotes_a_prompt(inputs.spec_bytes.decode()):
+        raise InputError(
+            "the spec quotes a prompt of its data set, which may not be passed on",
+            mend="take the prompt out of the spec, and lock and run it again",
+        )
+    withheld = withhold_ids(inputs.run)
+    return replace(inputs, run=withheld), attest_withheld(analyse(withheld), result)
+
+
+def _compress(source: Path, target: Path, redaction: Redaction) -> None:
     # No name and no time in the header: equal logs give equal bytes.
     with (
-        source.open("rb") as lines,
+        source.open(encoding="utf-8", errors="surrogateescape", newline="\n") as lines,
         target.open("wb") as raw,
         gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0) as packed,
     ):
-        for line in lines:
-            packed.write(redact(line))
-
-
-def _redacted(inputs: SealInputs) -> SealInputs:
-    """Return the inputs with what must not get out redacted, but for the logs, which are large."""
-    redact = _redactor(inputs.redact)
-    jobs = [replace(job, failure=_redact_strings(job.failure, redact)) for job in inputs.run.jobs]
-    return replace(
-        inputs,
-        environment=_redact_strings(inputs.environment, redact),
-        run=replace(inputs.run, jobs=tuple(jobs)),
-    )
-
-
-def _redactor(replacements: Mapping[str, str]) -> Callable[[bytes], bytes]:
-    if not replacements:
-        return lambda data: data
-    table = {secret.encode(): stand_in.encode() for secret, stand_in in replacements.items()}
-    # The longest first, so that a folder's stand-in does not hide that of a folder within.
-    longest_first = sorted(table, key=len, reverse=True)
-    pattern = re.compile(b"|".join(re.escape(secret) for secret in longest_first))
-    return lambda data: pattern.sub(lambda match: table[match[0]], data)
-
-
-def _redact_strings(value: Any, redact: Callable[[bytes], bytes]) -> Any:
-    if isinstance(value, str):
-        return redact(value.encode()).decode()
-    if isinstance(value, dict):
-        return {key: _redact_strings(item, redact) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_redact_strings(item, redact) for item in value]
-    return value
+        for line in redaction.lines(lines):
+            packed.write(line.encode("utf-8", "surrogateescape"))
 
 
 def _sync(folder: Path) -> None:

@@ -7,22 +7,23 @@ readers can't see two values in one file, and no byte of it can change unnoticed
 from __future__ import annotations
 
 import json
+import re
 import textwrap
 from functools import cache
 from importlib import resources
 from typing import Any
 
 from jsonschema.exceptions import ValidationError, relevance
-from jsonschema.protocols import Validator
 
 from specseal.bundle.findings import BundleBroken, Finding, broken
 from specseal.digests import canonical
 from specseal.errors import InputError
-from specseal.spec.schema import StrictValidator
+from specseal.json_schema import Schema
 
 MAX_DEPTH = 32
 _SAFE_INTEGER = 2**53 - 1
 _SHOWN_PROBLEMS = 5
+_VERSION = re.compile(r"(?P<name>specseal/[a-z]+)/(?P<major>[1-9][0-9]*)(\.[1-9][0-9]*)?")
 _MESSAGE_CHARACTERS = 200
 
 
@@ -37,10 +38,11 @@ def parse_canonical(data: bytes, *, path: str, code: str, schema: str | None = N
 
     Raises:
         BundleBroken: a BOM, not UTF-8, not JSON, a key twice, NaN, too deep, a lone surrogate, not
-            in canonical form, or not of the schema's shape.
+            in canonical form, of another major version, or not of the schema's shape.
     """
     value = _parse(data, path=path, code=code)
     if schema is not None:
+        value = _of_this_major(value, _schema(schema), path=path, code=code)
         check_schema(value, path=path, code=code, schema=schema)
     return value
 
@@ -51,7 +53,7 @@ def check_schema(value: Any, *, path: str, code: str, schema: str) -> None:
     Raises:
         BundleBroken: it is not of the schema's shape.
     """
-    errors = sorted(_validator(schema).iter_errors(value), key=relevance)
+    errors = sorted(_schema(schema).errors(value), key=relevance)
     if errors:
         raise BundleBroken(
             [Finding(code, f"{path}: {_say(error)}") for error in errors[:_SHOWN_PROBLEMS]]
@@ -63,6 +65,26 @@ def parse_file(data: bytes, *, path: str, code: str, schema: str | None = None) 
     if not data.endswith(b"\n"):
         raise broken(code, f"{path}: the final newline is missing")
     return parse_canonical(data[:-1], path=path, code=code, schema=schema)
+
+
+def _of_this_major(value: Any, schema: Schema, *, path: str, code: str) -> Any:
+    """Return a document of a newer minor version as this version knows it; others as they are.
+
+    A minor version adds properties, which older readers leave aside.
+
+    Raises:
+        BundleBroken: of another major version.
+    """
+    known = schema.document["properties"].get("schema", {}).get("const")
+    said = value.get("schema") if isinstance(value, dict) else None
+    if known is None or said == known or not isinstance(said, str):
+        return value
+    match = _VERSION.fullmatch(said)
+    if match is None or match["name"] != known.rpartition("/")[0]:
+        return value
+    if f"{match['name']}/{match['major']}" != known:
+        raise broken(code, f"{path}: is {said}; this version of specseal reads {known}")
+    return {**schema.known_part(value), "schema": known}
 
 
 def _parse(data: bytes, *, path: str, code: str) -> Any:
@@ -136,6 +158,5 @@ def schema_of(name: str) -> dict[str, Any]:
 
 
 @cache
-def _validator(name: str) -> Validator:
-    validator: Validator = StrictValidator(schema_of(name))
-    return validator
+def _schema(name: str) -> Schema:
+    return Schema(schema_of(name))

@@ -6,78 +6,81 @@ prompt's text is never in them; its hash and its number of tokens are.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from specseal.analysis import JobData, PhaseData, RunData
 from specseal.bundle.counts import COUNTS, decode_counts, encode_counts
 from specseal.bundle.findings import broken
+from specseal.bundle.parquet import (
+    Column,
+    Table,
+    field,
+    list_of,
+    open_table,
+    to_arrow,
+    to_parquet,
+)
 from specseal.digests import canonical
-from specseal.records import Record
+from specseal.record_columns import IntArray, Lists, Numbers, Rows, Texts
+from specseal.record_table import LISTS, NUMBERS, OUTPUT_SHA256, TEXTS, RecordTable, table_of
 
 RECORDS = "records.parquet"
 TELEMETRY = "telemetry.parquet"
-MAX_ROWS = 10_000_000
-MAX_VALUES = 2**28
-"""In all cells of a table, those of lists and those that are null counted too."""
-MAX_UNPACKED_BYTES = 8 * 2**30
-
-
-def _column(name: str, kind: pa.DataType, *, nullable: bool = False) -> pa.Field:
-    return pa.field(name, kind, nullable=nullable)
-
-
-def _list_of(kind: pa.DataType) -> pa.DataType:
-    return pa.list_(_column("element", kind))
 
 
 _JOB_COLUMNS = (
-    _column("job", pa.string()),
-    _column("repeat", pa.int64()),
-    _column("speculation", pa.string()),
-    _column("draft_length", pa.int64()),
-    _column("load_mode", pa.string()),
-    _column("concurrency", pa.int64(), nullable=True),
-    _column("rate", pa.float64(), nullable=True),
-    _column("input", pa.string()),
-    _column("setting", pa.string()),
+    field("job", pa.string()),
+    field("repeat", pa.int64()),
+    field("speculation", pa.string()),
+    field("draft_length", pa.int64()),
+    field("load_mode", pa.string()),
+    field("concurrency", pa.int64(), nullable=True),
+    field("rate", pa.float64(), nullable=True),
+    field("input", pa.string()),
+    field("setting", pa.string()),
 )
 _RECORD_COLUMNS = (
-    _column("phase", pa.string()),
-    _column("conversation", pa.string()),
-    _column("category", pa.string()),
-    _column("turn", pa.int64()),
-    _column("cycle", pa.int64()),
-    _column("due_ns", pa.int64(), nullable=True),
-    _column("connect_ns", pa.int64()),
-    _column("submit_ns", pa.int64()),
-    _column("chunk_ns", _list_of(pa.int64())),
-    _column("chunk_tokens", _list_of(pa.int64()), nullable=True),
-    _column("end_ns", pa.int64()),
-    _column("input_tokens", pa.int64()),
-    _column("engine_input_tokens", pa.int64(), nullable=True),
-    _column("input_sha256", pa.string()),
-    _column("output_tokens", pa.int64()),
-    _column("output_ids", _list_of(pa.int64()), nullable=True),
-    _column("finish", pa.string()),
-    _column("error", pa.string(), nullable=True),
-    _column("draft_tokens", pa.int64(), nullable=True),
-    _column("accepted_tokens", pa.int64(), nullable=True),
-    _column("verify_steps", pa.int64(), nullable=True),
-    _column("cached_tokens", pa.int64(), nullable=True),
+    field("phase", pa.string()),
+    field("conversation", pa.string()),
+    field("category", pa.string()),
+    field("turn", pa.int64()),
+    field("cycle", pa.int64()),
+    field("due_ns", pa.int64(), nullable=True),
+    field("connect_ns", pa.int64()),
+    field("submit_ns", pa.int64()),
+    field("chunk_ns", list_of(pa.int64())),
+    field("chunk_tokens", list_of(pa.int64()), nullable=True),
+    field("end_ns", pa.int64()),
+    field("input_tokens", pa.int64()),
+    field("engine_input_tokens", pa.int64(), nullable=True),
+    field("input_sha256", pa.string()),
+    field("output_tokens", pa.int64()),
+    field("output_ids", list_of(pa.int64()), nullable=True),
+    field("finish", pa.string()),
+    field("error", pa.string(), nullable=True),
+    field("draft_tokens", pa.int64(), nullable=True),
+    field("accepted_tokens", pa.int64(), nullable=True),
+    field("verify_steps", pa.int64(), nullable=True),
+    field("cached_tokens", pa.int64(), nullable=True),
 )
-RECORDS_SCHEMA = pa.schema([*_JOB_COLUMNS, *_RECORD_COLUMNS])
-_RECORD_FIELDS = [field.name for field in fields(Record)]
-_SAMPLE_COLUMNS = (_column("time_ns", pa.int64()), _column("job", pa.string()))
+_OF_A_RECORD = {*TEXTS, *NUMBERS, *LISTS}
+_OUTPUT_SHA256 = field(OUTPUT_SHA256, pa.string(), nullable=True)
+_NAME = b"schema"
+_RECORDS_NAME = b"specseal/records/2"
+RECORDS_SCHEMA = pa.schema(
+    [*_JOB_COLUMNS, *_RECORD_COLUMNS, _OUTPUT_SHA256], metadata={_NAME: _RECORDS_NAME}
+)
+_FIRST_RECORDS_SCHEMA = pa.schema([*_JOB_COLUMNS, *_RECORD_COLUMNS])
+"""Of version 1, whose files do not name it."""
+_TELEMETRY_NAME = b"specseal/telemetry/1"
+_SAMPLE_COLUMNS = (field("time_ns", pa.int64()), field("job", pa.string()))
 _SAMPLE_KINDS = (pa.int64(), pa.float64(), pa.bool_(), pa.string())
-_BATCH_ROWS = 4096
 
 
 def write_run(run: RunData, folder: Path) -> None:
@@ -101,19 +104,16 @@ def decode_run(files: Mapping[str, bytes]) -> RunData:
 def encode_records(run: RunData) -> bytes:
     """Return `records.parquet`: the requests of all jobs and phases, in the run's order."""
     batches = [
-        pa.RecordBatch.from_pylist(
-            [{**described, **_record_columns(record)} for record in phase.records],
-            schema=RECORDS_SCHEMA,
-        )
+        _to_batch(_job_columns(job, phase), table_of(phase.records))
         for job in run.jobs
         for phase in job.phases
-        for described in (_job_columns(job, phase),)
+        if phase.records
     ]
-    return _to_parquet(pa.Table.from_batches(batches, schema=RECORDS_SCHEMA))
+    return to_parquet(pa.Table.from_batches(batches, schema=RECORDS_SCHEMA))
 
 
 def decode_records(data: bytes, run: RunData) -> RunData:
-    """Return `run` with the records of its phases.
+    """Return `run` with the records of its phases, as columns.
 
     Args:
         data: `records.parquet`.
@@ -123,23 +123,22 @@ def decode_records(data: bytes, run: RunData) -> RunData:
         BundleBroken: not Parquet, other columns, or a row of a job and phase that `run` lacks or
             describes in another way.
     """
-    phases = {
-        (job.key, phase.status.phase): _job_columns(job, phase)
-        for job in run.jobs
-        for phase in job.phases
-    }
-    records: dict[tuple[str, str], list[Record]] = defaultdict(list)
-    for number, row in enumerate(_rows(_open(data, RECORDS, RECORDS_SCHEMA), RECORDS)):
-        place = (row["job"], row["phase"])
-        described = {field.name: row[field.name] for field in _JOB_COLUMNS}
-        if phases.get(place) != described:
-            raise broken(
-                "schemas.records",
-                f"{RECORDS}: row {number}: job {place[0]!r}, phase {place[1]!r} is not described "
-                f"so in {COUNTS}",
-            )
-        records[place].append(Record.from_dict({name: row[name] for name in _RECORD_FIELDS}))
-    return replace(run, jobs=tuple(_with_records(job, records) for job in run.jobs))
+    table = open_table(data, RECORDS)
+    _refuse_other_columns(table)
+    rows_of = _rows_by_place(table, run)
+    records = _read_records(table)
+
+    def with_records(job: JobData, phase: PhaseData) -> PhaseData:
+        rows = rows_of.get((job.key, phase.status.phase), slice(0, 0))
+        return replace(phase, records=records.take(rows))
+
+    return replace(
+        run,
+        jobs=tuple(
+            replace(job, phases=tuple(with_records(job, phase) for phase in job.phases))
+            for job in run.jobs
+        ),
+    )
 
 
 def encode_telemetry(run: RunData) -> bytes:
@@ -152,8 +151,10 @@ def encode_telemetry(run: RunData) -> bytes:
     times = pa.array([sample["time_ns"] for _, sample in rows], pa.int64())
     jobs = pa.array([key for key, _ in rows], pa.string())
     measured = [pa.array([sample.get(name) for _, sample in rows]) for name in others]
-    schema = pa.schema([*_SAMPLE_COLUMNS, *map(_nullable, others, measured)])
-    return _to_parquet(pa.Table.from_arrays([times, jobs, *measured], schema=schema))
+    schema = pa.schema(
+        [*_SAMPLE_COLUMNS, *map(_nullable, others, measured)], metadata={_NAME: _TELEMETRY_NAME}
+    )
+    return to_parquet(pa.Table.from_arrays([times, jobs, *measured], schema=schema))
 
 
 def decode_telemetry(data: bytes, run: RunData) -> RunData:
@@ -167,22 +168,21 @@ def decode_telemetry(data: bytes, run: RunData) -> RunData:
         BundleBroken: not Parquet, columns that no telemetry has, or a sample of a job that `run`
             lacks.
     """
-    file = _open(data, TELEMETRY)
-    columns = list(file.schema_arrow)
+    table = open_table(data, TELEMETRY)
+    _refuse_other_major(table, _TELEMETRY_NAME)
+    columns = list(table.schema)
     if tuple(columns[:2]) != _SAMPLE_COLUMNS or any(
         column.type not in _SAMPLE_KINDS for column in columns[2:]
     ):
         raise broken(
-            "schemas.telemetry",
+            table.code,
             f"{TELEMETRY}: the columns are not time_ns, job, and then numbers and texts",
         )
     samples: dict[str, list[dict[str, Any]]] = {job.key: [] for job in run.jobs}
-    for number, row in enumerate(_rows(file, TELEMETRY)):
+    for number, row in enumerate(table.rows()):
         job = row.pop("job")
         if job not in samples:
-            raise broken(
-                "schemas.telemetry", f"{TELEMETRY}: row {number}: {COUNTS} has no job {job!r}"
-            )
+            raise broken(table.code, f"{TELEMETRY}: row {number}: {COUNTS} has no job {job!r}")
         samples[job].append({name: value for name, value in row.items() if value is not None})
     return replace(
         run, jobs=tuple(replace(job, telemetry=tuple(samples[job.key])) for job in run.jobs)
@@ -190,7 +190,7 @@ def decode_telemetry(data: bytes, run: RunData) -> RunData:
 
 
 def _nullable(name: str, values: pa.Array) -> pa.Field:
-    return _column(name, values.type, nullable=True)
+    return field(name, values.type, nullable=True)
 
 
 def _job_columns(job: JobData, phase: PhaseData) -> dict[str, Any]:
@@ -207,61 +207,93 @@ def _job_columns(job: JobData, phase: PhaseData) -> dict[str, Any]:
     }
 
 
-def _record_columns(record: Record) -> dict[str, Any]:
-    # `Record.to_dict` would copy every chunk's time one by one.
-    return {name: getattr(record, name) for name in _RECORD_FIELDS}
+def _to_batch(described: Mapping[str, Any], records: RecordTable) -> pa.RecordBatch:
+    columns: dict[str, Column] = {**records.texts, **records.numbers, **records.lists}
+    arrays = [
+        pa.array([described[one.name]] * len(records), one.type)
+        if one.name in described
+        else to_arrow(columns[one.name])
+        for one in RECORDS_SCHEMA
+    ]
+    return pa.RecordBatch.from_arrays(arrays, schema=RECORDS_SCHEMA)
 
 
-def _with_records(job: JobData, records: dict[tuple[str, str], list[Record]]) -> JobData:
-    phases = tuple(
-        replace(phase, records=tuple(records[job.key, phase.status.phase])) for phase in job.phases
-    )
-    return replace(job, phases=phases)
+def _refuse_other_columns(table: Table) -> None:
+    """Take the columns of both versions; those that a newer minor adds stand behind the others."""
+    is_newer = _refuse_other_major(table, _RECORDS_NAME)
+    if is_newer and list(table.schema)[: len(RECORDS_SCHEMA)] == list(RECORDS_SCHEMA):
+        return
+    if any(table.schema.equals(one) for one in (RECORDS_SCHEMA, _FIRST_RECORDS_SCHEMA)):
+        return
+    raise broken(table.code, f"{RECORDS}: has other columns than this version's")
 
 
-def _to_parquet(table: pa.Table) -> bytes:
-    sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, compression="zstd", version="2.6")
-    return bytes(sink.getvalue())
-
-
-def _open(data: bytes, name: str, schema: pa.Schema | None = None) -> pq.ParquetFile:
-    """Open a table after looking at what it claims to hold: a small file may unpack to very much.
+def _refuse_other_major(table: Table, known: bytes) -> bool:
+    """Say whether a table is of a newer minor version.
 
     Raises:
-        BundleBroken: not Parquet, too large, or not of `schema`, where one is given.
+        BundleBroken: of another major version.
     """
-    with _refused(name):
-        file = pq.ParquetFile(pa.BufferReader(data))
-        groups = [file.metadata.row_group(index) for index in range(file.metadata.num_row_groups)]
-        values = sum(
-            group.column(index).num_values for group in groups for index in range(group.num_columns)
+    said: bytes = (table.schema.metadata or {}).get(_NAME, known)
+    if said != known and not said.startswith(known + b"."):
+        raise broken(
+            table.code,
+            f"{table.name}: is {said.decode(errors='replace')[:40]!r}; this version of specseal "
+            f"reads {known.decode()}",
         )
-        unpacked = sum(group.total_byte_size for group in groups)
-        rows = file.metadata.num_rows
-        columns = file.schema_arrow
-    if rows > MAX_ROWS or values > MAX_VALUES or unpacked > MAX_UNPACKED_BYTES:
-        raise broken(_code(name), f"{name}: unpacks to more than a bundle may hold")
-    if schema is not None and not columns.equals(schema):
-        raise broken(_code(name), f"{name}: has other columns than this version's")
-    return file
+    return said != known
 
 
-def _rows(file: pq.ParquetFile, name: str) -> Iterator[dict[str, Any]]:
-    with _refused(name):
-        for batch in file.iter_batches(_BATCH_ROWS):
-            batch.validate(full=True)
-            yield from batch.to_pylist()
+def _read_records(table: Table) -> RecordTable:
+    columns = table.columns([name for name in table.schema.names if name in _OF_A_RECORD])
+    if OUTPUT_SHA256 not in columns:
+        codes = np.zeros(len(columns["turn"].values), np.int64)  # type: ignore[union-attr]
+        columns[OUTPUT_SHA256] = Texts(codes=codes, texts=(None,))
+    return RecordTable(
+        texts={name: one for name in TEXTS if isinstance(one := columns[name], Texts)},
+        numbers={name: one for name in NUMBERS if isinstance(one := columns[name], Numbers)},
+        lists={name: one for name in LISTS if isinstance(one := columns[name], Lists)},
+    )
 
 
-@contextmanager
-def _refused(name: str) -> Iterator[None]:
-    """Turn what the library raises about a hostile file into a finding."""
-    try:
-        yield
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise broken(_code(name), f"{name}: not readable as Parquet: {error}") from error
+def _rows_by_place(table: Table, run: RunData) -> dict[tuple[str, str], Rows]:
+    """Return which rows are of which job and phase, each described as `run` has it.
+
+    Raises:
+        BundleBroken: a row is not.
+    """
+    expected = {
+        (job.key, phase.status.phase): _job_columns(job, phase)
+        for job in run.jobs
+        for phase in job.phases
+    }
+    columns = table.coded([*(one.name for one in _JOB_COLUMNS), "phase"])
+    found: dict[tuple[str, str], Rows] = {}
+    for rows in _alike([codes for codes, _ in columns.values()]):
+        first = int(rows[0])
+        row = {name: values[codes[first]] for name, (codes, values) in columns.items()}
+        place = (row["job"], row.pop("phase"))
+        if expected.get(place) != row:
+            raise broken(
+                table.code,
+                f"{RECORDS}: row {first}: job {place[0]!r}, phase {place[1]!r} is not described "
+                f"so in {COUNTS}",
+            )
+        is_in_a_row = int(rows[-1]) - first == len(rows) - 1
+        found[place] = slice(first, first + len(rows)) if is_in_a_row else rows
+    return found
 
 
-def _code(name: str) -> str:
-    return f"schemas.{name.removesuffix('.parquet')}"
+def _alike(columns: list[IntArray]) -> Iterator[IntArray]:
+    """Yield the rows that have the same code in every column, in the order of their first."""
+    code = columns[0]
+    for column in columns[1:]:
+        # Made small before each product, so that none passes 64 bits.
+        code = np.unique(code, return_inverse=True)[1]
+        code = code * (int(column.max(initial=0)) + 1) + column
+    _, first, group = np.unique(code, return_index=True, return_inverse=True)
+    by_group = np.argsort(group, kind="stable")
+    sizes = np.bincount(group, minlength=len(first))
+    ends = np.cumsum(sizes)
+    for one in np.argsort(first).tolist():
+        yield by_group[ends[one] - sizes[one] : ends[one]]

@@ -26,6 +26,7 @@ from specseal.bundle.report import Check, Report
 from specseal.bundle.reproduction import Reproduction, check_reproductions
 from specseal.bundle.statement import ResultStatement, check_provenance, read_result_statement
 from specseal.bundle.store import TrustStore
+from specseal.bundle.texts import check_texts
 from specseal.bundle.timestamp import Timestamp, read_timestamp, unstamped
 from specseal.digests import Digest, sha256_bytes
 from specseal.errors import InputError
@@ -67,13 +68,14 @@ def verify(
     7. Timestamp: if there is one, it is over the raw signature of the result, not from before it.
     8. Schemas: spec, lock, environment, counts, records, result and telemetry parse, and name each
        other by digest.
-    9. Recomputation: the records are those of the lock's plan, and give the result.
-    10. Trust: the key that signed the result is trusted, and not revoked.
-    11. Policy: the result was signed within the policy's time, and enough different keys vouch for
+    9. Texts: README, citation, licence and RO-Crate are what the other contents give.
+    10. Recomputation: the records are those of the lock's plan, and give the result.
+    11. Trust: the key that signed the result is trusted, and not revoked.
+    12. Policy: the result was signed within the policy's time, and enough different keys vouch for
         it: the signer's, and those that say that they have reproduced it; the timestamp that the
         policy asks for is of one of its authorities.
 
-    Files are listed one by one within a step. Steps 8 and 9 need all before them, for unsigned
+    Files are listed one by one within a step. Steps 8 to 10 need all before them, for unsigned
     bytes are not worth parsing; a step that could not be run does not hold.
 
     Args:
@@ -116,9 +118,9 @@ def verify(
         "over the result's signature" if TIMESTAMP in tree.contents else "there is none",
         lambda: _check_timestamp(tree, signed),
     )
-    # (8), (9)
-    contents = _check_contents(steps, tree, None if signed is None else signed.statement)
-    # (10), (11)
+    # (8), (9), (10)
+    contents = _check_contents(steps, tree, signed)
+    # (11), (12)
     standings = judge(_signatures(signed, reproductions or ()), policy, trusted)
     lacking = unstamped(timestamp, policy)
     believed = _check_policy(steps, standings, policy, lacking)
@@ -168,6 +170,13 @@ class _Steps:
             return None
         self.record(code, sentence, ())
         return value
+
+    def say(self, code: str, step: Callable[[], str]) -> None:
+        """Take a step whose outcome is its sentence, and record it."""
+        try:
+            self.record(code, step(), ())
+        except BundleBroken as error:
+            self.record(code, "", error.findings)
 
     def record(self, code: str, sentence: str, findings: Collection[Finding]) -> None:
         """Record a step: its sentence where it held, else its findings, the first 20."""
@@ -233,25 +242,26 @@ def _check_timestamp(tree: Tree, signed: _Signed | None) -> Timestamp | None:
     return read_timestamp(tree.contents[TIMESTAMP], signature=signature, statement=signed.statement)
 
 
-def _check_contents(
-    steps: _Steps, tree: Tree, statement: ResultStatement | None
-) -> Contents | None:
-    """Take steps 8 and 9. Return the contents where every step up to here holds, else None."""
-    if not steps.all_hold or statement is None:
-        for code in ("schemas", "recompute"):
+def _check_contents(steps: _Steps, tree: Tree, signed: _Signed | None) -> Contents | None:
+    """Take steps 8 to 10. Return the contents where every step up to here holds, else None."""
+    if not steps.all_hold or signed is None:
+        for code in ("schemas", "texts", "recompute"):
             steps.record(
                 code, "", [Finding(f"{code}.not_run", "not run: the bytes are not sealed")]
             )
         return None
-    manifest = sha256_bytes(tree.contents[MANIFEST])
+    statement = signed.statement
     contents = steps.run(
         "schemas",
         "spec, lock, environment and records are well formed and name each other",
-        lambda: read_contents(tree.contents, manifest=manifest, statement=statement),
+        lambda: read_contents(tree.contents, manifest=signed.manifest, statement=statement),
     )
     if contents is None:
-        steps.record("recompute", "", [Finding("recompute.not_run", "not run: nothing to analyse")])
+        for code in ("texts", "recompute"):
+            steps.record(code, "", [Finding(f"{code}.not_run", "not run: nothing to analyse")])
         return None
+    about = contents.described(signed.signer.digest, statement.created.date())
+    steps.say("texts", lambda: check_texts(tree.contents, tree.listed, about))
     steps.run(
         "recompute",
         f"{len(contents.result.metrics)} metrics come out of the records again",
@@ -279,7 +289,7 @@ def _signatures(
 def _check_policy(
     steps: _Steps, standings: Sequence[Standing], policy: Policy, lacking: tuple[Finding, ...]
 ) -> bool:
-    """Take steps 10 and 11; return whether both hold."""
+    """Take steps 11 and 12; return whether both hold."""
     if not standings:
         for code in ("trust", "policy"):
             steps.record(code, "", [Finding(f"{code}.not_run", "not run: no signature holds")])

@@ -32,11 +32,11 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 
 from specseal.digests import Digest, canonical, sha256_bytes, sha256_value
 from specseal.errors import LockError
+from specseal.json_schema import Schema
 
 SCHEMA = "specseal/lock/1"
 MEND = "make it again with `specseal lock SPEC`"
@@ -184,6 +184,12 @@ def parse_lock(data: bytes, *, path: str) -> Lock:
         value = json.loads(data, object_pairs_hook=unique, parse_constant=refuse)
     except (ValueError, RecursionError) as error:
         raise LockError(f"{path}: not JSON: {error}", mend=MEND) from error
+    said = value.get("schema") if isinstance(value, dict) else None
+    if isinstance(said, str) and said != SCHEMA:
+        # No minor versions: the recipe's digest is over every field, so that none can be ignored.
+        raise LockError(
+            f"{path}: is {said[:40]!r}; this version of specseal reads {SCHEMA}", mend=MEND
+        )
     _hold_to_schema(value, path)
     lock = Lock(**value)
     if lock.variants:
@@ -194,7 +200,7 @@ def parse_lock(data: bytes, *, path: str) -> Lock:
 
 
 def _hold_to_schema(value: Any, path: str) -> None:
-    wrong = best_match(_validator().iter_errors(value))
+    wrong = best_match(_schema().errors(value))
     if wrong is not None:
         where = wrong.json_path.removeprefix("$").removeprefix(".")
         message = f"{where}: {wrong.message}" if where else wrong.message
@@ -202,9 +208,8 @@ def _hold_to_schema(value: Any, path: str) -> None:
 
 
 @cache
-def _validator() -> Draft202012Validator:
-    schema = (files("specseal.spec") / "lock.v1.json").read_text(encoding="utf-8")
-    return Draft202012Validator(json.loads(schema))
+def _schema() -> Schema:
+    return Schema(json.loads((files("specseal.spec") / "lock.v1.json").read_bytes()))
 
 
 def read_lock(path: Path) -> Lock:

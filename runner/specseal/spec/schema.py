@@ -10,16 +10,16 @@ from __future__ import annotations
 
 import difflib
 import json
-import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from jsonschema import Draft202012Validator, ValidationError, validators
+from jsonschema import ValidationError
 from jsonschema.protocols import Validator
 
+from specseal.json_schema import StrictValidator
 from specseal.spec.document import Document, Finding, Place
 
 Schema = dict[str, Any]
@@ -93,25 +93,6 @@ def violations(document: Document, schema: Schema | None = None) -> tuple[Findin
 def _validator() -> Validator:
     validator: Validator = StrictValidator(spec_schema())
     return validator
-
-
-def _whole_pattern(
-    validator: Validator, pattern: str, instance: Any, schema: Schema
-) -> Iterator[ValidationError]:
-    # Python's `$` also matches before a final newline, ECMA 262's does not. All patterns here are
-    # anchored at both ends, so that matching the whole text is the same without that trap.
-    if isinstance(instance, str) and not re.fullmatch(pattern, instance):
-        yield ValidationError(f"{shown(instance)} does not match {pattern}")
-
-
-StrictValidator = validators.extend(  # type: ignore[no-untyped-call]
-    Draft202012Validator,
-    {"pattern": _whole_pattern},
-    type_checker=Draft202012Validator.TYPE_CHECKER.redefine(
-        "integer",  # the schema's own notion takes 4.0, which a field of type int would not
-        lambda _, value: isinstance(value, int) and not isinstance(value, bool),
-    ),
-)
 
 
 def _findings(error: ValidationError, document: Document) -> Iterator[Finding]:

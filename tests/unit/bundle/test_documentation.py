@@ -60,4 +60,4 @@ def test_security_model_has_as_many_steps_as_verification() -> None:
     listed = text.partition("## What is proved")[2].partition("## ")[0]
     numbers = re.findall(r"^ *(\d+)\. ", verify.__doc__ or "", re.MULTILINE)
     assert re.findall(r"^(\d+)\. ", listed, re.MULTILINE) == numbers
-    assert len(numbers) == 11
+    assert len(numbers) == 12

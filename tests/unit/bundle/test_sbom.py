@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
 from attacks.builder import ENGINE_IMAGE
 from specseal.bundle.sbom import render_sboms, sboms_against_environment
+from specseal.errors import InputError
 
 ENVIRONMENT: dict[str, Any] = {"images": {"engine": ENGINE_IMAGE, "client": {"inputs": "2" * 64}}}
 
@@ -41,3 +43,54 @@ def test_package_that_was_found_but_not_installed_by_us_has_no_digest() -> None:
 
 def test_running_server_has_no_bill_of_its_own() -> None:
     assert list(render_sboms({"images": {"client": {}}})) == ["env/client.cdx.json"]
+
+
+VARIANTS: dict[str, Any] = {
+    "rendered": {"sboms": 1},
+    "images": {
+        "engine": ENGINE_IMAGE,
+        "client": {"inputs": "2" * 64},
+        "variants": [
+            {"engine": ENGINE_IMAGE, "client": {"inputs": "2" * 64}},
+            {
+                "engine": {"wheels": {"wheel-2.0-py3-none-any.whl": "5" * 64}},
+                "client": {"inputs": "2" * 64},
+            },
+            {"engine": ENGINE_IMAGE, "client": {"inputs": "2" * 64}},
+        ],
+    },
+}
+
+
+def test_each_program_of_a_sweep_has_a_bill_and_what_variants_share_has_one() -> None:
+    bills = render_sboms(VARIANTS)
+    assert list(bills) == ["env/engine.cdx.json", "env/engine-2.cdx.json", "env/client.cdx.json"]
+    second = json.loads(bills["env/engine-2.cdx.json"])
+    assert [one["purl"] for one in second["components"]] == ["pkg:pypi/wheel@2.0"]
+    assert second["metadata"]["component"]["name"] == "engine-2"
+    assert not sboms_against_environment(bills, VARIANTS)
+    for data in bills.values():
+        assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(data.decode()) is None
+
+
+def test_bill_of_a_later_variant_that_is_missing_or_left_over_is_found() -> None:
+    bills = render_sboms(VARIANTS)
+    without = {path: data for path, data in bills.items() if path != "env/engine-2.cdx.json"}
+    (missing,) = sboms_against_environment(without, VARIANTS)
+    assert missing.message == "env/engine-2.cdx.json: missing"
+    left_over = {**bills, "env/engine-3.cdx.json": bills["env/engine-2.cdx.json"]}
+    (extra,) = sboms_against_environment(left_over, VARIANTS)
+    assert extra.message == "env/engine-3.cdx.json: about a program that was not run"
+
+
+def test_sweep_sealed_before_each_program_had_its_bill_still_holds() -> None:
+    earlier = {"images": VARIANTS["images"]}
+    bills = render_sboms(earlier)
+    assert list(bills) == ["env/engine.cdx.json", "env/client.cdx.json"]
+    assert not sboms_against_environment(bills, earlier)
+
+
+def test_more_programs_than_a_bundle_may_tell_of_are_refused() -> None:
+    variants = [{"engine": {"inputs": str(number)}} for number in range(70)]
+    with pytest.raises(InputError, match="runs 7 programs more than the 64"):
+        render_sboms({**VARIANTS, "images": {"engine": ENGINE_IMAGE, "variants": variants}})

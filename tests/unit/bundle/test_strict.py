@@ -50,7 +50,7 @@ def test_file_without_final_newline_is_refused() -> None:
 
 
 def test_value_of_another_shape_is_refused_with_every_problem() -> None:
-    value = {"schema": "specseal/result/1", "analysis_version": "one", "metrics": 3}
+    value = {"schema": "specseal/result/2", "analysis_version": "one", "metrics": 3}
     data = json.dumps(value, separators=(",", ":"), sort_keys=True).encode()
     with pytest.raises(BundleBroken) as caught:
         parse_canonical(data, path="result.json", code="schemas.result", schema="result")

@@ -1,3 +1,4 @@
+import json
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,10 @@ from hypothesis import strategies as st
 
 from attacks.builder import make_lock, make_run
 from specseal.analysis import JobData, MissingPhase, Objectives, PhaseData, RunData
-from specseal.bundle import tables
+from specseal.bundle import parquet, tables
 from specseal.bundle.counts import COUNTS, decode_counts, encode_counts
 from specseal.bundle.findings import BundleBroken
-from specseal.bundle.strict import _validator
+from specseal.bundle.strict import _schema
 from specseal.bundle.tables import (
     RECORDS,
     TELEMETRY,
@@ -25,6 +26,7 @@ from specseal.bundle.tables import (
     read_run,
     write_run,
 )
+from specseal.digests import canonical
 from specseal.records import Load, PhaseStatus, Record, Snapshot
 
 RUN = make_run(make_lock())
@@ -182,13 +184,13 @@ def test_columns_are_the_fields_of_a_record() -> None:
     ],
 )
 def test_schema_of_the_counts_has_the_fields_of_the_values(place: str, kind: type) -> None:
-    properties = _validator("counts").schema["$defs"][place]["properties"]
+    properties = _schema("counts").document["$defs"][place]["properties"]
     names = {field.name for field in fields(kind)} - {"records", "telemetry"}
     assert set(properties) == names
 
 
 def test_schema_of_the_counts_has_the_fields_of_a_run() -> None:
-    properties = _validator("counts").schema["properties"]["run"]["properties"]
+    properties = _schema("counts").document["properties"]["run"]["properties"]
     assert set(properties) == {field.name for field in fields(RunData)} - {"jobs"}
     limits = properties["objectives"]["properties"]
     assert set(limits) == {field.name for field in fields(Objectives)}
@@ -236,7 +238,7 @@ def test_records_of_a_job_that_is_described_otherwise_are_refused() -> None:
 def test_file_that_claims_to_unpack_to_too_much_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(tables, "MAX_ROWS", 1)
+    monkeypatch.setattr(parquet, "MAX_ROWS", 1)
     with pytest.raises(BundleBroken, match="unpacks to more"):
         decode_records(encode_records(RUN), RUN)
 
@@ -244,7 +246,7 @@ def test_file_that_claims_to_unpack_to_too_much_is_refused(
 def test_file_of_few_bytes_and_very_many_empty_cells_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(tables, "MAX_VALUES", 2**16)
+    monkeypatch.setattr(parquet, "MAX_VALUES", 2**16)
     nothing = pa.nulls(2**12, pa.int64())
     data = parquet_of(pa.table({f"column{number}": nothing for number in range(17)}))
     assert len(data) < 2**14
@@ -265,7 +267,12 @@ def test_file_of_few_bytes_and_very_many_empty_cells_is_refused(
         (b'"mode":"closed"', b'"mode":"other"', "is not one of"),
         (b'"client_processes":1', b'"client_processes":0', "less than the minimum"),
         (b'"draftable":null', b'"draftable":"0"', "does not match"),
-        (b"specseal/counts/2", b"specseal/counts/1", "was expected"),
+        (
+            b"specseal/counts/2",
+            b"specseal/counts/1",
+            "this version of specseal reads specseal/counts/2",
+        ),
+        (b"specseal/counts/2", b"specseal/count/2", "was expected"),
     ],
 )
 def test_counts_of_another_shape_are_refused(old: bytes, new: bytes, reason: str) -> None:
@@ -308,3 +315,51 @@ def test_telemetry_of_another_form_is_refused(columns: dict[str, list[Any]], rea
     )
     with pytest.raises(BundleBroken, match=reason):
         decode_telemetry(parquet_of(pa.Table.from_arrays(arrays, schema=schema)), RUN)
+
+
+def as_version(data: bytes, version: bytes, *more: str) -> bytes:
+    table = table_of(data).replace_schema_metadata({b"schema": version})
+    for name in more:
+        table = table.append_column(name, table["turn"])
+    return parquet_of(table)
+
+
+def test_records_of_the_first_version_are_read() -> None:
+    first = table_of(encode_records(RUN)).drop_columns(["output_sha256"])
+    data = parquet_of(first.replace_schema_metadata(None))
+    assert decode_records(data, decode_counts(encode_counts(RUN))).jobs[0].phases == tuple(
+        RUN.jobs[0].phases
+    )
+
+
+def test_records_of_a_newer_minor_version_are_read_without_what_is_new_in_them() -> None:
+    data = as_version(encode_records(RUN), b"specseal/records/2.1", "more")
+    assert decode_records(data, decode_counts(encode_counts(RUN))).jobs[0].phases == tuple(
+        RUN.jobs[0].phases
+    )
+    with pytest.raises(BundleBroken, match="other columns"):
+        decode_records(as_version(encode_records(RUN), b"specseal/records/2", "more"), RUN)
+
+
+@pytest.mark.parametrize("version", [b"specseal/records/3", b"specseal/records/20", b"other", b""])
+def test_records_of_another_major_version_are_refused_by_name(version: bytes) -> None:
+    with pytest.raises(BundleBroken, match="reads specseal/records/2"):
+        decode_records(as_version(encode_records(RUN), version), RUN)
+
+
+def test_telemetry_of_another_major_version_is_refused_by_name() -> None:
+    table = table_of(encode_telemetry(RUN)).replace_schema_metadata({b"schema": b"specseal/x/1"})
+    with pytest.raises(BundleBroken, match=r"is 'specseal/x/1'; .* reads specseal/telemetry/1"):
+        decode_telemetry(parquet_of(table), RUN)
+
+
+def test_counts_of_a_newer_minor_version_are_read_without_what_is_new_in_them() -> None:
+    value = json.loads(encode_counts(RUN))
+    value["schema"] = "specseal/counts/2.7"
+    value["jobs"][0]["news"] = {"a": [1]}
+    value["jobs"][0]["phases"][0]["status"]["news"] = 3
+    data = canonical(value) + b"\n"
+    assert decode_counts(data) == decode_counts(encode_counts(RUN))
+    value["schema"] = "specseal/counts/2"
+    with pytest.raises(BundleBroken, match="news"):
+        decode_counts(canonical(value) + b"\n")

@@ -13,7 +13,7 @@ def test_report_of_a_good_bundle_names_every_step(good: GoodBundle) -> None:
     report = good.verify(good.path)
     assert [check.code for check in report.checks] == [
         "layout", "read", "manifest", "signature", "provenance", "reproductions", "timestamp",
-        "schemas", "recompute", "trust", "policy",
+        "schemas", "texts", "recompute", "trust", "policy",
     ]  # fmt: skip
     value = report.to_dict()
     assert value["intact"] is True
@@ -62,8 +62,8 @@ def test_steps_that_could_not_be_run_do_not_hold(good: GoodBundle, bundle: Path)
     report = good.verify(bundle)
     not_run = {check.code for check in report.checks if check.code.endswith(".not_run")}
     assert not_run == {
-        "provenance.not_run", "reproductions.not_run", "schemas.not_run", "recompute.not_run",
-        "trust.not_run", "policy.not_run",
+        "provenance.not_run", "reproductions.not_run", "schemas.not_run", "texts.not_run",
+        "recompute.not_run", "trust.not_run", "policy.not_run",
     }  # fmt: skip
     assert not any(check.holds for check in report.checks if check.code in not_run)
     assert report.signer is None

@@ -265,7 +265,7 @@ def test_tag_of_an_identity_that_leads_to_another_bundle_is_refused(
     send, fetch, fake, good, bundle, tmp_path
 ):
     first = send()
-    (bundle / "LICENSE").write_bytes(b"another")
+    (bundle / "logs" / "another.log").write_bytes(b"another")
     good.sign_again(bundle)
     second = send(bundle)
     fake.kept.manifests[first.tags[0]] = fake.kept.manifests[second.tags[0]]

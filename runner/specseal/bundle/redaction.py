@@ -1,0 +1,78 @@
+"""What must not get out in a bundle: paths of the machine, by value, and quoted prompts, by line.
+
+In: what a bundle is to be made of. Out: the same with stand-ins.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from specseal.analysis import PhaseData
+from specseal.bundle.contents import SealInputs
+from specseal.bundle.withheld import Quotes
+from specseal.record_columns import Texts
+from specseal.record_table import table_of
+
+
+class Redaction:
+    """Replaces what must not get out."""
+
+    def __init__(self, stand_ins: Mapping[str, str], prompts: Iterable[Path]) -> None:
+        """Take {what must not get out: what stands for it}, and files of prompts.
+
+        Raises:
+            OSError: a file can't be read.
+        """
+        self._stand_ins = stand_ins
+        # The longest first, so that a folder's stand-in does not hide that of a folder within.
+        longest_first = sorted(stand_ins, key=len, reverse=True)
+        self._pattern = re.compile("|".join(map(re.escape, longest_first))) if stand_ins else None
+        self._quotes = Quotes(prompts)
+
+    def quotes_a_prompt(self, text: str) -> bool:
+        """Say whether a text quotes one of the prompts."""
+        return self._quotes.withhold(text) != text
+
+    def lines(self, lines: Iterable[str]) -> Iterator[str]:
+        """Yield the lines of a log."""
+        return map(self._without_paths, self._quotes.withhold_lines(lines))
+
+    def of_inputs(self, inputs: SealInputs) -> SealInputs:
+        """Return what a bundle is made of, but for the logs, which are large."""
+        jobs = (
+            replace(
+                job,
+                failure=self._of(job.failure),
+                phases=tuple(map(self._of_errors, job.phases)),
+            )
+            for job in inputs.run.jobs
+        )
+        return replace(
+            inputs,
+            environment=self._of(inputs.environment),
+            run=replace(inputs.run, jobs=tuple(jobs)),
+        )
+
+    def _of_errors(self, phase: PhaseData) -> PhaseData:
+        table = table_of(phase.records)
+        errors = table.texts["error"]
+        told = Texts(codes=errors.codes, texts=tuple(map(self._of, errors.texts)))
+        return replace(phase, records=replace(table, texts={**table.texts, "error": told}))
+
+    def _of(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return self._without_paths(self._quotes.withhold(value))
+        if isinstance(value, dict):
+            return {key: self._of(item) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [self._of(item) for item in value]
+        return value
+
+    def _without_paths(self, text: str) -> str:
+        if self._pattern is None:
+            return text
+        return self._pattern.sub(lambda match: self._stand_ins[match[0]], text)

@@ -1,0 +1,103 @@
+"""Attack 18: what describes a bundle tells another story, though all hashes match."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from attacks.builder import GoodBundle, codes, make_signer
+from attacks.test_contents import edit
+from specseal.bundle.crate import CRATE
+from specseal.bundle.texts import RENDERED
+
+
+def entity(crate: dict[str, Any], identifier: str) -> dict[str, Any]:
+    found: dict[str, Any] = next(one for one in crate["@graph"] if one["@id"] == identifier)
+    return found
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda crate: entity(crate, "result.json").update(sha256="0" * 64),
+        lambda crate: entity(crate, "#run").update(endTime="2020-01-01T00:00:00+00:00"),
+        lambda crate: entity(crate, "#run").update(object=[{"@id": "lock.json"}]),
+        lambda crate: entity(crate, "#engine-1").update(version="1"),
+        lambda crate: entity(crate, "https://specseal.dev").update(version="9"),
+        lambda crate: entity(crate, "./").update(name="a better result"),
+        lambda crate: entity(crate, "./")["hasPart"].pop(),
+        lambda crate: crate["@graph"].append({"@id": "#x", "@type": "Person", "name": "me"}),
+    ],
+    ids=["digest", "time", "inputs", "engine", "specseal", "name", "file left out", "addition"],
+)
+def test_crate_that_disagrees_with_what_it_describes_is_refused(
+    good: GoodBundle, bundle: Path, change: Callable[[dict[str, Any]], None]
+) -> None:
+    edit(bundle / CRATE, change)
+    good.sign_as_is(bundle)
+    report = good.verify(bundle)
+    assert codes(report) == {"texts.crate"}
+    assert report.contents is None
+
+
+def test_crate_of_another_signer_is_refused(good: GoodBundle, bundle: Path) -> None:
+    good.sign_again(bundle, signer=make_signer())
+    good.sign_as_is(bundle)
+    assert codes(good.verify(bundle)) == {"texts.crate", "texts.readme", "texts.citation"}
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "code"),
+    [
+        ("README.md", b"# tiny", b"# huge", "texts.readme"),
+        ("README.md", b"| ngram |", b"| eagle3 |", "texts.readme"),
+        ("README.md", b"openssl dgst", b"true dgst", "texts.readme"),
+        ("CITATION.cff", b"specseal result", b"my result", "texts.citation"),
+        ("LICENSE", b"Attribution", b"No attribution", "texts.licence"),
+    ],
+)
+def test_text_that_tells_another_story_than_the_result_is_refused(
+    good: GoodBundle, bundle: Path, name: str, old: bytes, new: bytes, code: str
+) -> None:
+    data = (bundle / name).read_bytes()
+    assert old in data
+    (bundle / name).write_bytes(data.replace(old, new))
+    good.sign_again_but_for(bundle, name)
+    assert codes(good.verify(bundle)) == {code}
+
+
+def test_crate_that_is_missing_is_refused(good: GoodBundle, bundle: Path) -> None:
+    (bundle / CRATE).unlink()
+    good.sign_as_is(bundle)
+    report = good.verify(bundle)
+    assert codes(report) == {"texts.crate"}
+    assert f"{CRATE}: missing" in report.to_text()
+
+
+def test_texts_of_another_version_are_said_not_to_be_compared(
+    good: GoodBundle, bundle: Path
+) -> None:
+    def other(environment: dict[str, Any]) -> None:
+        environment["rendered"] = {name: version + 1 for name, version in RENDERED.items()}
+
+    edit(bundle / "environment.json", other)
+    (bundle / "README.md").write_text("in other words\n", encoding="utf-8")
+    good.sign_as_is(bundle)
+    report = good.verify(bundle)
+    assert report.intact
+    (said,) = [check.message for check in report.checks if check.code == "texts"]
+    assert "README.md, CITATION.cff and LICENSE are not compared" in said
+    assert f"{CRATE} is not compared" in said
+
+
+def test_every_file_of_the_manifest_is_in_the_crate(good: GoodBundle) -> None:
+    crate = json.loads((good.path / CRATE).read_bytes())
+    listed = (good.path / "MANIFEST.sha256").read_text().splitlines()
+    digests = {path: digest for digest, path in (line.split("  ") for line in listed)}
+    del digests[CRATE]
+    files = {one["@id"]: one["sha256"] for one in crate["@graph"] if one["@type"] == "File"}
+    assert files == digests
