@@ -528,3 +528,29 @@ def test_list_that_does_not_keep_what_is_written_is_noticed(referring, fake):
     _, entries, call = referring
     with pytest.raises(RegistryError, match="does not keep what is written"):
         call(entries[0])
+
+
+def test_pages_of_the_referrers_api_are_all_read(refer, fetch, fake):
+    fake.kept.has_referrers_api = True
+    published, first = refer("attestations/rubbish-1.json")
+    _, second = refer("attestations/rubbish-2.json")
+    del fake.kept.manifests[referrers_tag(published.where.rpartition("@")[2])]
+    said: list[str] = []
+    fetch(f"@sha256:{published.bundle}", said)
+    assert [any(one in line for line in said) for one in (first, second)] == [True, True]
+
+
+def test_referrers_api_that_keeps_failing_is_no_empty_list(send, fetch, fake, tmp_path):
+    published = send()
+    fake.kept.faults = [Fault("GET", "/referrers/", times=100, status=500)]
+    with pytest.raises(MachineLacks, match="keeps answering 500"):
+        fetch(f"@sha256:{published.bundle}")
+    assert not (tmp_path / "pulled").exists()
+
+
+def test_referrers_api_that_wants_an_account_is_said_and_the_tag_asked(send, fetch, fake):
+    published = send()
+    fake.kept.faults = [Fault("GET", "/referrers/", status=403)]
+    said: list[str] = []
+    assert fetch(f"@sha256:{published.bundle}", said).attestations == 0
+    assert "without an account" in said[0]
