@@ -37,7 +37,7 @@ from specseal.delivery import (
 )
 from specseal.digests import Digest, sha256_bytes
 from specseal.errors import InputError, VerificationFailed
-from specseal.pull import Say, Site, Trust, bundle_limits, demand
+from specseal.pull import Say, Site, Trust, bundle_limits, demand_intact, demand_trust
 
 _CITATION = "CITATION.cff"
 
@@ -184,31 +184,39 @@ def _to_folder(verified: _Verified, place: InFolder, trust: Trust) -> Published:
         target = target / f"{verified.contents.spec.name}-{verified.identity[:12]}"
     with Landing(target) as landing:
         landing.take(_Fixed(verified.source, verified.entries), bundle_limits())
-        demand(landing, trust, verified.identity)
+        demand_trust(demand_intact(landing, trust, verified.identity), trust)
         landing.settle()
     return Published(bundle=verified.identity, where=str(target))
 
 
 def _to_archive(verified: _Verified, target: Path) -> Published:
     staging = target.with_name(f".{target.name}.in-progress")
-    staging.unlink(missing_ok=True)
     target.parent.mkdir(parents=True, exist_ok=True)
-    with staging.open("x+b") as file:
+    staging.unlink(missing_ok=True)
+    try:
+        size_bytes = _write_archive(verified, staging)
+        beside = _write_metadata(verified, target, size_bytes)
+        refuse_existing(target)
+        staging.rename(target)
+    finally:
+        staging.unlink(missing_ok=True)
+    return Published(bundle=verified.identity, where=str(target), beside=beside)
+
+
+def _write_archive(verified: _Verified, path: Path) -> int:
+    """Write the archive, read it again, and return its size."""
+    with path.open("x+b") as file:
         write_archive(verified.source, verified.entries, file)
         file.flush()
         os.fsync(file.fileno())
-        size_bytes = file.tell() if file.seek(0, os.SEEK_END) else 0
-        # Read again by the reader that others will use, against the digests that were verified.
-        written = ArchiveSource(staging, file, bundle_limits())
+        # By the reader that others will use, against the digests that were verified.
+        written = ArchiveSource(path, file, bundle_limits())
         for entry in verified.entries:
             hasher = hashlib.sha256()
             written.copy(entry, hasher.update)
             if hasher.hexdigest() != entry.sha256:
                 raise VerificationFailed(f"{entry.path}: changed while it was being written")
-    beside = _write_metadata(verified, target, size_bytes)
-    refuse_existing(target)
-    staging.rename(target)
-    return Published(bundle=verified.identity, where=str(target), beside=beside)
+        return file.seek(0, os.SEEK_END)
 
 
 def _write_metadata(verified: _Verified, target: Path, size_bytes: int) -> tuple[Path, ...]:

@@ -2,9 +2,10 @@
 
 1. What the place says that it has is held against what a bundle may have.
 2. Every file comes into a hidden folder beside the target, its bytes checked on the way.
-3. The bundle is verified there; its signer must be trusted, and its identity the one asked for.
+3. The bundle is verified there: it must be intact, and of the identity that was asked for.
 4. What was attested later is added, and the whole verified again; what does not hold is left out.
-5. The folder is renamed.
+5. The bundle must be trusted.
+6. The folder is renamed.
 """
 
 from __future__ import annotations
@@ -163,7 +164,8 @@ def pull(
             return _from_registry(place, landing, site, trust, say, expected)
         with open_local(place) as local:
             landing.take(local, bundle_limits())
-        report = demand(landing, trust, expected)
+        report = demand_intact(landing, trust, expected)
+        demand_trust(report, trust)
         return _settled(landing, report, attestations=0)
 
 
@@ -189,14 +191,11 @@ def open_local(place: InArchive | InFolder) -> Iterator[Source]:
         yield ArchiveSource(place.path, file, bundle_limits())
 
 
-def demand(landing: Landing, trust: Trust, expected: Digest | None) -> Report:
-    """Verify what has landed, and return the report of a bundle that is good enough.
-
-    What is not intact is removed; what is only not trusted is kept, for the person may trust the
-    key and go on.
+def demand_intact(landing: Landing, trust: Trust, expected: Digest | None) -> Report:
+    """Verify what has landed, and return the report of a bundle that holds; else remove it.
 
     Raises:
-        VerificationFailed: it is not good enough.
+        VerificationFailed: it is not intact, or another bundle than expected.
     """
     report = trust.verify(landing.tree)
     try:
@@ -205,13 +204,21 @@ def demand(landing: Landing, trust: Trust, expected: Digest | None) -> Report:
     except VerificationFailed:
         landing.discard()
         raise
+    return report
+
+
+def demand_trust(report: Report, trust: Trust) -> None:
+    """Refuse a bundle that is not trusted, and leave it: the person may trust the key and go on.
+
+    Raises:
+        VerificationFailed: it is not trusted, and has to be.
+    """
     try:
         report.demand(trust=trust.required)
     except VerificationFailed as error:
         raise VerificationFailed(
             error.message, mend=f"{error.mend}; then run this again: what has come is kept"
         ) from error
-    return report
 
 
 def _demand_identity(report: Report, expected: Digest | None) -> None:
@@ -247,11 +254,13 @@ def _from_registry(
         if expected not in (None, asked):
             raise InputError(f"{place.name}: asked for by one identity, expected to have another")
         expected = Digest(asked)
-    report = demand(landing, trust, expected)
+    report = demand_intact(landing, trust, expected)
     # (4)
     later = find_attestations(repository, source.digest, say=say)
     report, kept = _add(landing, later, report, trust, say)
     # (5)
+    demand_trust(report, trust)
+    # (6)
     return _settled(landing, report, attestations=kept)
 
 
@@ -294,7 +303,7 @@ def _try(landing: Landing, group: Sequence[RegistrySource], trust: Trust) -> Rep
         for one in group:
             landed += landing.add(one, limits)
         report = trust.verify(landing.tree)
-        report.demand(trust=trust.required)
+        report.demand(trust=False)
     except (AnswerIsNo, RegistryError):
         landing.remove(landed)
         return None

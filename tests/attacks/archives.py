@@ -24,7 +24,9 @@ class Member:
     said_size: int | None = None
     """Instead of the data's, in list and header."""
     header: dict[str, object] = field(default_factory=dict)
-    """What the header says otherwise than the list: `name`, `size`, `flags`."""
+    """What the header says otherwise than the list: `signature`, `name`, `size`, `flags`."""
+    packed_size: int | None = None
+    """What the list says of the size when packed, where it is another."""
     offset: int | None = None
     """Where the list says that the header is."""
     hidden: bool = False
@@ -81,7 +83,18 @@ def _header(member: Member) -> bytes:
     size = int(member.header.get("size", size))  # type: ignore[call-overload]
     name = str(member.header.get("name", member.name)).encode()
     fixed = struct.pack(
-        "<4s5H3L2H", b"PK\3\4", 20, flags, method, 0, 33, checksum, size, size, len(name), 0
+        "<4s5H3L2H",
+        member.header.get("signature", b"PK\3\4"),
+        20,
+        flags,
+        method,
+        0,
+        33,
+        checksum,
+        size,
+        size,
+        len(name),
+        0,
     )
     return fixed + name
 
@@ -89,8 +102,9 @@ def _header(member: Member) -> bytes:
 def _listed(member: Member, offset: int) -> bytes:
     flags, method, checksum, size = _fields(member)
     name = member.name.encode()
+    packed = size if member.packed_size is None else member.packed_size
     fixed = struct.pack(
         "<4s6H3L5H2L", b"PK\1\2", member.system << 8 | 20, 20, flags, method, 0, 33, checksum,
-        size, size, len(name), 0, 0, 0, 0, member.mode, offset,
+        packed, size, len(name), 0, 0, 0, 0, member.mode, offset,
     )  # fmt: skip
     return fixed + name

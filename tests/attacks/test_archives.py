@@ -203,6 +203,12 @@ def test_header_that_says_otherwise_than_the_list_is_refused(refused, members, h
     refused(archive(*odd), "LICENSE: its header says something else")
 
 
+def test_list_that_leads_to_no_header_or_tells_two_sizes_is_refused(refused, members):
+    odd = changed(members, "LICENSE", header={"signature": b"PK\1\2"})
+    refused(archive(*odd), "LICENSE: has no header")
+    refused(archive(*changed(members, "LICENSE", packed_size=1)), "'LICENSE' has two sizes")
+
+
 def test_file_that_only_other_readers_would_see_is_refused(refused, members):
     secret = Member("secret", b"not in the list", hidden=True)
     refused(archive(members[0], secret, *members[1:]), "leaves a gap")

@@ -38,22 +38,15 @@ INTEGRITY_ONLY = click.option(
 )
 
 
-class _Identity(click.ParamType[Digest]):
-    """A SHA-256, with or without `sha256:` before it."""
-
-    name = "sha256"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> Digest:
-        """Read what the user wrote."""
-        digits = str(value).removeprefix("sha256:")
-        if not re.fullmatch(r"[0-9a-f]{64}", digits):
-            self.fail(f"{value!r} is not a SHA-256 (64 lower-case hex digits)", param, ctx)
-        return Digest(digits)
+def read_identity(text: str) -> Digest:
+    """Read a bundle's identity, with or without `sha256:` before it: a type of click's options."""
+    digits = text.removeprefix("sha256:")
+    if not re.fullmatch(r"[0-9a-f]{64}", digits):
+        raise click.BadParameter(f"{text!r} is not a SHA-256 (64 lower-case hex digits)")
+    return Digest(digits)
 
 
-IDENTITY = _Identity()
+IDENTITY = click.types.FuncParamType(read_identity)
 
 
 def settings() -> Settings:

@@ -28,6 +28,7 @@ from specseal.pull import open_site, pull
 @INTEGRITY_ONLY
 @click.option(
     "--identity",
+    "expected",
     type=IDENTITY,
     help="What the bundle's identity must be: the SHA-256 that was cited.",
 )
@@ -37,7 +38,7 @@ def command(
     into: Path | None,
     keys: tuple[Path, ...],
     integrity_only: bool,
-    identity: Digest | None,
+    expected: Digest | None,
     as_json: bool,
 ) -> None:
     """Bring the bundle at SOURCE into the folder INTO, which appears once it is verified.
@@ -47,7 +48,7 @@ def command(
     """
     trust = trust_of(keys, required=not integrity_only)
     with open_site(settings(), os.environ) as site:
-        pulled = pull(source, into, site=site, trust=trust, say=tell, expected=identity)
+        pulled = pull(source, into, site=site, trust=trust, say=tell, expected=expected)
     if as_json:
         print_json(pulled.to_dict())
         return

@@ -30,7 +30,7 @@ EMPTY = b"{}"
 TITLE = "org.opencontainers.image.title"
 IDENTITY = "dev.specseal.bundle"
 """The annotation that says which bundle it is. A help for people: only verifying says so."""
-MAX_REFERRERS = 100
+MAX_REFERRERS = 256
 """How many statements about one bundle are looked at."""
 
 Descriptor = dict[str, Any]

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from specseal.delivery import InArchive, InFolder, InRegistry, parse_place
@@ -65,6 +65,7 @@ def test_what_could_mean_two_things_or_none_is_refused_with_what_to_write(text, 
     assert caught.value.mend
 
 
+@settings(deadline=None)
 @given(st.text(max_size=40).filter(lambda text: "\0" not in text))
 def test_any_text_is_a_place_or_one_clear_error(text):
     try:

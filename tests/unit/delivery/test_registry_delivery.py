@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from attacks.builder import GoodBundle
+from attacks.builder import NOW, GoodBundle
 from fakeregistry import INDEX, MANIFEST, FakeRegistry, Fault, digest_of
-from specseal.bundle import TrustStore
+from specseal.bundle import TrustStore, add_reproduction, attest_reproduction
 from specseal.delivery import Entry, group_later
 from specseal.delivery.oci import ATTESTATION_TYPE, BUNDLE_TYPE, EMPTY_TYPE, referrers_tag
 from specseal.digests import Digest, sha256_file
@@ -400,54 +400,88 @@ def refer(fake: FakeRegistry, send):
 
 
 @pytest.fixture
-def lenient(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Let verification take reproduction statements of the form `{}`."""
-    import shutil
+def vouched(good: GoodBundle, bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The good bundle, with two statements by one laboratory that has run it again twice."""
+    original = good.verify(good.path).demand(trust=True)
+    first = GoodBundle(tmp_path_factory.mktemp("again"))
+    second = first.copy(tmp_path_factory.mktemp("again") / "second")
+    (second / "LICENSE").write_text("of the second run", encoding="utf-8")
+    first.sign_again(second)
+    for again in (first.path, second):
+        attestation = attest_reproduction(
+            original=original,
+            reproduction=first.verify(again).demand(trust=True),
+            verdict="reproduced",
+            version="0.1.0",
+            signer=first.signer,
+            now=NOW,
+        )
+        add_reproduction(bundle, attestation.envelope, attestation.key, now=NOW)
+    return bundle
 
-    from specseal.bundle import verify
 
-    def without_reproductions(folder: Path, **asked):
-        added = folder / "attestations" / "reproductions"
-        if not added.exists():
-            return verify(folder, **asked)
-        if any(path.read_bytes() != b"{}" for path in added.iterdir()):
-            return verify(folder, **asked)
-        aside = Path(shutil.move(added, tmp_path / "aside"))
-        try:
-            return verify(folder, **asked)
-        finally:
-            shutil.move(aside, added)
-
-    monkeypatch.setattr("specseal.pull.verify", without_reproductions)
-
-
-@pytest.mark.usefixtures("lenient")
 @pytest.mark.parametrize("has_api", [False, True])
-def test_what_was_attested_later_comes_too(refer, fetch, fake, has_api):
+def test_what_was_attested_later_is_listed_beside_the_bundle_and_comes_with_it(
+    send, fetch, fake, vouched, has_api
+):
     fake.kept.has_referrers_api = has_api
-    published, _ = refer()
-    if has_api:
-        del fake.kept.manifests[referrers_tag(published.where.rpartition("@")[2])]
+    first = send()
+    later = send(vouched)
+    # The bundle is the same, and so is its manifest; two statements refer to it.
+    assert (later.bundle, later.where) == (first.bundle, first.where)
+    assert (len(first.attestations), len(later.attestations)) == (0, 2)
+    listed = json.loads(fake.kept.manifests[referrers_tag(first.where.rpartition("@")[2])][0])
+    assert {one["digest"] for one in listed["manifests"]} == set(later.attestations)
+    pulled = fetch(f"@sha256:{first.bundle}")
+    assert pulled.attestations == 2
+    assert files_of(pulled.path) == files_of(vouched)
+
+
+def test_statement_is_found_by_the_api_where_somebody_removed_the_list(send, fetch, fake, vouched):
+    fake.kept.has_referrers_api = True
+    published = send(vouched)
+    del fake.kept.manifests[referrers_tag(published.where.rpartition("@")[2])]
+    assert fetch(f"@sha256:{published.bundle}").attestations == 2
+
+
+def test_list_from_which_one_was_dropped_gives_one_less_and_publishing_again_mends_it(
+    send, fetch, fake, vouched
+):
+    published = send(vouched)
+    tag = referrers_tag(published.where.rpartition("@")[2])
+    index = json.loads(fake.kept.manifests[tag][0])
+    index["manifests"].pop()
+    fake.kept.manifests[tag] = (json.dumps(index).encode(), INDEX)
     pulled = fetch(f"@sha256:{published.bundle}")
     assert pulled.attestations == 1
-    assert (pulled.path / "attestations/reproductions/x.json").read_bytes() == b"{}"
+    pulled.path.rename(pulled.path.with_name("first"))
+    send(vouched)
+    assert fetch(f"@sha256:{published.bundle}").attestations == 2
 
 
-@pytest.mark.usefixtures("lenient")
-def test_rubbish_beside_a_good_statement_is_left_out_and_named(refer, fetch, fake):
-    published, first = refer()
+def test_rubbish_beside_good_statements_is_left_out_and_named(send, fetch, refer, fake, vouched):
+    published = send(vouched)
     tag = referrers_tag(published.where.rpartition("@")[2])
     good = json.loads(fake.kept.manifests[tag][0])["manifests"]
-    _, second = refer("attestations/reproductions/y.json", b"rubbish")
+    name = f"attestations/reproductions/{'0' * 64}-{'1' * 64}.sigstore.json"
+    _, rubbish = refer(name, b"rubbish")
     index = json.loads(fake.kept.manifests[tag][0])
     index["manifests"] += good
     fake.kept.manifests[tag] = (json.dumps(index).encode(), INDEX)
     said: list[str] = []
     pulled = fetch(f"@sha256:{published.bundle}", said)
-    assert pulled.attestations == 1
-    assert [line for line in said if second in line and "would not hold" in line]
-    assert not [line for line in said if first in line]
-    assert not (pulled.path / "attestations/reproductions/y.json").exists()
+    assert pulled.attestations == 2
+    assert [line for line in said if "left out" in line and rubbish in line] == said
+    assert files_of(pulled.path) == files_of(vouched)
+
+
+def test_archive_and_folder_keep_what_was_attested_later(vouched, site_of, trust, tmp_path):
+    for target in ("out.zip", "out"):
+        place = str(tmp_path / target)
+        published = publish(vouched, place, site=site_of(), trust=trust, say=print)
+        into = tmp_path / f"from-{target}"
+        pull(published.where, into, site=site_of(), trust=trust, say=print)
+        assert files_of(into) == files_of(vouched)
 
 
 @pytest.mark.parametrize(
@@ -528,3 +562,29 @@ def test_list_that_does_not_keep_what_is_written_is_noticed(referring, fake):
     _, entries, call = referring
     with pytest.raises(RegistryError, match="does not keep what is written"):
         call(entries[0])
+
+
+def test_pages_of_the_referrers_api_are_all_read(refer, fetch, fake):
+    fake.kept.has_referrers_api = True
+    published, first = refer("attestations/rubbish-1.json")
+    _, second = refer("attestations/rubbish-2.json")
+    del fake.kept.manifests[referrers_tag(published.where.rpartition("@")[2])]
+    said: list[str] = []
+    fetch(f"@sha256:{published.bundle}", said)
+    assert [any(one in line for line in said) for one in (first, second)] == [True, True]
+
+
+def test_referrers_api_that_keeps_failing_is_no_empty_list(send, fetch, fake, tmp_path):
+    published = send()
+    fake.kept.faults = [Fault("GET", "/referrers/", times=100, status=500)]
+    with pytest.raises(MachineLacks, match="keeps answering 500"):
+        fetch(f"@sha256:{published.bundle}")
+    assert not (tmp_path / "pulled").exists()
+
+
+def test_referrers_api_that_wants_an_account_is_said_and_the_tag_asked(send, fetch, fake):
+    published = send()
+    fake.kept.faults = [Fault("GET", "/referrers/", status=403)]
+    said: list[str] = []
+    assert fetch(f"@sha256:{published.bundle}", said).attestations == 0
+    assert "without an account" in said[0]
