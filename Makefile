@@ -7,6 +7,7 @@ PYTHON    ?= python3
 SPEC      ?= specs/quickstart.yaml
 RUNTIME   ?= auto
 PYTEST    ?=
+MODULES   ?=
 BENCH_ARGS ?=
 LOCK_ARGS ?=
 
@@ -30,7 +31,7 @@ COMPILE_LINUX = $(filter-out --universal,$(COMPILE)) --python-platform x86_64-ma
 	$(addprefix --no-emit-package ,$(LEFT_OUT))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-services images lint bench-client locks bench-locks ci-tools clean
+.PHONY: help setup run test test-services mutate images lint bench-client locks bench-locks ci-tools clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
@@ -45,6 +46,9 @@ test: .venv/.dev ## run all tests but the slow ones; PYTEST=... adds arguments
 
 test-services: .venv/.dev ## run the slow tests, which need services; a missing one fails them
 	@SPECSEAL_REQUIRE_SERVICES=1 .venv/bin/pytest -m slow $(PYTEST)
+
+mutate: .venv/.dev .venv/.ci ## change the verifier, one thing at a time; MODULES="manifest strict"
+	@.ci/mutate $(MODULES)
 
 images: .venv/.setup ## build every image that this machine can, for the specs of specs/cpu
 	@$(foreach spec,specs/quickstart.yaml $(wildcard specs/cpu/*.yaml),.venv/bin/specseal build \
@@ -63,7 +67,8 @@ locks: .venv/.ci ## bring the requirement files up to date; LOCK_ARGS=--upgrade 
 	@$(COMPILE) pyproject.toml $(REQUIREMENTS)/build.in -o $(REQUIREMENTS)/base.txt
 	@$(COMPILE) pyproject.toml --extra hf -c $(REQUIREMENTS)/base.txt -o $(REQUIREMENTS)/hf.txt
 	@$(COMPILE) $(REQUIREMENTS)/dev.in -c $(REQUIREMENTS)/base.txt -o $(REQUIREMENTS)/dev.txt
-	@$(COMPILE) $(REQUIREMENTS)/ci.in -o $(REQUIREMENTS)/ci.txt
+	@$(COMPILE) $(REQUIREMENTS)/ci.in -c $(REQUIREMENTS)/dev.txt -c $(REQUIREMENTS)/base.txt \
+		-o $(REQUIREMENTS)/ci.txt
 	@$(foreach lock,$(IMAGE_LOCKS),$(COMPILE_LINUX) $(lock:.txt=.in) -o $(lock) &&) :
 
 bench-locks: .venv/.ci ## bring the requirement files of the benchmark's peers up to date
