@@ -130,9 +130,8 @@ def check_provenance(payload: bytes, *, manifest: Digest, statement: ResultState
             "provenance.other", f"{path}: not the statement that {RESULT_ATTESTATION} names"
         )
     predicate = _read(payload, path, manifest, PROVENANCE_TYPE, "provenance-statement")
-    dependencies = predicate["buildDefinition"]["resolvedDependencies"]
-    locks = [one for one in dependencies if one.get("name") == "lock.json"]
-    if locks != [{"name": "lock.json", "digest": {"sha256": statement.lock}}]:
+    locks = predicate["buildDefinition"]["resolvedDependencies"]
+    if {"name": "lock.json", "digest": {"sha256": statement.lock}} not in locks:
         raise broken("provenance.lock", f"{path}: names another lock than the result statement")
 
 
