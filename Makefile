@@ -7,6 +7,7 @@ PYTHON    ?= python3
 SPEC      ?= specs/quickstart.yaml
 RUNTIME   ?= auto
 PYTEST    ?=
+MODULES   ?=
 BENCH_ARGS ?=
 LOCK_ARGS ?=
 
@@ -30,7 +31,8 @@ COMPILE_LINUX = $(filter-out --universal,$(COMPILE)) --python-platform x86_64-ma
 	$(addprefix --no-emit-package ,$(LEFT_OUT))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-services images lint bench-client bench-verify locks bench-locks ci-tools clean
+.PHONY: help setup run test test-services mutate images lint bench-client bench-verify locks \
+	bench-locks ci-tools clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
@@ -45,6 +47,9 @@ test: .venv/.dev ## run all tests but the slow ones; PYTEST=... adds arguments
 
 test-services: .venv/.dev ## run the slow tests, which need services; a missing one fails them
 	@SPECSEAL_REQUIRE_SERVICES=1 .venv/bin/pytest -m slow $(PYTEST)
+
+mutate: .venv/.dev .venv/.ci ## change the verifier, one thing at a time; MODULES="manifest strict"
+	@.ci/mutate $(MODULES)
 
 images: .venv/.setup ## build every image that this machine can, for the specs of specs/cpu
 	@failed=; for spec in specs/quickstart.yaml specs/cpu/*.yaml; do \
@@ -67,14 +72,12 @@ locks: .venv/.ci ## bring the requirement files up to date; LOCK_ARGS=--upgrade 
 	@$(COMPILE) pyproject.toml $(REQUIREMENTS)/build.in -o $(REQUIREMENTS)/base.txt
 	@$(COMPILE) pyproject.toml --extra hf -c $(REQUIREMENTS)/base.txt -o $(REQUIREMENTS)/hf.txt
 	@$(COMPILE) $(REQUIREMENTS)/dev.in -c $(REQUIREMENTS)/base.txt -o $(REQUIREMENTS)/dev.txt
-	@$(COMPILE) $(REQUIREMENTS)/ci.in -o $(REQUIREMENTS)/ci.txt
 	@$(COMPILE) $(REQUIREMENTS)/crate.in -o $(REQUIREMENTS)/crate.txt
+	@$(COMPILE) $(REQUIREMENTS)/ci.in -c $(REQUIREMENTS)/dev.txt -c $(REQUIREMENTS)/base.txt \
+		-o $(REQUIREMENTS)/ci.txt
 	@$(foreach lock,$(IMAGE_LOCKS),$(COMPILE_LINUX) $(lock:.txt=.in) -o $(lock) &&) :
 
-bench-bench-verify: .venv/.dev ## time `verify` of 100,000 requests of 100 chunks, and its memory
-	@PYTHONPATH=tests .venv/bin/python -m benchmarks.verify $(BENCH_ARGS)
-
-locks: .venv/.ci ## bring the requirement files of the benchmark's peers up to date
+bench-locks: .venv/.ci ## bring the requirement files of the benchmark's peers up to date
 	@$(foreach peer,aiperf vllm,$(COMPILE_LINUX) $(PEERS)/$(peer).in -o $(PEERS)/$(peer).txt &&) :
 
 ci-tools: .venv/.ci

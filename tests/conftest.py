@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import docker
+import hypothesis
 import pytest
 
 import registries
@@ -30,6 +31,11 @@ from specseal.spec import load_spec
 
 REPOSITORY = Path(__file__).parents[1]
 QUICKSTART = REPOSITORY / "specs" / "quickstart.yaml"
+
+
+# How fast the machine is must not decide a test.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 
 def pytest_configure() -> None:

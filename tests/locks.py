@@ -41,7 +41,9 @@ def _sections() -> dict[str, dict[str, Any]]:
         "requirements": "requirements.txt",
         "tree_sha256": "3" * 64,
         "base": {"name": "base", "sha256": "4" * 64},
-        "wheels": [{"name": "pip", "version": "1", "marker": None, "sha256": ["5" * 64]}],
+        "wheels": [
+            {"name": "wheel", "version": "1.0", "marker": None, "sha256": ["3" * 64, "5" * 64]}
+        ],
     }
     return {
         "spec": {

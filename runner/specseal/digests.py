@@ -34,12 +34,14 @@ def canonical(value: Any) -> bytes:
     """Return the canonical JSON bytes of a value of dicts, lists, strings, numbers, booleans, None.
 
     Raises:
-        InputError: the value has no canonical form (NaN, an integer of 2⁵³ or more).
+        InputError: the value has no canonical form (NaN, an integer of 2⁵³ or more, half of a
+            surrogate pair).
     Source: RFC 8785.
     """
     try:
         return rfc8785.dumps(value)
-    except rfc8785.CanonicalizationError as error:
+    # The library says it of a lone surrogate in a string, but lets the codec's error out of a key.
+    except (rfc8785.CanonicalizationError, UnicodeEncodeError) as error:
         raise InputError(f"not representable as canonical JSON: {error}") from error
 
 

@@ -281,7 +281,9 @@ class GoodBundle:
         """Describe and sign whatever lies in `folder` now, as if it had been sealed so."""
         shutil.rmtree(folder / ATTESTATIONS)
         (folder / MANIFEST).unlink()
-        with contextlib.suppress(SpecsealError, LookupError, TypeError, ValueError, OSError):
+        with contextlib.suppress(
+            SpecsealError, LookupError, RecursionError, TypeError, ValueError, OSError
+        ):
             # What can't be read can't be described either, and is found before the texts are.
             lock = parse_lock((folder / "lock.json").read_bytes(), path="lock.json")
             describe(folder, lock=lock, signer=signer or self.signer, now=NOW)

@@ -182,7 +182,8 @@ class _Walk:
             return
         with open(descriptor, "rb", buffering=0) as file:  # noqa: PTH123  (a descriptor, no path)
             opened = os.fstat(descriptor)
-            if not os.path.samestat(before, opened):
+            # The kind again: a file system may give the number of a file just removed to a FIFO.
+            if not os.path.samestat(before, opened) or not stat.S_ISREG(opened.st_mode):
                 self.complain("read.swapped", path, "was swapped while it was being opened")
             elif opened.st_nlink != 1:
                 self.complain("layout.hard_link", path, "has another name (a hard link)")

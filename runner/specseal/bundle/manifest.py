@@ -7,7 +7,7 @@ itself and what lies under `attestations/`. Its own SHA-256 is the bundle's iden
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from specseal.bundle.findings import BundleBroken, Finding
 from specseal.digests import Digest
@@ -19,6 +19,8 @@ REQUIRED = (
     "records.parquet", "result.json", "spec.yaml", "telemetry.parquet",
 )  # fmt: skip
 
+# Folded, for on some systems `Attestations/` is the folder that no manifest covers.
+_NOT_LISTED = (MANIFEST.casefold(), ATTESTATIONS.casefold())
 _LINE = re.compile(r"([0-9a-f]{64})  (.+)")
 _PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]*(?<!\.)")
 # Names that mean a device on Windows, whatever their suffix: a bundle must unpack anywhere.
@@ -61,7 +63,8 @@ def parse_manifest(data: bytes) -> dict[str, Digest]:
 
     Raises:
         BundleBroken: a line of another form, not sorted, a path twice (or twice but for upper and
-            lower case), a path that may not be in a bundle, or a required file not listed.
+            lower case), one that is a file and a folder, a path that may not be in a bundle, or a
+            required file not listed.
     """
     findings: list[Finding] = []
 
@@ -83,7 +86,7 @@ def parse_manifest(data: bytes) -> dict[str, Digest]:
         path = match[2]
         if problem := path_problem(path):
             complain("path", f":{number}: {path!r} {problem}")
-        elif path == MANIFEST or path.split("/")[0] == ATTESTATIONS:
+        elif path.split("/")[0].casefold() in _NOT_LISTED:
             complain("path", f":{number}: {path} may not be listed: it is not what is signed")
         if path.casefold() in folded:
             complain("twice", f":{number}: {path!r} is listed twice")
@@ -92,11 +95,20 @@ def parse_manifest(data: bytes) -> dict[str, Digest]:
         folded.add(path.casefold())
         last = path
         listed[path] = Digest(match[1])
+    folders = {folder for path in folded for folder in _folders(path)}
+    for path in sorted(folded & folders):
+        complain("twice", f": {path!r} is both a file and a folder")
     for path in sorted(set(REQUIRED) - set(listed)):
         complain("incomplete", f": {path} is not listed, and no bundle is without it")
     if findings:
         raise BundleBroken(findings)
     return listed
+
+
+def _folders(path: str) -> Iterator[str]:
+    """Return the folders that a path lies in."""
+    parts = path.split("/")
+    return ("/".join(parts[:depth]) for depth in range(1, len(parts)))
 
 
 def compare_digests(listed: Mapping[str, Digest], found: Mapping[str, Digest]) -> list[Finding]:

@@ -14,6 +14,7 @@ from typing import Any
 
 from specseal.analysis import Result, RunData, analyse
 from specseal.analysis.validity import ATTESTED, IDS_WITHHELD
+from specseal.bundle.against_environment import images_against_lock
 from specseal.bundle.against_plan import run_against_plan
 from specseal.bundle.against_spec import lock_against_spec
 from specseal.bundle.contents import Described
@@ -114,6 +115,7 @@ def read_contents(
         for where, said, other, found in (*pairs, *lock_against_spec(lock, spec))
         if said != found
     )
+    _raise_any(dict.fromkeys(images_against_lock(environment, lock)))
     try:
         _raise_any(sboms_against_environment(files, environment))
     # What a hostile environment or file can make it raise.

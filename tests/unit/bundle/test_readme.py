@@ -1,26 +1,10 @@
 """The recipe in a bundle's README must work as it stands, without specseal."""
 
-import os
-import re
-import subprocess
 from pathlib import Path
 
 from attacks.builder import GoodBundle, make_signer
+from recipe import follow
 from specseal.bundle.layout import RESULT_ATTESTATION
-
-
-def follow(bundle: Path, *, key: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """Run the README's shell block in the bundle, and nothing else."""
-    text = (bundle / "README.md").read_text(encoding="utf-8")
-    (script,) = re.findall(r"^```sh\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
-    return subprocess.run(
-        ["sh", "-c", script],
-        cwd=bundle,
-        env={"PATH": os.environ["PATH"], **({"KEY": str(key)} if key else {})},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
 
 def test_good_bundle_passes(good: GoodBundle) -> None:

@@ -1,0 +1,205 @@
+"""A lock against reality: changed so that it, or what was run, is another than what was pinned.
+
+All is signed by the trusted key, and whatever names the lock by its digest names the changed one.
+"""
+
+import json
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from attacks.builder import NOW, GoodBundle, codes
+from specseal.bundle import seal
+from specseal.digests import canonical
+from specseal.spec.locked import Lock
+
+OFFICIAL = {
+    "repository": "docker.io/someone/engine",
+    "index_sha256": "a" * 64,
+    "manifest_sha256": "b" * 64,
+}
+
+
+@pytest.fixture
+def found(good: GoodBundle, tmp_path: Path) -> Callable[..., set[str]]:
+    """Seal the run with lock and environment changed; return the codes of what `verify` finds."""
+
+    def call(
+        change: Callable[[dict[str, Any]], None] = lambda lock: None,
+        images: Callable[[dict[str, Any]], None] = lambda images: None,
+    ) -> set[str]:
+        value = deepcopy(good.inputs.lock.to_dict())
+        change(value)
+        lock = Lock(**value)
+        environment = deepcopy(good.inputs.environment)
+        environment |= {"lock_sha256": lock.digest, "recipe": lock.recipe}
+        images(environment["images"])
+        inputs = replace(good.inputs, lock=lock, environment=environment)
+        return codes(good.verify(seal(inputs, tmp_path / "b", signer=good.signer, now=NOW)))
+
+    return call
+
+
+def test_lock_as_it_was_holds(found: Callable[..., set[str]]) -> None:
+    assert found() == set()
+
+
+def set_at(*path: Any, to: Any) -> Callable[[dict[str, Any]], None]:
+    """Set what lies at a path of keys and indices."""
+
+    def change(value: dict[str, Any]) -> None:
+        inner: Any = value
+        for step in path[:-1]:
+            inner = inner[step]
+        inner[path[-1]] = to
+
+    return change
+
+
+COMMIT = "c" * 40
+
+
+@pytest.mark.parametrize("section", ["model", "drafter", "dataset"])
+@pytest.mark.parametrize(
+    "revision", ["main", "v1.0", "refs/pr/1", COMMIT[:12], COMMIT + "\n", COMMIT.upper(), "", 1]
+)
+def test_revision_that_can_move_is_refused(
+    found: Callable[..., set[str]], section: str, revision: object
+) -> None:
+    assert found(set_at(section, "revision", to=revision)) == {"schemas.lock"}
+
+
+@pytest.mark.parametrize("section", ["model", "drafter", "dataset"])
+def test_revision_that_is_a_commit_holds(found: Callable[..., set[str]], section: str) -> None:
+    assert found(set_at(section, "revision", to=COMMIT)) == set()
+
+
+DIGESTS = [
+    ("engine", "image", "wheels", 0, "sha256", 0),
+    ("engine", "image", "base", "sha256"),
+    ("engine", "image", "tree_sha256"),
+    ("client", "image", "wheels", 0, "sha256", 0),
+    ("client", "source", "client/load.py"),
+    ("model", "files", 0, "sha256"),
+    ("model", "chat_template_sha256"),
+    ("dataset", "rows", 0, "sha256"),
+    ("prompts", "sha256"),
+    ("prompts", "conversations", 0, "sha256"),
+    ("spec", "sha256"),
+]
+
+
+NO_SHA256 = {
+    "md5": "d" * 32,
+    "sha1": "d" * 40,
+    "sha512": "d" * 128,
+    "upper case": "D" * 64,
+    "a newline": "d" * 64 + "\n",
+    "a prefix": "sha256:" + "d" * 64,
+    "a tag": "v1.0",
+    "nothing": "",
+}
+
+
+@pytest.mark.parametrize("digest", NO_SHA256.values(), ids=NO_SHA256)
+def test_digest_that_is_no_sha256_is_refused(found: Callable[..., set[str]], digest: str) -> None:
+    assert found(set_at("model", "files", 0, "sha256", to=digest)) == {"schemas.lock"}
+
+
+@pytest.mark.parametrize("place", DIGESTS, ids=lambda place: ".".join(map(str, place)))
+def test_every_digest_of_a_lock_must_be_a_sha256(
+    found: Callable[..., set[str]], place: tuple[Any, ...]
+) -> None:
+    assert found(set_at(*place, to=NO_SHA256["sha1"])) == {"schemas.lock"}
+
+
+def tag_for_digest(lock: dict[str, Any]) -> None:
+    lock["engine"]["image"] = {**OFFICIAL, "manifest_sha256": "v0.32.0"}
+
+
+def no_manifest(lock: dict[str, Any]) -> None:
+    lock["engine"]["image"] = {**OFFICIAL}
+    del lock["engine"]["image"]["manifest_sha256"]
+
+
+@pytest.mark.parametrize("change", [tag_for_digest, no_manifest])
+def test_image_that_is_pinned_by_a_tag_is_refused(
+    found: Callable[..., set[str]], change: Callable[[dict[str, Any]], None]
+) -> None:
+    assert found(change) == {"schemas.lock"}
+
+
+@pytest.mark.parametrize("role", ["engine", "client"])
+@pytest.mark.parametrize(
+    "wheels",
+    [
+        {"wheel-1.0-py3-none-any.whl": "d" * 64},
+        {"wheel-1.0-py3-none-any.whl": "3" * 64, "more-1.0-py3-none-any.whl": "d" * 64},
+    ],
+    ids=["another", "one more"],
+)
+def test_wheel_installed_that_is_not_the_locks_is_found(
+    found: Callable[..., set[str]], role: str, wheels: dict[str, str]
+) -> None:
+    assert found(images=lambda images: images[role].update(wheels=wheels)) == {
+        "schemas.environment"
+    }
+
+
+def test_wheel_of_the_lock_changed_after_the_run_is_found(found: Callable[..., set[str]]) -> None:
+    change = set_at("engine", "image", "wheels", 0, "sha256", to=["d" * 64])
+    assert found(change) == {"schemas.environment"}
+
+
+def pin_official(lock: dict[str, Any]) -> None:
+    lock["engine"]["image"] = dict(OFFICIAL)
+
+
+def test_image_started_that_is_not_the_locks_is_found(found: Callable[..., set[str]]) -> None:
+    codes_of_other = found(pin_official, lambda images: images["engine"].update(inputs="d" * 64))
+    assert "schemas.environment" in codes_of_other
+
+
+@pytest.mark.parametrize(
+    "variants",
+    [[], [{"client": {}}, {"client": {}}], [{"client": {"wheels": {"a.whl": "d" * 64}}}]],
+    ids=["none", "too many", "another wheel"],
+)
+def test_programs_of_other_variants_than_the_locks_are_found(
+    found: Callable[..., set[str]], variants: list[dict[str, Any]]
+) -> None:
+    assert found(images=lambda images: images.update(variants=variants)) == {"schemas.environment"}
+
+
+@pytest.mark.parametrize("wheels", [[], "all", {"a.whl": 1}, {"a.whl": ["d" * 64]}])
+def test_wheels_that_are_no_list_of_files_are_a_no_and_no_crash(
+    good: GoodBundle, bundle: Path, wheels: object
+) -> None:
+    path = bundle / "environment.json"
+    value = json.loads(path.read_bytes())
+    value["images"]["engine"]["wheels"] = wheels
+    path.write_bytes(canonical(value) + b"\n")
+    good.sign_again(bundle)
+    assert codes(good.verify(bundle)) == {"schemas.environment"}
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("drafter", "method"), "draft_model"),
+        (("drafter", "args"), {"max": 9}),
+        (("model", "template_args"), {"thinking": True}),
+        (("sampling", "temperature"), 1),
+        (("points", "repeats"), 2),
+        (("hardware", "count"), 8),
+        (("engine", "version"), "2026.10.1"),
+    ],
+)
+def test_lock_that_says_other_than_the_spec_is_found(
+    found: Callable[..., set[str]], path: tuple[str, ...], value: object
+) -> None:
+    assert found(set_at(*path, to=value)) <= {"schemas.disagree", "schemas.lock"}
