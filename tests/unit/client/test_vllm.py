@@ -25,14 +25,21 @@ def config(request: LaunchRequest) -> dict[str, Any]:
         "num_speculative_tokens": request.draft_length,
         "model": "/drafter",
     }
+    if request.version == NEW:
+        drafted |= {
+            "draft_sample_method": "greedy",
+            "enable_adaptive_verification": False,
+            "rejection_sample_method": "standard",
+        }
     return {
         "model_config": {"max_model_len": request.context_length, "quantization": None},
         "scheduler_config": {
             "max_num_seqs": request.max_sequences,
+            "max_num_batched_tokens": 8192,
             "async_scheduling": False,
             "enable_chunked_prefill": True,
         },
-        "cache_config": {"enable_prefix_caching": False},
+        "cache_config": {"enable_prefix_caching": False, "gpu_memory_utilization": 0.9},
         "parallel_config": {"tensor_parallel_size": 1, "data_parallel_size": 1},
         "speculative_config": None if request.method == "none" else drafted,
     }
