@@ -427,7 +427,7 @@ SBOM = "env/engine.cdx.json"
             lambda bom: bom["components"][1]["hashes"][0].update(content="5" * 64),
             "pypi wheel 1.0 is not as in",
         ),
-        (lambda bom: bom.update(components="none"), "deb libc6 2.36-9 is not as in"),
+        (lambda bom: bom.update(components="none"), "deb/debian libc6 2.36-9 is not as in"),
         (lambda bom: bom.update(components=[3]), "can't be read"),
     ],
 )

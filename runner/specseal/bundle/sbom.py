@@ -27,7 +27,8 @@ from specseal.digests import canonical
 from specseal.errors import InputError
 
 Key = tuple[str, str, str]
-"""Type, name and version of a package."""
+"""Type, name and version of a package; the type of Debian's kind has whose they are: `deb/ubuntu`.
+"""
 _ROLES = ("engine", "client")
 
 
@@ -86,9 +87,8 @@ def sboms_against_environment(
             findings.append(Finding("schemas.sbom", f"{path}: missing"))
             continue
         told = _told(parse_file(contents[path], path=path, code="schemas.sbom"))
-        differing = sorted(
-            key for key in told.keys() | packages.keys() if told.get(key) != packages.get(key)
-        )
+        # As pairs: one without a digest that is missing, or too many, is as wrong as another one.
+        differing = sorted({key for key, _ in told.items() ^ packages.items()})
         findings += [
             Finding("schemas.sbom", f"{path}: {' '.join(key)} is not as in environment.json")
             for key in differing
@@ -115,8 +115,9 @@ def _programs(environment: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
 
 def _packages(facts: Mapping[str, Any]) -> dict[Key, str | None]:
     """Return each package with the SHA-256 of the file that it was installed from, if known."""
+    listed = facts.get("packages", [])
     found: dict[Key, str | None] = {
-        (one["type"], one["name"], one["version"]): None for one in facts.get("packages", [])
+        (_kind(one), one["name"], one["version"]): None for one in listed
     }
     for file, digest in facts.get("wheels", {}).items():
         try:
@@ -126,8 +127,13 @@ def _packages(facts: Mapping[str, Any]) -> dict[Key, str | None]:
         found["pypi", str(name), str(version)] = digest
     for package, digest in facts.get("debian", {}).items():
         name, _, version = package.partition("_")
-        found["deb", name, version] = digest
+        found["deb/debian", name, version] = digest
     return found
+
+
+def _kind(package: Mapping[str, str]) -> str:
+    kind = package["type"]
+    return f"{kind}/{package.get('distribution', 'debian')}" if kind == "deb" else kind
 
 
 def _render(path: str, packages: Mapping[Key, str | None]) -> bytes:
@@ -136,9 +142,8 @@ def _render(path: str, packages: Mapping[Key, str | None]) -> bytes:
     program = Component(name=name, type=ComponentType.APPLICATION, bom_ref=name)
     bom.metadata.component = program
     for (kind, package, version), digest in sorted(packages.items()):
-        url = PackageURL(
-            type=kind, namespace="debian" if kind == "deb" else None, name=package, version=version
-        )
+        registry, _, namespace = kind.partition("/")
+        url = PackageURL(type=registry, namespace=namespace or None, name=package, version=version)
         hashes = [HashType(alg=HashAlgorithm.SHA_256, content=digest)] if digest else []
         bom.components.add(
             Component(
@@ -163,7 +168,7 @@ def _told(document: Any) -> dict[Key, str | None]:
     told: dict[Key, str | None] = {}
     for component in components if isinstance(components, list) else []:
         purl = str(component.get("purl", ""))
-        kind = purl.removeprefix("pkg:").partition("/")[0]
+        kind = purl.removeprefix("pkg:").rpartition("/")[0]
         hashes = component.get("hashes") or [{"content": None}]
         key = (kind, str(component.get("name")), str(component.get("version")))
         told[key] = hashes[0].get("content")

@@ -41,6 +41,26 @@ def test_package_that_was_found_but_not_installed_by_us_has_no_digest() -> None:
     assert not sboms_against_environment({"env/client.cdx.json": data}, environment)
 
 
+def test_packages_of_another_distribution_are_not_said_to_be_debians() -> None:
+    package = {"type": "deb", "name": "bash", "version": "5.2", "distribution": "ubuntu"}
+    environment = {"images": {"engine": {"packages": [package]}}}
+    (data,) = render_sboms(environment).values()
+    (component,) = json.loads(data)["components"]
+    assert component["purl"] == "pkg:deb/ubuntu/bash@5.2"
+    files = {"env/engine.cdx.json": data}
+    assert not sboms_against_environment(files, environment)
+    package["distribution"] = "debian"
+    assert {one.code for one in sboms_against_environment(files, environment)} == {"schemas.sbom"}
+
+
+@pytest.mark.parametrize("images", [[], [{"type": "pypi", "name": "more", "version": "1"}]])
+def test_package_without_a_digest_that_is_missing_or_added_is_found(images: list[Any]) -> None:
+    package = {"type": "deb", "name": "bash", "version": "5.2"}
+    files = render_sboms({"images": {"engine": {"packages": [package]}}})
+    other = {"images": {"engine": {"packages": [package, *images] if images else []}}}
+    assert {one.code for one in sboms_against_environment(files, other)} == {"schemas.sbom"}
+
+
 def test_running_server_has_no_bill_of_its_own() -> None:
     assert list(render_sboms({"images": {"client": {}}})) == ["env/client.cdx.json"]
 

@@ -405,7 +405,7 @@ def vouched(good: GoodBundle, bundle: Path, tmp_path_factory: pytest.TempPathFac
     original = good.verify(good.path).demand(trust=True)
     first = GoodBundle(tmp_path_factory.mktemp("again"))
     second = first.copy(tmp_path_factory.mktemp("again") / "second")
-    (second / "LICENSE").write_text("of the second run", encoding="utf-8")
+    (second / "logs" / "second.log").write_text("of the second run", encoding="utf-8")
     first.sign_again(second)
     for again in (first.path, second):
         attestation = attest_reproduction(
