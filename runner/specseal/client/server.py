@@ -15,6 +15,8 @@ from specseal.client.wire import Call, Exchange
 
 _POLL_S = 0.1
 _PROBE_TIMEOUT_S = 5.0
+_DESCRIPTION_TIMEOUT_S = 60.0
+"""vLLM 0.32 gathers the state of the whole system when it is first asked for /server_info."""
 _FIELDS = {
     "Accept": "*/*",
     "Accept-Encoding": "identity",
@@ -55,11 +57,14 @@ class Server:
 
     async def get_json(self, path: str) -> dict[str, Any]:
         """Return the JSON object at `path`. Raises: ServerError."""
-        return _json_object(await self.get_text(path), path)
+        return _json_object(await self._described(path), path)
 
     async def get_any_json(self, path: str) -> Any:
         """Return the JSON at `path`, whatever it is. Raises: ServerError."""
-        return _json(await self.get_text(path), path)
+        return _json(await self._described(path), path)
+
+    async def _described(self, path: str) -> str:
+        return await self.get_text(path, silence_timeout_s=_DESCRIPTION_TIMEOUT_S)
 
     async def get_text(self, path: str, *, silence_timeout_s: float = _PROBE_TIMEOUT_S) -> str:
         """Return the text at `path`. Raises: ServerError."""
