@@ -31,11 +31,11 @@ COMPILE_LINUX = $(filter-out --universal,$(COMPILE)) --python-platform x86_64-ma
 	$(addprefix --no-emit-package ,$(LEFT_OUT))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-services mutate images lint bench-client bench-verify locks \
-	bench-locks ci-tools clean
+.PHONY: help setup run test test-services verify-artifacts mutate images lint bench-client \
+	bench-verify locks bench-locks ci-tools clean
 
 help: ## list these commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' Makefile
 
 setup: .venv/.setup ## make .venv/ with specseal in it
 
@@ -47,6 +47,10 @@ test: .venv/.dev ## run all tests but the slow ones; PYTEST=... adds arguments
 
 test-services: .venv/.dev ## run the slow tests, which need services; a missing one fails them
 	@SPECSEAL_REQUIRE_SERVICES=1 .venv/bin/pytest -m slow $(PYTEST)
+
+verify-artifacts: .venv/.setup ## verify every reference bundle by the keys here, and hold the index to them
+	@.venv/bin/specseal index artifacts/reference --keys artifacts/trusted_keys \
+		--check artifacts/index.json
 
 mutate: .venv/.dev .venv/.ci ## change the verifier, one thing at a time; MODULES="manifest strict"
 	@.ci/mutate $(MODULES)

@@ -60,10 +60,11 @@ class Table:
                 batch.validate(full=True)
                 yield from batch.to_pylist()
 
-    def whole(self) -> pa.Table:
-        """Return all columns. Raises: BundleBroken."""
+    def whole(self, columns: Sequence[str] | None = None) -> pa.Table:
+        """Return all columns, or some, as Arrow has them. Raises: BundleBroken."""
         with self._refused():
-            table = pq.ParquetFile(pa.BufferReader(self.data)).read(use_threads=False)
+            file = pq.ParquetFile(pa.BufferReader(self.data))
+            table = file.read(columns=columns, use_threads=False)
             table.validate(full=True)
             return table
 

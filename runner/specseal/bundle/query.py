@@ -12,11 +12,10 @@ import io
 import json
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pyarrow as pa
@@ -88,52 +87,121 @@ def query(sql: str, places: Sequence[Path], *, now: datetime | None = None) -> A
         VerificationFailed: a file that is asked about is not what was signed.
         MachineLacks: DuckDB is not installed.
     """
-    duckdb = _duckdb()
     words = set(re.findall(r"\w+", sql.lower()))
     asked = [table for table in _TABLES if table in words]
     paths = {path for table in asked for path in _TABLES[table].files}
     moment = now or datetime.now(UTC)
     opened = (_open(path, paths, moment) for place in places for path in bundles_below(place))
-    bundles = {bundle.identity: bundle for bundle in opened}.values()
-    tables = {
-        table: pa.concat_tables(
-            [_rows(table, bundle) for bundle in bundles], promote_options="permissive"
-        )
-        for table in asked
-    }
-    columns, rows = _answer(duckdb, sql, tables)
+    bundles = list({bundle.identity: bundle for bundle in opened}.values())
+    with _Engine() as engine:
+        engine.give({name: _first(_TABLES[name], bundles) for name in asked})
+        needed = engine.needed(sql)
+        later = [name for name in asked if _TABLES[name].shape is not None]
+        engine.give({name: _joined(_TABLES[name].rows, bundles, needed) for name in later})
+        columns, rows = engine.ask(sql)
     return Answer(columns=columns, rows=rows, bundles=len(bundles))
 
 
-def _duckdb() -> ModuleType:
-    try:
-        import duckdb  # an extra: 20 MB that nothing else needs
-    except ImportError as error:
-        raise MachineLacks(
-            "asking in SQL needs DuckDB, which is not installed",
-            mend="pip install 'specseal[query]'",
-        ) from error
-    return duckdb
+class _Engine:
+    """A DuckDB that sees nothing but the tables that it is given: no file, no network."""
 
-
-def _answer(
-    duckdb: ModuleType, sql: str, tables: Mapping[str, pa.Table]
-) -> tuple[tuple[str, ...], tuple[tuple[Any, ...], ...]]:
-    # Nothing but the tables: no file, no extension, no network, whatever the SQL says.
-    closed = {"enable_external_access": "false", "python_enable_replacements": "false"}
-    with duckdb.connect(":memory:", config=closed) as connection:
-        for name, table in tables.items():
-            connection.register(name, table)
-        connection.execute("SET lock_configuration = true")
+    def __init__(self) -> None:
+        """Raises: MachineLacks."""
         try:
-            statements = duckdb.extract_statements(sql)
-            if [one.type for one in statements] != [duckdb.StatementType.SELECT]:
+            import duckdb  # an extra: 20 MB that nothing else needs
+        except ImportError as error:
+            raise MachineLacks(
+                "asking in SQL needs DuckDB, which is not installed",
+                mend="pip install 'specseal[query]'",
+            ) from error
+        self._duckdb = duckdb
+        self._tables: dict[str, pa.Table] = {}
+        self._connection = duckdb.connect(
+            ":memory:",
+            config={
+                "enable_external_access": "false",
+                "python_enable_replacements": "false",
+                "lock_configuration": "true",
+            },
+        )
+
+    def __enter__(self) -> _Engine:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._connection.close()
+
+    def give(self, tables: Mapping[str, pa.Table]) -> None:
+        """Let questions be about these."""
+        for name, table in tables.items():
+            self._connection.register(name, table)
+        self._tables.update(tables)
+
+    def ask(self, sql: str) -> tuple[tuple[str, ...], tuple[tuple[Any, ...], ...]]:
+        """Return the columns and rows of an answer. Raises: InputError."""
+        try:
+            statements = self._duckdb.extract_statements(sql)
+            if [one.type for one in statements] != [self._duckdb.StatementType.SELECT]:
                 raise InputError("expected one SELECT", mend=_MEND)
-            result = connection.execute(statements[0])
+            result = self._connection.execute(statements[0])
             rows = tuple(result.fetchall())
             return tuple(column[0] for column in result.description), rows
-        except duckdb.Error as error:
+        except self._duckdb.Error as error:
             raise InputError(f"the SQL can't be run: {error}", mend=_MEND) from error
+
+    def needed(self, sql: str) -> frozenset[str] | None:
+        """Return the columns that an answer is made of, by DuckDB's own plan; None: all there are.
+
+        Raises: InputError where the SQL can't be run.
+        """
+        self.ask(sql)
+        names = frozenset(_projected(self._plan(sql)))
+        whole = dict(self._tables)
+        self.give({name: _of_columns(table, names) for name, table in whole.items()})
+        try:
+            self.ask(sql)
+        except InputError:  # a column that the plan could do without, and the SQL names
+            self.give(whole)
+            return None
+        return names
+
+    def _plan(self, sql: str) -> Any:
+        ((_, plan),) = self._connection.execute(f"EXPLAIN (FORMAT json) {sql}").fetchall()
+        return json.loads(plan)
+
+
+def _projected(plan: Any) -> Iterator[str]:
+    """Yield the columns that the scans of a plan read."""
+    for step in plan if isinstance(plan, list) else [plan]:
+        read = step.get("extra_info", {}).get("Projections", [])
+        if "SCAN" in step.get("name", ""):
+            yield from [read] if isinstance(read, str) else read
+        yield from _projected(step.get("children", []))
+
+
+def _of_columns(table: pa.Table, names: frozenset[str]) -> pa.Table:
+    return table.select([name for name in table.column_names if name in names | {"bundle"}])
+
+
+def _first(table: _Table, bundles: Sequence[_Sealed]) -> pa.Table:
+    """Return what DuckDB may plan with: every column; no rows where these are read afterwards."""
+    return _joined(table.shape or table.rows, bundles, None)
+
+
+def _joined(make: _Make, bundles: Sequence[_Sealed], columns: frozenset[str] | None) -> pa.Table:
+    made = []
+    for bundle in bundles:
+        try:
+            made.append(make(bundle, columns))
+        # Signed, but by anyone, and held to no schema here.
+        except (
+            AttributeError, LookupError, TypeError, ValueError, pa.ArrowException, BundleBroken,
+        ) as error:  # fmt: skip
+            raise VerificationFailed(
+                f"{bundle.path}: not what a bundle holds: {error}",
+                mend="`specseal verify` says more",
+            ) from error
+    return pa.concat_tables(made, promote_options="permissive")
 
 
 def _open(path: Path, wanted: set[str], now: datetime) -> _Sealed:
@@ -179,19 +247,7 @@ def _read(folder: Path, name: str) -> bytes:
     return data
 
 
-def _rows(table: str, bundle: _Sealed) -> pa.Table:
-    try:
-        return _TABLES[table].rows(bundle)
-    # Signed, but by anyone, and held to no schema here.
-    except (
-        AttributeError, LookupError, TypeError, ValueError, pa.ArrowException, BundleBroken,
-    ) as error:  # fmt: skip
-        raise VerificationFailed(
-            f"{bundle.path}: not what a bundle holds: {error}", mend="`specseal verify` says more"
-        ) from error
-
-
-def _bundles(bundle: _Sealed) -> pa.Table:
+def _bundles(bundle: _Sealed, columns: frozenset[str] | None) -> pa.Table:
     """Return the one row of a bundle; what the variants of a sweep differ in, joined by commas."""
     lock, environment = (
         json.loads(bundle.files[name]) for name in ("lock.json", "environment.json")
@@ -220,32 +276,37 @@ def _bundles(bundle: _Sealed) -> pa.Table:
     return _of(bundle, pa.Table.from_pylist([row]))
 
 
-def _metrics(bundle: _Sealed) -> pa.Table:
+def _metrics(bundle: _Sealed, columns: frozenset[str] | None) -> pa.Table:
     """Return a row a metric, with what it is of as columns; a sweep's setting as JSON."""
     data = bundle.files["result.json"]
     document = pj.read_json(io.BytesIO(data), read_options=pj.ReadOptions(block_size=len(data) + 1))
     metrics = document.column("metrics").combine_chunks().flatten()
     where = metrics.field("where")
     kinds = {field.name: index for index, field in enumerate(where.type)}
-    columns = {
+    told = {
         name: metrics.field(name)
         for name in ("name", "value", "unit", "low", "high", "n", "valid", "reasons")
     }
-    columns |= {name: where.field(name) for name in _PLACES if name in kinds}
+    told |= {name: where.field(name) for name in _PLACES if name in kinds}
     swept = [name for name in kinds if name not in _PLACES]
-    columns["setting"] = pa.array(
+    told["setting"] = pa.array(
         [json.dumps({name: row[name] for name in swept}) for row in where.to_pylist()]
         if swept
         else ["{}"] * len(metrics)
     )
-    return _of(bundle, pa.table(columns))
+    return _of(bundle, pa.table(told))
 
 
-def _table_of(name: str) -> Callable[[_Sealed], pa.Table]:
-    def rows(bundle: _Sealed) -> pa.Table:
-        return _of(bundle, open_table(bundle.files[name], name).whole())
+def _parquet(name: str) -> _Table:
+    def rows(bundle: _Sealed, columns: frozenset[str] | None) -> pa.Table:
+        table = open_table(bundle.files[name], name)
+        wanted = None if columns is None else [one for one in table.schema.names if one in columns]
+        return _of(bundle, table.whole(wanted))
 
-    return rows
+    def shape(bundle: _Sealed, columns: frozenset[str] | None) -> pa.Table:
+        return _of(bundle, open_table(bundle.files[name], name).schema.empty_table())
+
+    return _Table(files=(name,), rows=rows, shape=shape)
 
 
 def _of(bundle: _Sealed, table: pa.Table) -> pa.Table:
@@ -253,18 +314,24 @@ def _of(bundle: _Sealed, table: pa.Table) -> pa.Table:
     return table.add_column(0, "bundle", identity)
 
 
+_Make = Callable[[_Sealed, frozenset[str] | None], pa.Table]
+"""Makes a bundle's part of a table; of some columns only, where that is less work."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Table:
     files: tuple[str, ...]
     """Of a bundle, that the table is made of."""
-    rows: Callable[[_Sealed], pa.Table]
+    rows: _Make
+    shape: _Make | None = None
+    """Every column without rows, where it is worth knowing first which of them are needed."""
 
 
 _TABLES = {
     "bundles": _Table(files=("lock.json", "environment.json"), rows=_bundles),
     "metrics": _Table(files=("result.json",), rows=_metrics),
-    "records": _Table(files=(RECORDS,), rows=_table_of(RECORDS)),
-    "telemetry": _Table(files=(TELEMETRY,), rows=_table_of(TELEMETRY)),
+    "records": _parquet(RECORDS),
+    "telemetry": _parquet(TELEMETRY),
 }
 TABLES = tuple(_TABLES)
 _MEND = f"ask with one SELECT over {', '.join(TABLES)}"
