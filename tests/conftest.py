@@ -21,6 +21,7 @@ import hypothesis
 import pytest
 
 import registries
+from attacks.builder import GoodBundle
 from specseal.engines import LaunchRequest, engine, filled
 from specseal.errors import MachineLacks
 from specseal.images import build_environments
@@ -46,6 +47,18 @@ def pytest_configure() -> None:
     ):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, usual)
+
+
+@pytest.fixture(scope="session")
+def good(tmp_path_factory: pytest.TempPathFactory) -> GoodBundle:
+    """A small good bundle, and its key; not to be changed."""
+    return GoodBundle(tmp_path_factory.mktemp("good"))
+
+
+@pytest.fixture
+def bundle(good: GoodBundle, tmp_path: Path) -> Path:
+    """A copy of the good bundle, to be spoilt."""
+    return good.copy(tmp_path / "bundle")
 
 
 def lacking(what: str) -> None:

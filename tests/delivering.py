@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from attacks.builder import NOW, GoodBundle
-from specseal.bundle import TrustStore
+from specseal.bundle import Trust, TrustStore
 from specseal.http import open_session
-from specseal.pull import Site, Trust
+from specseal.pull import Site
 from specseal.settings import load_settings
 
 
@@ -27,5 +27,5 @@ def site_at(folder: Path, *hosts: str, **environ: str) -> Iterator[Site]:
 def trust_in(good: GoodBundle) -> Trust:
     """The good bundle's key is trusted."""
     return Trust(
-        keys=TrustStore(trusted=frozenset({good.signer.public.digest})), required=True, now=NOW
+        store=TrustStore(trusted=frozenset({good.signer.public.digest})), required=True, now=NOW
     )

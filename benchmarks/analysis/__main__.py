@@ -16,16 +16,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from benchmarks.made import DRAFT_LENGTH, LEVELS, records
 
 from specseal.analysis import JobData, PhaseData, RunData, analyse
 from specseal.records import Load, PhaseStatus, Record, Snapshot, append_jsonl, read_records
 
-LEVELS = (1, 8, 64)
-CATEGORIES = 11
-DRAFT_LENGTH = 4
-VOCABULARY = 150_000
 START_NS = 10**15
-STEP_NS = (8_000_000, 12_000_000)
 ROWS_A_WRITE = 1_000
 
 
@@ -78,39 +74,16 @@ def _write(folder: Path, arguments: argparse.Namespace) -> dict[tuple[bool, int]
 
 
 def _records(speculates: bool, level: int, arguments: argparse.Namespace) -> Iterator[Record]:
-    """Yield one phase: a chunk a step, of one token or, with speculation, of up to five."""
-    draw = np.random.default_rng([level, speculates])
-    most, chunks = DRAFT_LENGTH + 1 if speculates else 1, arguments.chunks
-    for number in range(arguments.requests // (2 * len(LEVELS))):
-        cycle, conversation = divmod(number, arguments.conversations)
-        submit_ns = START_NS + number * STEP_NS[0]
-        arrivals = (submit_ns + np.cumsum(draw.integers(*STEP_NS, chunks))).tolist()
-        tokens = (1, *draw.integers(1, most + 1, chunks - 1).tolist())
-        output = sum(tokens)
-        yield Record(
-            phase=f"c{level}",
-            conversation=f"q{conversation:06}",
-            category=f"category {conversation % CATEGORIES}",
-            turn=0,
-            cycle=cycle,
-            due_ns=submit_ns,
-            connect_ns=0,
-            submit_ns=submit_ns,
-            chunk_ns=tuple(arrivals),
-            chunk_tokens=tokens,
-            end_ns=arrivals[-1],
-            input_tokens=300,
-            engine_input_tokens=300,
-            input_sha256=f"{conversation:064x}",
-            output_tokens=output,
-            output_ids=tuple(draw.integers(0, VOCABULARY, output).tolist()),
-            finish="length",
-            error=None,
-            draft_tokens=DRAFT_LENGTH * (chunks - 1) if speculates else None,
-            accepted_tokens=output - chunks if speculates else None,
-            verify_steps=None,
-            cached_tokens=0,
-        )
+    return records(
+        f"c{level}",
+        level,
+        DRAFT_LENGTH if speculates else 0,
+        requests=arguments.requests // (2 * len(LEVELS)),
+        chunks=arguments.chunks,
+        conversations=arguments.conversations,
+        finish="length",
+        start_ns=START_NS,
+    )
 
 
 def _read(paths: dict[tuple[bool, int], Path]) -> RunData:

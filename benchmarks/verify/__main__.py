@@ -14,28 +14,22 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+from benchmarks.made import CATEGORIES, DRAFT_LENGTH, LEVELS, records
 
 import locks
 from attacks.builder import NOW, SPEC, inputs_of, make_job, make_signer
 from specseal.analysis import JobData, RunData
 from specseal.bundle import seal
 from specseal.plan import make_plan
-from specseal.records import Record
 from specseal.spec import parse_spec
 from specseal.spec.locked import Lock
 
-LEVELS = (1, 8, 64)
-CATEGORIES = 11
 DURATION_S = 3600.0
-DRAFT_LENGTH = 4
-VOCABULARY = 150_000
-STEP_NS = (8_000_000, 12_000_000)
 VERIFY = """\
 import re, sys
 from pathlib import Path
@@ -146,18 +140,27 @@ def _with_records(job: JobData, arguments: argparse.Namespace) -> JobData:
     phases = []
     for phase in job.phases:
         level = phase.load.concurrency or 1
-        records = tuple(_records(phase.status.phase, level, job.draft_length, arguments))
-        drafts = sum(len(record.chunk_ns) - 1 for record in records) if job.draft_length else 0
-        accepted = sum(record.accepted_tokens or 0 for record in records)
+        made = records(
+            phase.status.phase,
+            level,
+            job.draft_length,
+            requests=arguments.requests // (2 * len(LEVELS)),
+            chunks=arguments.chunks,
+            conversations=arguments.conversations,
+            finish="stop",
+        )
+        told = tuple(made)
+        drafts = sum(len(record.chunk_ns) - 1 for record in told) if job.draft_length else 0
+        accepted = sum(record.accepted_tokens or 0 for record in told)
         after = phase.after
         phases.append(
             replace(
                 phase,
-                records=records,
+                records=told,
                 status=replace(
                     phase.status,
-                    end_ns=max(record.end_ns for record in records),
-                    requests=len(records),
+                    end_ns=max(record.end_ns for record in told),
+                    requests=len(told),
                 ),
                 after=after
                 and replace(
@@ -170,44 +173,6 @@ def _with_records(job: JobData, arguments: argparse.Namespace) -> JobData:
             )
         )
     return replace(job, phases=tuple(phases))
-
-
-def _records(
-    phase: str, level: int, draft_length: int, arguments: argparse.Namespace
-) -> Iterator[Record]:
-    """Yield one phase: a chunk a step, of one token or, with speculation, of up to five."""
-    draw = np.random.default_rng([level, draft_length])
-    chunks = arguments.chunks
-    for number in range(arguments.requests // (2 * len(LEVELS))):
-        cycle, conversation = divmod(number, arguments.conversations)
-        submit_ns = number * STEP_NS[0]
-        arrivals = (submit_ns + np.cumsum(draw.integers(*STEP_NS, chunks))).tolist()
-        tokens = (1, *draw.integers(1, draft_length + 2, chunks - 1).tolist())
-        output = sum(tokens)
-        yield Record(
-            phase=phase,
-            conversation=f"q{conversation:06}",
-            category=f"category {conversation % CATEGORIES}",
-            turn=0,
-            cycle=cycle,
-            due_ns=submit_ns,
-            connect_ns=0,
-            submit_ns=submit_ns,
-            chunk_ns=arrivals,
-            chunk_tokens=tokens,
-            end_ns=arrivals[-1],
-            input_tokens=300,
-            engine_input_tokens=300,
-            input_sha256=f"{conversation:064x}",
-            output_tokens=output,
-            output_ids=draw.integers(0, VOCABULARY, output).tolist(),
-            finish="stop",
-            error=None,
-            draft_tokens=DRAFT_LENGTH * (chunks - 1) if draft_length else None,
-            accepted_tokens=output - chunks if draft_length else None,
-            verify_steps=None,
-            cached_tokens=0,
-        )
 
 
 if __name__ == "__main__":

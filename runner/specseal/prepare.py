@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from specseal.atomic import write_atomically
 from specseal.digests import Digest
 from specseal.engines import Launch, LaunchRequest, engine, tokenizer_launch
 from specseal.errors import LockError
@@ -100,9 +101,7 @@ class Preparation:
     def write_lock(self) -> Lock:
         """Make the lock and put it beside the spec."""
         lock = self.make_lock()
-        partial = self._lock_path.with_name(f".{self._lock_path.name}.partial")
-        partial.write_bytes(lock.to_bytes())
-        partial.replace(self._lock_path)
+        write_atomically(self._lock_path, lock.to_bytes())
         self._say(f"locked: {self._lock_path} (recipe {lock.recipe[:12]})")
         return lock
 

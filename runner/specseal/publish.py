@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from specseal.bundle import Contents, Report
+from specseal.bundle import Contents, Report, Trust
 from specseal.bundle.findings import BundleBroken
 from specseal.bundle.layout import KEYS, PROVENANCE_ATTESTATION, RESULT_ATTESTATION
 from specseal.bundle.manifest import ATTESTATIONS, MANIFEST, compare_digests, parse_manifest
@@ -37,7 +37,7 @@ from specseal.delivery import (
 )
 from specseal.digests import Digest, sha256_bytes
 from specseal.errors import InputError, VerificationFailed
-from specseal.pull import Say, Site, Trust, bundle_limits, demand_intact, demand_trust
+from specseal.pull import Say, Site, bundle_limits, demand_intact, demand_trust
 
 _CITATION = "CITATION.cff"
 

@@ -15,13 +15,12 @@ import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import requests
 
-from specseal.bundle import Report, TrustStore, verify
+from specseal.bundle import Report, Trust
 from specseal.bundle.layout import MAX_FILE_BYTES, MAX_FILES, MAX_PARSED_BYTES
 from specseal.bundle.manifest import ATTESTATIONS, path_problem
 from specseal.delivery import (
@@ -50,22 +49,6 @@ from specseal.settings import Settings
 _MAX_ATTESTATION_BYTES = 4 << 20
 
 Say = Callable[[str], None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trust:
-    """What makes a bundle good enough."""
-
-    keys: TrustStore
-    """Whose signatures are believed."""
-    required: bool
-    """Whether the signer must be one of them."""
-    now: datetime
-    """The time of verifying, with its zone."""
-
-    def verify(self, folder: Path) -> Report:
-        """Verify a bundle. Raises: InputError."""
-        return verify(folder, trusted=self.keys, now=self.now)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

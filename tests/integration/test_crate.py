@@ -53,11 +53,6 @@ def validate(tmp_path_factory: pytest.TempPathFactory) -> Validate:
     return run
 
 
-@pytest.fixture(scope="module")
-def good(tmp_path_factory: pytest.TempPathFactory) -> GoodBundle:
-    return GoodBundle(tmp_path_factory.mktemp("good"))
-
-
 def test_bundle_is_a_valid_crate(validate: Validate, good: GoodBundle) -> None:
     issues = validate(good.path)
     assert all(severity == "RECOMMENDED" for severity, _, _ in issues), issues

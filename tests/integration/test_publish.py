@@ -40,11 +40,6 @@ MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
 
 
-@pytest.fixture(scope="module")
-def good(tmp_path_factory: pytest.TempPathFactory) -> GoodBundle:
-    return GoodBundle(tmp_path_factory.mktemp("good"))
-
-
 @pytest.fixture
 def site(registry: registries.Registry, tmp_path: Path) -> Iterator[Site]:
     with site_at(tmp_path, registry.host) as opened:
@@ -163,9 +158,9 @@ import os, signal, sys
 from pathlib import Path
 sys.path[:0] = {[str(Path(__file__).parents[1])]!r}
 from delivering import site_at
-from specseal.bundle import TrustStore
+from specseal.bundle import Trust, TrustStore
 from specseal.delivery.fetch import RegistrySource
-from specseal.pull import Trust, pull
+from specseal.pull import pull
 from datetime import UTC, datetime
 usual, came = RegistrySource.copy, []
 def deadly(self, entry, write):
@@ -175,7 +170,7 @@ def deadly(self, entry, write):
         os.kill(os.getpid(), signal.SIGKILL)
     usual(self, entry, write)
 RegistrySource.copy = deadly
-trust = Trust(keys=TrustStore(), required=False, now=datetime.now(UTC))
+trust = Trust(store=TrustStore(), required=False, now=datetime.now(UTC))
 with site_at(Path({str(exchange.folder)!r}), {exchange.registry.host!r}) as site:
     pull({exchange.where + ":v1"!r}, Path({str(exchange.folder / "pulled")!r}), site=site,
          trust=trust, say=print)

@@ -32,14 +32,14 @@ from specseal.bundle.store import (
 )
 from specseal.bundle.table import GROUPINGS, summarise
 from specseal.bundle.times import parse_time
-from specseal.bundle.verify import open_bundle, verify
+from specseal.bundle.verify import Trust, open_bundle, verify
 
 __all__ = [
     "FORMATS", "GROUPINGS", "VERDICTS", "Answer", "Attestation", "Check", "Contents", "Policy",
     "PublicKey", "Report", "ReproductionStatement", "Revocation", "SealInputs", "Signer",
-    "TrustStore", "Verdict", "add_reproduction", "add_timestamp", "attest_reproduction",
-    "beside", "create_key", "create_trusted_key", "demand_outcome", "load_policy",
-    "load_signer", "make_index", "open_bundle", "parse_time", "query", "read_public_key",
-    "read_store", "render", "revoke", "seal", "summarise", "trust", "trusted_keys",
-    "user_store", "verify", "write_schemas",
+    "Trust", "TrustStore", "Verdict", "add_reproduction", "add_timestamp",
+    "attest_reproduction", "beside", "create_key", "create_trusted_key", "demand_outcome",
+    "load_policy", "load_signer", "make_index", "open_bundle", "parse_time", "query",
+    "read_public_key", "read_store", "render", "revoke", "seal", "summarise", "trust",
+    "trusted_keys", "user_store", "verify", "write_schemas",
 ]  # fmt: skip

@@ -10,12 +10,12 @@ it is of everything that the key ever signed: when that was is the signer's own 
 from __future__ import annotations
 
 import re
-import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from specseal.atomic import write_atomically
 from specseal.bundle.findings import BundleBroken, printable
 from specseal.bundle.keys import PublicKey, create_key, make_private_folders, read_public_key
 from specseal.bundle.strict import parse_file
@@ -197,13 +197,8 @@ def _write(path: Path, data: bytes) -> None:
     """Write a file of a store, whole or not at all."""
     folder = path.parent.parent if path.parent.name == REVOKED else path.parent
     # Not among the revocations, every one of which is read: a kill may leave it behind.
-    partial = folder / f".{path.name}.{secrets.token_hex(8)}.in-progress"
     try:
         make_private_folders(path.parent)
-        try:
-            partial.write_bytes(data)
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
+        write_atomically(path, data, partial_in=folder)
     except OSError as error:
         raise InputError(f"{path}: can't be written: {error.strerror}") from error

@@ -140,6 +140,23 @@ def verify(
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trust:
+    """What makes a bundle good enough for whoever asks."""
+
+    store: TrustStore
+    """Whose signatures are believed."""
+    policy: Policy = THE_SIGNER
+    required: bool
+    """Whether the policy must be met; else integrity is enough."""
+    now: datetime
+    """The time of verifying, with its zone."""
+
+    def verify(self, folder: Path) -> Report:
+        """Verify a bundle. Raises: as `verify`."""
+        return verify(folder, trusted=self.store, now=self.now, policy=self.policy)
+
+
 def open_bundle(folder: Path) -> Contents:
     """Return the contents of a bundle that is intact, whoever signed it.
 

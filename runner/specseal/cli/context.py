@@ -5,16 +5,13 @@ from __future__ import annotations
 import json
 import os
 import re
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
-from specseal.bundle import read_public_key, trusted_keys
 from specseal.digests import Digest
 from specseal.programs import CHOICES
-from specseal.pull import Trust
 from specseal.settings import Settings, load_settings
 
 SPEC = click.argument("spec", type=click.Path(path_type=Path, dir_okay=False, exists=True))
@@ -25,16 +22,6 @@ RUNTIME = click.option(
     default="auto",
     show_default=True,
     help="Where jobs run; auto takes the container engine if one answers.",
-)
-KEYS = click.option(
-    "--key",
-    "keys",
-    multiple=True,
-    type=click.Path(path_type=Path),
-    help="A public key (PEM) to trust for this once, beside those in the trust store.",
-)
-INTEGRITY_ONLY = click.option(
-    "--integrity-only", is_flag=True, help="Do not ask whether the signer is trusted."
 )
 
 
@@ -52,14 +39,6 @@ IDENTITY = click.types.FuncParamType(read_identity)
 def settings() -> Settings:
     """Return the site settings that hold in the working folder."""
     return load_settings(os.environ, Path.cwd())
-
-
-def trust_of(keys: tuple[Path, ...], *, required: bool) -> Trust:
-    """Return what makes a bundle good enough: the trust store's keys, and those named for once."""
-    named = [read_public_key(path).digest for path in keys]
-    return Trust(
-        keys=trusted_keys(settings()).including(named), required=required, now=datetime.now(UTC)
-    )
 
 
 def tell(line: str) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from specseal.atomic import write_atomically
 from specseal.bundle import make_index, read_store, trusted_keys
 from specseal.cli.context import JSON, print_json, settings
 from specseal.errors import AnswerIsNo
@@ -56,9 +57,7 @@ def command(
             mend=f"write it anew: specseal index {' '.join(map(str, places))} --write {check}",
         )
     if write is not None:
-        partial = write.with_name(f".{write.name}.partial")
-        partial.write_text(text, "utf-8")
-        partial.replace(write)
+        write_atomically(write, text.encode())
     if as_json:
         print_json(index)
     elif file is None:

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import click
 
-from specseal.cli.context import INTEGRITY_ONLY, JSON, KEYS, print_json, settings, tell, trust_of
+from specseal.bundle import Trust
+from specseal.cli.context import JSON, print_json, settings, tell
+from specseal.cli.whom import whom
 from specseal.publish import publish
 from specseal.pull import open_site
 
@@ -15,17 +17,13 @@ from specseal.pull import open_site
 @click.command()
 @click.argument("bundle", type=click.Path(path_type=Path))
 @click.argument("target")
-@KEYS
-@INTEGRITY_ONLY
+@whom("bundle")
 @JSON
-def command(
-    bundle: Path, target: str, keys: tuple[Path, ...], integrity_only: bool, as_json: bool
-) -> None:
+def command(bundle: Path, target: str, trust: Trust, as_json: bool) -> None:
     """Verify BUNDLE and bring it to TARGET.
 
     TARGET is oci://HOST/NAME[:TAG], a file that ends in .zip, or a folder.
     """
-    trust = trust_of(keys, required=not integrity_only)
     with open_site(settings(), os.environ) as site:
         published = publish(bundle, target, site=site, trust=trust, say=tell)
     if as_json:

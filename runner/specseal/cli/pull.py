@@ -7,16 +7,9 @@ from pathlib import Path
 
 import click
 
-from specseal.cli.context import (
-    IDENTITY,
-    INTEGRITY_ONLY,
-    JSON,
-    KEYS,
-    print_json,
-    settings,
-    tell,
-    trust_of,
-)
+from specseal.bundle import Trust
+from specseal.cli.context import IDENTITY, JSON, print_json, settings, tell
+from specseal.cli.whom import whom
 from specseal.digests import Digest
 from specseal.pull import open_site, pull
 
@@ -24,8 +17,7 @@ from specseal.pull import open_site, pull
 @click.command()
 @click.argument("source")
 @click.argument("into", required=False, type=click.Path(path_type=Path))
-@KEYS
-@INTEGRITY_ONLY
+@whom("source")
 @click.option(
     "--identity",
     "expected",
@@ -36,8 +28,7 @@ from specseal.pull import open_site, pull
 def command(
     source: str,
     into: Path | None,
-    keys: tuple[Path, ...],
-    integrity_only: bool,
+    trust: Trust,
     expected: Digest | None,
     as_json: bool,
 ) -> None:
@@ -46,7 +37,6 @@ def command(
     SOURCE is oci://HOST/NAME:TAG, oci://HOST/NAME@sha256:DIGEST (the identity, or the manifest's
     digest there), a zip file, or a folder.
     """
-    trust = trust_of(keys, required=not integrity_only)
     with open_site(settings(), os.environ) as site:
         pulled = pull(source, into, site=site, trust=trust, say=tell, expected=expected)
     if as_json:

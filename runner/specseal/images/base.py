@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import re
 import tarfile
 from collections.abc import Iterator
@@ -22,6 +21,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
+from specseal.atomic import write_atomically
 from specseal.digests import sha256_bytes
 from specseal.errors import LockError, MachineLacks
 from specseal.settings import Settings
@@ -105,9 +105,7 @@ def _fetch(
             f"the list says {package['sha256']}",
             mend="use another Debian mirror: this one sends something else",
         )
-    partial = kept.with_suffix(f".{os.getpid()}.partial")
-    partial.write_bytes(data)
-    partial.replace(kept)
+    write_atomically(kept, data)
     return data
 
 

@@ -15,11 +15,6 @@ from specseal.cli import keys, publish, pull
 from specseal.errors import InputError, VerificationFailed
 
 
-@pytest.fixture(scope="module")
-def good(tmp_path_factory: pytest.TempPathFactory) -> GoodBundle:
-    return GoodBundle(tmp_path_factory.mktemp("good"))
-
-
 @pytest.fixture(autouse=True)
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working folder and a configuration of the test's own, in which no key is trusted."""
@@ -116,3 +111,28 @@ def test_source_that_is_not_there_is_a_wrong_input() -> None:
         done = call(pull.command, source, "here")
         assert isinstance(done.exception, InputError)
         assert "nowhere" in done.exception.message
+
+
+def test_whom_a_bundle_must_be_signed_by_is_asked_as_verify_asks_it(
+    good: GoodBundle, host: str, place: Path
+) -> None:
+    trusted = call(keys.command, "trust", key_of(good), "--keys", place / "lab")
+    assert trusted.exit_code == 0, trusted.output
+    stores = ("--keys", place / "lab")
+    where = f"oci://{host}/lab/results:v1"
+    alone = call(publish.command, good.path, where, *stores, "--signers", 2)
+    assert isinstance(alone.exception, VerificationFailed)
+    assert call(publish.command, good.path, where, *stores).exit_code == 0
+    refused = call(pull.command, where, *stores, "--signers", 2)
+    assert isinstance(refused.exception, VerificationFailed)
+    assert not Path("results").exists()
+    assert call(pull.command, where, *stores, "--from", "2026-01-01T00:00:00Z").exit_code == 0
+
+
+def test_trust_store_that_lies_in_what_is_pulled_is_refused(good: GoodBundle, place: Path) -> None:
+    folder = good.copy(place / "theirs")
+    inside = folder / "attestations" / "keys"
+    refused = call(pull.command, folder, place / "mine", "--keys", inside)
+    assert isinstance(refused.exception, InputError)
+    assert "lies in the bundle" in str(refused.exception)
+    assert not (place / "mine").exists()

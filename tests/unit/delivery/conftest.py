@@ -7,18 +7,8 @@ import pytest
 import fakeregistry
 from attacks.builder import GoodBundle
 from delivering import site_at, trust_in
-from specseal.pull import Site, Trust
-
-
-@pytest.fixture(scope="session")
-def good(tmp_path_factory: pytest.TempPathFactory) -> GoodBundle:
-    return GoodBundle(tmp_path_factory.mktemp("good"))
-
-
-@pytest.fixture
-def bundle(good: GoodBundle, tmp_path: Path) -> Path:
-    """A copy of the good bundle, to be spoilt."""
-    return good.copy(tmp_path / "bundle")
+from specseal.bundle import Trust
+from specseal.pull import Site
 
 
 @pytest.fixture

@@ -219,7 +219,7 @@ def test_folder_that_is_not_there_becomes_the_bundle(good, site_of, trust, tmp_p
 def test_bundle_of_an_unknown_key_is_published_only_if_its_integrity_is_enough(
     good, site_of, trust, tmp_path
 ):
-    nobody = replace(trust, keys=TrustStore())
+    nobody = replace(trust, store=TrustStore())
     with pytest.raises(VerificationFailed, match="not trusted here"):
         publish(good.path, str(tmp_path / "x"), site=site_of(), trust=nobody, say=print)
     lax = replace(nobody, required=False)

@@ -11,13 +11,13 @@ import pytest
 
 from attacks.builder import NOW, GoodBundle
 from fakeregistry import INDEX, MANIFEST, FakeRegistry, Fault, digest_of
-from specseal.bundle import TrustStore, add_reproduction, attest_reproduction
+from specseal.bundle import Trust, TrustStore, add_reproduction, attest_reproduction
 from specseal.delivery import Entry, group_later
 from specseal.delivery.oci import ATTESTATION_TYPE, BUNDLE_TYPE, EMPTY_TYPE, referrers_tag
 from specseal.digests import Digest, sha256_file
 from specseal.errors import InputError, MachineLacks, RegistryError, VerificationFailed, WrongBytes
 from specseal.publish import Published, publish
-from specseal.pull import Pulled, Site, Trust, pull
+from specseal.pull import Pulled, Site, pull
 
 SiteOf = Callable[..., Site]
 
@@ -321,7 +321,7 @@ def test_bundle_of_an_unknown_key_is_no_yes_and_once_trusted_is_not_fetched_agai
 ):
     published = send()
     source, into = f"oci://{fake.host}/lab/results@sha256:{published.bundle}", tmp_path / "pulled"
-    nobody = Trust(keys=TrustStore(), required=True, now=trust.now)
+    nobody = Trust(store=TrustStore(), required=True, now=trust.now)
     with pytest.raises(VerificationFailed, match="not trusted here") as caught:
         pull(source, into, site=site_of(fake.host), trust=nobody, say=print)
     assert "run this again: what has come is kept" in caught.value.mend
@@ -336,7 +336,7 @@ def test_bundle_of_an_unknown_key_comes_where_only_integrity_is_asked(
 ):
     published = send()
     source = f"oci://{fake.host}/lab/results@sha256:{published.bundle}"
-    anybody = Trust(keys=TrustStore(), required=False, now=trust.now)
+    anybody = Trust(store=TrustStore(), required=False, now=trust.now)
     pulled = pull(source, tmp_path / "x", site=site_of(fake.host), trust=anybody, say=print)
     assert not pulled.trusted
 
