@@ -38,7 +38,7 @@ def write_job(
             draft_length=4,
             drafter_args={},
             max_sequences=2,
-            engine={"context_length": 512},
+            engine={"context_length": 512, "family": "cpu"},
         )
     )
     for name in ("in", "out"):
