@@ -6,6 +6,7 @@ anything is built from them.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,21 @@ def describe_client_source(package: Path) -> dict[str, Digest]:
     files = {f"client/{name}": digest for name, digest in tree_files(package / "client").items()}
     files["records.py"] = sha256_file(package / "records.py")
     return files
+
+
+def inputs_digest(
+    pinned: Mapping[str, Any], wheels: Mapping[str, str], source: Mapping[str, str]
+) -> Digest:
+    """Return the digest of all that a program is made of; it names what was built.
+
+    Args:
+        pinned: the image that is built, as a lock has it; of its wheels only those that fit count.
+        wheels: SHA-256 of each wheel that is installed, by file name.
+        source: of the load generator, its source tree; of every other program, nothing.
+    """
+    parts = ("folder", "requirements", "tree_sha256", "base")
+    image = {part: pinned[part] for part in parts if part in pinned}
+    return sha256_value({"image": image, "source": dict(source), "wheels": dict(wheels)})
 
 
 def check(what: str, locked: Any, found: Any) -> None:

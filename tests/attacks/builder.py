@@ -28,6 +28,7 @@ from specseal.bundle import (
 from specseal.bundle.manifest import ATTESTATIONS, MANIFEST
 from specseal.bundle.seal import attest, describe, describe_crate
 from specseal.errors import SpecsealError
+from specseal.image_inputs import inputs_digest
 from specseal.plan import Job, Phase, make_plan
 from specseal.records import PhaseStatus, Record, Snapshot
 from specseal.sent import missing_phase
@@ -220,12 +221,23 @@ def make_inputs(folder: Path) -> SealInputs:
     return inputs_of(SPEC, lock, make_run(lock), folder)
 
 
-ENGINE_IMAGE = {
+ENGINE_IMAGE: dict[str, Any] = {
     "inputs": "1" * 64,
     "packages": [{"type": "pypi", "name": "wheel", "version": "1.0"}],
     "wheels": {"wheel-1.0-py3-none-any.whl": "3" * 64},
     "debian": {"libc6_2.36-9": "4" * 64},
 }
+
+
+def images_of(lock: Lock) -> dict[str, Any]:
+    """What engine and client of a lock were made of."""
+    engine, client = lock.engine["image"], lock.client["image"]
+    made = inputs_digest(client, {}, lock.client["source"])
+    images: dict[str, Any] = {"client": {"inputs": made}}
+    if engine is not None:
+        made = inputs_digest(engine, ENGINE_IMAGE["wheels"], {})
+        images["engine"] = {**ENGINE_IMAGE, "inputs": made}
+    return images
 
 
 def inputs_of(spec: bytes, lock: Lock, run: RunData, folder: Path) -> SealInputs:
@@ -243,7 +255,7 @@ def inputs_of(spec: bytes, lock: Lock, run: RunData, folder: Path) -> SealInputs
             "isolation": "none",
             "pinned": "yes" if lock.engine["image"] else "no",
             "specseal_version": "0.1.0",
-            "images": {"engine": ENGINE_IMAGE, "client": {"inputs": "2" * 64}},
+            "images": images_of(lock),
             "packages": {"engine": ["wheel-1.0"]},
             "machine": {"cpu": "a processor", "cache": f"{folder}/cache"},
             "jobs": [{name: getattr(job, name) for name in DESCRIBED} for job in run.jobs],

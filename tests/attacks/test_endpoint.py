@@ -68,7 +68,6 @@ def inputs(tmp_path: Path) -> SealInputs:
         inputs,
         environment={
             **inputs.environment,
-            "images": {"client": {"inputs": "2" * 64}},
             "packages": {"client": []},
         },
     )

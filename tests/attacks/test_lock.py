@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 from attacks.builder import NOW, GoodBundle, codes
 from specseal.bundle import seal
 from specseal.digests import canonical
+from specseal.image_inputs import inputs_digest
 from specseal.spec.locked import Lock
 
 OFFICIAL = {
@@ -28,6 +30,8 @@ OFFICIAL = {
 def found(good: GoodBundle, tmp_path: Path) -> Callable[..., set[str]]:
     """Seal the run with lock and environment changed; return the codes of what `verify` finds."""
 
+    numbers = count()
+
     def call(
         change: Callable[[dict[str, Any]], None] = lambda lock: None,
         images: Callable[[dict[str, Any]], None] = lambda images: None,
@@ -39,7 +43,9 @@ def found(good: GoodBundle, tmp_path: Path) -> Callable[..., set[str]]:
         environment |= {"lock_sha256": lock.digest, "recipe": lock.recipe}
         images(environment["images"])
         inputs = replace(good.inputs, lock=lock, environment=environment)
-        return codes(good.verify(seal(inputs, tmp_path / "b", signer=good.signer, now=NOW)))
+        return codes(
+            good.verify(seal(inputs, tmp_path / str(next(numbers)), signer=good.signer, now=NOW))
+        )
 
     return call
 
@@ -162,6 +168,38 @@ def pin_official(lock: dict[str, Any]) -> None:
 def test_image_started_that_is_not_the_locks_is_found(found: Callable[..., set[str]]) -> None:
     codes_of_other = found(pin_official, lambda images: images["engine"].update(inputs="d" * 64))
     assert "schemas.environment" in codes_of_other
+
+
+@pytest.mark.parametrize("role", ["engine", "client"])
+@pytest.mark.parametrize("part", ["tree_sha256", "folder", "base"])
+def test_image_built_of_other_files_than_the_locks_is_found(
+    found: Callable[..., set[str]], role: str, part: str
+) -> None:
+    """The lock says another Dockerfile or base than the one that gave the image that was run."""
+    other = {"name": "other", "sha256": "d" * 64} if part == "base" else "d" * 64
+    assert found(set_at(role, "image", part, to=other)) == {"schemas.environment"}
+
+
+def test_image_built_on_another_official_one_than_the_locks_is_found(
+    found: Callable[..., set[str]],
+) -> None:
+    def build_on(digest: str) -> Callable[[dict[str, Any]], None]:
+        base = {**OFFICIAL, "manifest_sha256": digest}
+        pin = {"folder": "llamacpp/cuda", "tree_sha256": "c" * 64, "base": base}
+        return set_at("engine", "image", to=pin)
+
+    pin: dict[str, Any] = {"engine": {}}
+    build_on("b" * 64)(pin)
+    made = {"inputs": inputs_digest(pin["engine"]["image"], {}, {}), "wheels": {}}
+    assert found(build_on("b" * 64), lambda images: images["engine"].update(made)) == set()
+    assert found(build_on("e" * 64), lambda images: images["engine"].update(made)) == {
+        "schemas.environment"
+    }
+
+
+def test_client_of_another_source_than_the_locks_is_found(found: Callable[..., set[str]]) -> None:
+    change = set_at("client", "source", to={"records.py": "d" * 64})
+    assert found(change) == {"schemas.environment"}
 
 
 @pytest.mark.parametrize(

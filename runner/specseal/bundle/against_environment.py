@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from specseal.bundle.findings import Finding
+from specseal.image_inputs import inputs_digest
 from specseal.spec.locked import Lock
 
 CODE = "schemas.environment"
@@ -32,15 +33,22 @@ def images_against_lock(environment: Mapping[str, Any], lock: Lock) -> Iterator[
         pinned = {"engine": variant.lock.engine["image"], "client": variant.lock.client["image"]}
         for role, image in pinned.items():
             if image is not None and role in programs:
-                yield from _program(f"environment.json: {where}.{role}", programs[role], image)
+                source = variant.lock.client["source"] if role == "client" else {}
+                place = f"environment.json: {where}.{role}"
+                yield from _program(place, programs[role], image, source)
 
 
-def _program(where: str, facts: Mapping[str, Any], image: Mapping[str, Any]) -> Iterator[Finding]:
-    # An official image is used as it is, so that it is its own input.
-    started, pinned = facts.get("inputs"), image.get("manifest_sha256")
-    if pinned is not None and started != pinned:
-        yield Finding(CODE, f"{where}: the image is {started}, the lock pins {pinned}")
+def _program(
+    where: str, facts: Mapping[str, Any], image: Mapping[str, Any], source: Mapping[str, str]
+) -> Iterator[Finding]:
+    # An official image that is used as it is is its own input.
+    wheels = facts.get("wheels", {})
+    pinned = image.get("manifest_sha256") or inputs_digest(image, wheels, source)
+    if facts.get("inputs") != pinned:
+        yield Finding(
+            CODE, f"{where}: is made of {facts.get('inputs')}, the lock pins what gives {pinned}"
+        )
     allowed = {digest for wheel in image.get("wheels", []) for digest in wheel["sha256"]}
-    for file, digest in facts.get("wheels", {}).items():
+    for file, digest in wheels.items():
         if digest not in allowed:
             yield Finding(CODE, f"{where}: {file} has the digest {digest}, which the lock has not")

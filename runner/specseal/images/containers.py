@@ -21,7 +21,7 @@ from docker.errors import BuildError, DockerException, ImageNotFound
 import specseal
 from specseal.digests import Digest, sha256_bytes, sha256_value
 from specseal.errors import LockError, MachineLacks, RunFailed
-from specseal.image_inputs import check, describe_again, describe_client_source
+from specseal.image_inputs import check, describe_again, describe_client_source, inputs_digest
 from specseal.images import base, wheelhouse
 from specseal.images.rootfs import known_rootfs, read_rootfs
 from specseal.settings import Settings, images_folder
@@ -152,7 +152,7 @@ class _Builder:
                 requirements, wheelhouse.CONTAINER_TARGET, settings=self._settings
             )
         wheels = house.wheels if house else {}
-        inputs = sha256_value({"image": found, "source": source, "wheels": wheels})
+        inputs = inputs_digest(pinned, wheels, source)
         labels = {
             f"{LABEL}.inputs": inputs,
             f"{LABEL}.recipe": self._lock.recipe,

@@ -6,16 +6,17 @@ import shutil
 import sys
 import tempfile
 import venv
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from filelock import FileLock
 
 from specseal.digests import sha256_value
 from specseal.errors import MachineLacks
-from specseal.image_inputs import check, describe_client_source, describe_image
+from specseal.image_inputs import check, describe_client_source, describe_image, inputs_digest
 from specseal.images import wheelhouse
 from specseal.images.containers import copy_client_source
 from specseal.settings import Settings, images_folder
@@ -60,7 +61,9 @@ def build_environments(
             )
         engine, facts["engine"] = _environment(pinned, settings, say)
         command = (str(engine), str(_program(images_folder() / pinned["folder"])))
-    client, facts["client"] = _environment(lock.client["image"], settings, say)
+    client, facts["client"] = _environment(
+        lock.client["image"], settings, say, lock.client["source"]
+    )
     return Environments(
         engine=command,
         client=(str(client), "-m", "specseal.client"),
@@ -74,7 +77,10 @@ def _program(folder: Path) -> Path:
 
 
 def _environment(
-    pinned: dict[str, Any], settings: Settings, say: Callable[[str], None]
+    pinned: dict[str, Any],
+    settings: Settings,
+    say: Callable[[str], None],
+    source: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[Path, dict[str, Any]]:
     root = images_folder()
     found = describe_image(root, pinned["folder"], pinned["requirements"])
@@ -88,7 +94,7 @@ def _environment(
         if not (folder / "complete").is_file():
             say(f"installing {pinned['folder']} into a virtual environment")
             _install(folder, requirements, house, settings)
-    inputs = sha256_value({"image": found, "wheels": house.wheels})
+    inputs = inputs_digest(pinned, house.wheels, source)
     return folder / "bin" / "python", {"inputs": inputs, "wheels": house.wheels}
 
 
