@@ -6,55 +6,49 @@ import errno
 import signal
 import sys
 import traceback
+from collections.abc import Iterator, MutableMapping
+from importlib import import_module
 from types import FrameType
 
 import click
 
 import specseal
-from specseal.cli import (
-    attest,
-    build,
-    doctor,
-    engines,
-    index,
-    init,
-    keys,
-    lock,
-    plan,
-    publish,
-    pull,
-    query,
-    run,
-    schema,
-    show,
-    validate,
-    verify,
-)
 from specseal.errors import MachineLacks, RunFailed, SpecsealError
 
-_COMMANDS = {
-    "init": init.command,
-    "validate": validate.command,
-    "plan": plan.command,
-    "lock": lock.command,
-    "build": build.command,
-    "run": run.command,
-    "verify": verify.command,
-    "show": show.command,
-    "query": query.command,
-    "index": index.command,
-    "publish": publish.command,
-    "pull": pull.command,
-    "attest": attest.command,
-    "keys": keys.command,
-    "engines": engines.command,
-    "doctor": doctor.command,
-    "schema": schema.command,
-}
+_NAMES = (
+    "init", "validate", "plan", "lock", "build", "run", "verify", "show", "query", "index",
+    "publish", "pull", "attest", "keys", "engines", "doctor", "schema",
+)  # fmt: skip
+
+
+class _Commands(MutableMapping[str, click.Command]):
+    """The commands by name, each imported when it is asked for: all of them take a second."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, click.Command | None] = dict.fromkeys(_NAMES)
+
+    def __getitem__(self, name: str) -> click.Command:
+        command = self._known[name]
+        if command is None:
+            found: click.Command = import_module(f"specseal.cli.{name}").command
+            command = self._known[name] = found
+        return command
+
+    def __setitem__(self, name: str, command: click.Command) -> None:
+        self._known[name] = command
+
+    def __delitem__(self, name: str) -> None:
+        del self._known[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._known)
+
+    def __len__(self) -> int:
+        return len(self._known)
 
 
 @click.group(
-    commands=_COMMANDS,
+    commands=_Commands(),
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(specseal.__version__, prog_name="specseal")
