@@ -162,6 +162,51 @@ class Workload:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Tolerance:
+    """How far from the claimed value still counts as the same; exactly one of the two is there."""
+
+    relative: float | None = None
+    """A share of the claimed value."""
+    absolute: float | None = None
+    """In the metric's unit."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimSource:
+    """Where a claimed number stands, and what it was measured with where that is known."""
+
+    title: str
+    url: str | None = None
+    table: str | None = None
+    """Table, figure or section; of a bundle, nothing."""
+    definition: str
+    """What the source means by the number, in words."""
+    bundle: Digest | None = None
+    """The bundle that the number was taken from."""
+    inputs: dict[str, Digest] = field(default_factory=dict)
+    """SHA-256 of each recipe section of that bundle's lock (`RECIPE_SECTIONS`), by name. Empty:
+    nobody knows what a paper's files were."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """A published number that this spec is to reproduce."""
+
+    metric: str
+    """A metric of the result, or `outputs`: the ids generated, of which `sha256` is the claim."""
+    where: dict[str, str | int | float | bool] = field(default_factory=dict)
+    """Which of the metric's figures; keys as in a result's `where`."""
+    value: float | None = None
+    sha256: Digest | None = None
+    """Of `outputs`."""
+    decimals: int | None = None
+    """Digits after the point that the source prints: half of the last is added to the tolerance."""
+    tolerance: Tolerance | None = None
+    """None: the metric's own, which only acceptance lengths have."""
+    source: ClaimSource
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Spec:
     """A whole spec. With a sweep, what is not `sweep` or `variants` is the first variant's."""
 
@@ -174,6 +219,11 @@ class Spec:
     baseline: str
     """`autoregressive` or `none`."""
     workload: Workload
+    claims: tuple[Claim, ...] = ()
+    """Judge what was measured; no input, so no part of the digest."""
+    assumptions: dict[str, str] = field(default_factory=dict)
+    """What the claims' source leaves open: why it is set as it is here, by path in the spec. No
+    part of the digest either."""
     sweep: dict[str, tuple[Any, ...]] = field(default_factory=dict)
     """Values by path in the spec."""
     variants: tuple[SpecVariant, ...] = ()
@@ -194,8 +244,13 @@ class Spec:
 
     @property
     def digest(self) -> Digest:
-        """SHA-256 of what the spec means: comments, order and spelled-out defaults don't count."""
-        return sha256_value(_listed(self.to_dict()))
+        """SHA-256 of what the spec asks to be run.
+
+        Comments, order, spelled-out defaults and claims don't count.
+        """
+        asked = self.to_dict()
+        del asked["claims"], asked["assumptions"]
+        return sha256_value(_listed(asked))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
