@@ -71,7 +71,7 @@ BY_THEMSELVES = {
         "claims[0].where.concurrency: 0 is less than 1"
     ],
     f"{{metric: acceptance_length, value: 1.5, {SOURCE}, where: {{speculation: [ngram]}}}}": [
-        "claims[0].where.speculation: [\"ngram\"] is not text"
+        'claims[0].where.speculation: ["ngram"] is not text'
     ],
     f"{{metric: acceptance_length, value: 1.5, {SOURCE}, where: {{drafter.args: {{}}}}}}": [
         "claims[0].where.drafter.args: {} is not one value: write what is no number or text as JSON"
@@ -293,9 +293,7 @@ def test_only_acceptance_lengths_have_a_tolerance_by_themselves():
     source = ClaimSource(title="x", definition="y")
     own = Tolerance(absolute=0.25)
     names = {name for row in (*definitions(1), *ACROSS_INPUTS) for name in row.names}
-    having = {
-        name for name in names if tolerance_of(Claim(metric=name, value=1.0, source=source))
-    }
+    having = {name for name in names if tolerance_of(Claim(metric=name, value=1.0, source=source))}
     assert having == {name for name in names if name.startswith("acceptance_length")}
     claim = Claim(metric="acceptance_length", value=1.0, source=source)
     assert tolerance_of(claim) == Tolerance(relative=0.05)
@@ -319,7 +317,9 @@ def _planned(spec):
     from specseal.outline import _unresolved
     from specseal.spec.locked import Variant, joined
 
-    lock = joined([Variant(setting=one.setting, lock=_unresolved(one.spec)) for one in spec.variants])
+    lock = joined(
+        [Variant(setting=one.setting, lock=_unresolved(one.spec)) for one in spec.variants]
+    )
     for job in make_plan(lock).jobs:
         for phase in job.phases:
             if phase.measured:
