@@ -1,4 +1,4 @@
-"""Do two results agree, does a claim hold, and if not, what differs? Pure: values in, values out."""
+"""Whether results agree, whether claims hold, and if not, what differs. Pure: values in and out."""
 
 from specseal.compare.claims import judge, judge_all
 from specseal.compare.difference import Difference, differences
