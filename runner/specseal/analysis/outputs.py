@@ -1,7 +1,7 @@
-"""What was generated, as one digest: two runs of the same prompts that agree in it agree in all ids.
+"""What was generated, as one digest: two runs of the same prompts that agree in it agree in all.
 
-Works the same on ids, and on their hashes where a data set's licence keeps the ids themselves out of
-a bundle.
+Works the same on ids, and on their hashes where a data set's licence keeps the ids themselves out
+of a bundle.
 """
 
 from __future__ import annotations
