@@ -17,15 +17,16 @@ from specseal.analysis.selection import load_where
 from specseal.digests import Digest, sha256_bytes, sha256_value
 from specseal.record_table import OUTPUT_SHA256, table_of
 
+OUTPUTS_DEFINITION = (
+    "SHA-256 of the canonical JSON of the sorted list of [input, conversation, turn, SHA-256 of "
+    "the generated ids as JSON without spaces]"
+)
 Turn = tuple[str, str, int]
 """Input, conversation and turn."""
 
 
 def outputs_digest(run: RunData, where: Where) -> Digest | None:
-    """Return the SHA-256 of what was generated at temperature 0 in one figure of a run.
-
-    It is of the canonical JSON of the sorted list of [input, conversation, turn, SHA-256 of the
-    generated ids as JSON without spaces].
+    """Return the digest (`OUTPUTS_DEFINITION`) of what was generated in one figure of a run.
 
     Returns None where there is no one such output: nothing was measured there, a temperature is not
     0, a request failed or its ids are not known, or launches differ in what they generated.

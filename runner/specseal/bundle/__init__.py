@@ -2,6 +2,7 @@
 
 from specseal.bundle.adding import add_reproduction, add_timestamp
 from specseal.bundle.beside import beside
+from specseal.bundle.claims import CLAIMED, Claiming, claim_results
 from specseal.bundle.contents import SealInputs
 from specseal.bundle.drawing import FORMATS, render
 from specseal.bundle.index import make_index
@@ -35,11 +36,11 @@ from specseal.bundle.times import parse_time
 from specseal.bundle.verify import Trust, open_bundle, verify
 
 __all__ = [
-    "FORMATS", "GROUPINGS", "VERDICTS", "Answer", "Attestation", "Check", "Contents", "Policy",
-    "PublicKey", "Report", "ReproductionStatement", "Revocation", "SealInputs", "Signer",
-    "Trust", "TrustStore", "Verdict", "add_reproduction", "add_timestamp",
-    "attest_reproduction", "beside", "create_key", "create_trusted_key", "demand_outcome",
-    "load_policy", "load_signer", "make_index", "open_bundle", "parse_time", "query",
-    "read_public_key", "read_store", "render", "revoke", "seal", "summarise", "trust",
+    "CLAIMED", "FORMATS", "GROUPINGS", "VERDICTS", "Answer", "Attestation", "Check", "Claiming",
+    "Contents", "Policy", "PublicKey", "Report", "ReproductionStatement", "Revocation",
+    "SealInputs", "Signer", "Trust", "TrustStore", "Verdict", "add_reproduction", "add_timestamp",
+    "attest_reproduction", "beside", "claim_results", "create_key", "create_trusted_key",
+    "demand_outcome", "load_policy", "load_signer", "make_index", "open_bundle", "parse_time",
+    "query", "read_public_key", "read_store", "render", "revoke", "seal", "summarise", "trust",
     "trusted_keys", "user_store", "verify", "write_schemas",
 ]  # fmt: skip

@@ -30,7 +30,7 @@ from specseal.analysis.validity import REASONS
 from specseal.compare.difference import Place, figures_at, place
 from specseal.compare.equivalence import CONFIDENCE, equivalence
 from specseal.compare.finding import Found, find
-from specseal.compare.inputs import are_same_rows, other_hardware
+from specseal.compare.alike import are_same_rows, other_hardware
 from specseal.compare.settling import blank, not_valid, settled
 from specseal.compare.side import Side
 from specseal.compare.spread import Spread, over_conversations, over_launches

@@ -22,7 +22,7 @@ from specseal.compare.contrast import Contrast, contrast, same_prompts
 from specseal.compare.difference import Place, figures_at, place
 from specseal.compare.equivalence import CONFIDENCE, equivalence
 from specseal.compare.finding import find
-from specseal.compare.inputs import accelerators, inputs_of
+from specseal.compare.alike import accelerators, inputs_of
 from specseal.compare.settling import blank, not_valid, settled
 from specseal.compare.side import Side
 from specseal.compare.verdict import Verdict

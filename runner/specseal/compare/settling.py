@@ -10,7 +10,7 @@ from dataclasses import replace
 from specseal.analysis.result import Metric
 from specseal.analysis.validity import REASONS
 from specseal.compare.finding import Found
-from specseal.compare.inputs import another_question, set_up_otherwise
+from specseal.compare.alike import another_question, set_up_otherwise
 from specseal.compare.verdict import Verdict
 from specseal.spec.figures import tolerance_of
 from specseal.spec.locked import Lock
