@@ -65,6 +65,8 @@ class Measured:
     """Sorted by repeat, load and the job's key."""
     categories: tuple[str, ...]
     """Names of all categories, sorted; columns hold their places."""
+    conversations: tuple[str, ...]
+    """Names of all conversations, likewise."""
 
 
 def measured_phases(run: RunData) -> Measured:
@@ -88,6 +90,7 @@ def measured_phases(run: RunData) -> Measured:
             sorted(measured, key=lambda phase: (phase.repeat, phase.level, phase.job.key))
         ),
         categories=tuple(ranks.categories),
+        conversations=tuple(ranks.conversations),
     )
 
 
