@@ -11,8 +11,7 @@ from dataclasses import dataclass
 
 from specseal.analysis import Candidate, Choice, Crossover, Failure, Metric, Result
 from specseal.analysis.result import Where
-from specseal.bundle.findings import printable
-from specseal.bundle.places import (
+from specseal.words import (
     BASELINE,
     LEVELS,
     apart,
@@ -20,6 +19,7 @@ from specseal.bundle.places import (
     drafting,
     level,
     named,
+    printable,
     said,
     settings,
 )

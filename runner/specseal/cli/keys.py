@@ -17,7 +17,7 @@ from specseal.bundle import (
     trusted_keys,
     user_store,
 )
-from specseal.bundle.findings import printable
+from specseal.words import printable
 from specseal.cli.context import JSON, print_json, settings
 from specseal.digests import Digest
 
