@@ -19,16 +19,12 @@ from typing import Any
 from specseal.digests import Digest, sha256_value
 from specseal.records import Load
 from specseal.spec.locked import Lock, Variant
+from specseal.spec.setting import Setting, shown_setting
 
 BASELINE = "none"
 WARMUP_CONVERSATIONS = (2, 16)
 """Least and most: in between, as many as are in flight at once, so that every batch size is warm
 that is cheap to warm."""
-
-Setting = dict[str, str | int | float | bool]
-_SHOWN_OTHERWISE = ("drafter.draft_length", "workload.load", "workload.inputs", "workload.repeats")
-_REQUESTS = "workload.load.requests"
-"""Not shown otherwise: phases that differ in it alone are of one load, and are not to be pooled."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -246,14 +242,9 @@ def _warmup(lock: Lock, max_sequences: int) -> Phase:
 def _phases(variant: Variant, repeat: int, *, is_baseline: bool) -> Iterator[Phase]:
     """Yield the measured phases of a variant; their names come last."""
     lock, points = variant.lock, variant.lock.points
-    setting = {
-        path: value
-        for path, value in variant.setting.items()
-        if not path.startswith(_SHOWN_OTHERWISE)
-        and not (is_baseline and path.split(".")[0] == "drafter")
-    }
-    if points["load"]["requests"] and {"workload.load", _REQUESTS} & variant.setting.keys():
-        setting[_REQUESTS] = points["load"]["requests"]
+    setting = shown_setting(
+        variant.setting, is_baseline=is_baseline, requests=points["load"]["requests"]
+    )
     inputs = points["inputs"] if repeat % 2 == 0 else points["inputs"][::-1]
     for load in loads(points["load"]):
         for given in inputs:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from specseal.analysis.intervals import Estimate
@@ -41,3 +41,31 @@ class Definition:
 def one(estimate: Callable[[Selection], Estimate]) -> Callable[[Selection], tuple[Estimate, ...]]:
     """Make the `estimate` of a row that has one name."""
     return lambda selection: (estimate(selection),)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Estimated:
+    """One metric of one selection, before its interval is known."""
+
+    name: str
+    row: Definition
+    estimate: Estimate
+    doubts: tuple[str, ...]
+    """Codes: why there is no value, or why it is not valid."""
+
+
+def estimates(selection: Selection, rows: Sequence[Definition]) -> list[Estimated]:
+    """Return all metrics of a selection, in the order of their rows."""
+    return [
+        Estimated(
+            name=name,
+            row=row,
+            estimate=estimate,
+            doubts=tuple(
+                dict.fromkeys((*estimate.reasons, *selection.codes(row.needs & ~estimate.spares)))
+            ),
+        )
+        for row in rows
+        if row.applies(selection)
+        for name, estimate in zip(row.names, row.estimate(selection), strict=True)
+    ]

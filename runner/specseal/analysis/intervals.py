@@ -43,6 +43,9 @@ class OverConversations:
     """One entry a cluster; 0 where the cluster has nothing of the metric."""
     ends: Callable[[float, float], tuple[float, float]] = lambda low, high: (low, high)
     """From the 2.5th and 97.5th percentile of the ratio to the interval."""
+    is_metric: bool = True
+    """Whether the ratio is the metric, in whatever unit; of a percentile, it is only the share of
+    values that are not above it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ Adding a metric is adding a row to one of the tables below; nothing else names i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from specseal.analysis import (
     acceptance,
@@ -21,7 +21,7 @@ from specseal.analysis import (
 from specseal.analysis.choices import choices
 from specseal.analysis.crossovers import crossovers
 from specseal.analysis.data import RunData
-from specseal.analysis.definition import Definition
+from specseal.analysis.definition import Definition, estimates
 from specseal.analysis.failures import failures_of
 from specseal.analysis.intervals import intervals
 from specseal.analysis.overestimate import ACROSS_INPUTS
@@ -61,15 +61,13 @@ def analyse(run: RunData) -> Result:
     Metrics come in the order of the table, and within one name baseline first, then by `where`.
     A metric is valid if it has a value and nothing that it needs is wrong.
     """
-    table = definitions(max((job.draft_length for job in run.jobs), default=0))
     whole = whole_selections(run)
     by_name: dict[str, list[Metric]] = {
-        name: [] for row in (*table, *ACROSS_INPUTS) for name in row.names
+        name: [] for row in (*table_of_run(run), *ACROSS_INPUTS) for name in row.names
     }
-    for rows, chosen in ((table, selections(whole)), (ACROSS_INPUTS, across_inputs(whole))):
-        for selection in chosen:
-            for metric in _measure(selection, rows, seed=run.seed):
-                by_name[metric.name].append(metric)
+    for selection, rows in selected(run, whole):
+        for metric in _measure(selection, rows, seed=run.seed):
+            by_name[metric.name].append(metric)
     chosen_lengths = choices(whole, seed=run.seed)
     return Result(
         analysis_version=ANALYSIS_VERSION,
@@ -81,33 +79,39 @@ def analyse(run: RunData) -> Result:
     )
 
 
+def table_of_run(run: RunData) -> tuple[Definition, ...]:
+    """Return the table of all metrics of one input, with the draft positions that a run has."""
+    return definitions(max((job.draft_length for job in run.jobs), default=0))
+
+
+def selected(
+    run: RunData, whole: Sequence[Selection]
+) -> Iterator[tuple[Selection, tuple[Definition, ...]]]:
+    """Yield every selection of a run with the rows that are of it."""
+    table = table_of_run(run)
+    yield from ((selection, table) for selection in selections(whole))
+    yield from ((selection, ACROSS_INPUTS) for selection in across_inputs(whole))
+
+
 def _measure(selection: Selection, rows: Sequence[Definition], *, seed: int) -> list[Metric]:
-    named = [
-        (name, row, estimate)
-        for row in rows
-        if row.applies(selection)
-        for name, estimate in zip(row.names, row.estimate(selection), strict=True)
-    ]
+    estimated = estimates(selection, rows)
     found = intervals(
-        [estimate for _, _, estimate in named],
+        [one.estimate for one in estimated],
         selection.clusters,
         seed=_bootstrap_seed(seed, selection),
     )
     metrics = []
-    for (name, row, estimate), interval in zip(named, found, strict=True):
-        doubts = tuple(
-            dict.fromkeys((*estimate.reasons, *selection.codes(row.needs & ~estimate.spares)))
-        )
+    for one, interval in zip(estimated, found, strict=True):
         metrics.append(
             Metric(
-                name=name,
-                value=estimate.value,
-                unit=row.unit,
+                name=one.name,
+                value=one.estimate.value,
+                unit=one.row.unit,
                 low=interval.low,
                 high=interval.high,
-                n=estimate.n,
-                valid=not doubts,
-                reasons=tuple(dict.fromkeys((*doubts, *interval.reasons))),
+                n=one.estimate.n,
+                valid=not one.doubts,
+                reasons=tuple(dict.fromkeys((*one.doubts, *interval.reasons))),
                 where=dict(selection.where),
             )
         )

@@ -16,7 +16,7 @@ from specseal.records import Load
 
 Setting = dict[str, str | int | float | bool]
 
-_LOAD_SETTINGS = ("mode", "arrival", "duration_s")
+LOAD_SETTINGS = ("mode", "arrival", "duration_s")
 """What a sweep may vary in a load beside its level."""
 
 
@@ -65,6 +65,8 @@ class Measured:
     """Sorted by repeat, load and the job's key."""
     categories: tuple[str, ...]
     """Names of all categories, sorted; columns hold their places."""
+    conversations: tuple[str, ...]
+    """Names of all conversations, likewise."""
 
 
 def measured_phases(run: RunData) -> Measured:
@@ -72,7 +74,7 @@ def measured_phases(run: RunData) -> Measured:
     phases = [phase for job in run.jobs for phase in job.phases]
     loads = sorted({phase.load for phase in phases}, key=load_order)
     level = {load: rank for rank, load in enumerate(loads)}
-    varying = [name for name in _LOAD_SETTINGS if len({getattr(load, name) for load in loads}) > 1]
+    varying = [name for name in LOAD_SETTINGS if len({getattr(load, name) for load in loads}) > 1]
     tables = [table_of(phase.records) for phase in phases]
     ranks = Ranks(
         conversations=_ranks("conversation", tables), categories=_ranks("category", tables)
@@ -88,6 +90,7 @@ def measured_phases(run: RunData) -> Measured:
             sorted(measured, key=lambda phase: (phase.repeat, phase.level, phase.job.key))
         ),
         categories=tuple(ranks.categories),
+        conversations=tuple(ranks.conversations),
     )
 
 

@@ -95,7 +95,9 @@ def _percentile(
 
     spread: OverConversations | str = TOO_FEW_CONVERSATIONS
     if np.count_nonzero(counts - not_above) >= LEAST_CONVERSATIONS:
-        spread = OverConversations(numerator=not_above, denominator=counts, ends=ends)
+        spread = OverConversations(
+            numerator=not_above, denominator=counts, ends=ends, is_metric=False
+        )
     return Estimate(value=float(value) * sample.unit, n=n, spread=spread)
 
 

@@ -16,7 +16,7 @@ from specseal.analysis.columns import Requests, joined
 from specseal.analysis.data import Objectives, RunData
 from specseal.analysis.facts import DRAFTER
 from specseal.analysis.partners import with_partners
-from specseal.analysis.phases import MeasuredPhase, Setting, measured_phases
+from specseal.analysis.phases import Measured, MeasuredPhase, Setting, measured_phases
 from specseal.analysis.validity import BASELINE, Needs
 from specseal.digests import canonical
 from specseal.records import Load
@@ -35,6 +35,8 @@ class Selection:
     """Whether there are tokens of the target that the drafter can't draft."""
     categories: tuple[str, ...]
     """Names of all categories of the run; `requests.category` holds their places."""
+    conversations: tuple[str, ...]
+    """Names of all conversations of the run; `requests.conversation` holds their places."""
     phases: tuple[MeasuredPhase, ...]
     """At least one; sorted by repeat and load."""
     baseline_phases: tuple[MeasuredPhase, ...]
@@ -75,6 +77,21 @@ class Selection:
     def launches(self) -> dict[int, tuple[MeasuredPhase, ...]]:
         """Return the phases of each launch, by repeat."""
         return by_launch(self.phases)
+
+    def clustered(self) -> tuple[str, ...]:
+        """Return the names of the conversations, in the order of the clusters."""
+        return tuple(self.conversations[rank] for rank in np.unique(self.requests.conversation))
+
+    def of_launch(self, repeat: int) -> Selection:
+        """Return what one launch had of it, and its baseline."""
+        requests = self.requests.take(self.requests.repeat == repeat)
+        return replace(
+            self,
+            phases=by_launch(self.phases)[repeat],
+            baseline_phases=by_launch(self.baseline_phases).get(repeat, ()),
+            requests=requests,
+            clusters=clusters_of(requests),
+        )
 
     def codes(self, needs: Needs) -> tuple[str, ...]:
         """Return the codes of what is wrong with what a metric needs, sorted."""
@@ -130,7 +147,7 @@ def whole_selections(run: RunData) -> tuple[Selection, ...]:
     for phase in measured.phases:
         groups.setdefault(_group(phase, phase.setting), []).append(phase)
     return tuple(
-        _whole(run, measured.categories, phases, groups.get(_baseline_group(phases[0]), []))
+        _whole(run, measured, phases, groups.get(_baseline_group(phases[0]), []))
         for phases in sorted(groups.values(), key=lambda phases: _order(phases[0]))
     )
 
@@ -204,7 +221,7 @@ def _order(phase: MeasuredPhase) -> tuple[object, ...]:
 
 def _whole(
     run: RunData,
-    categories: tuple[str, ...],
+    measured: Measured,
     phases: Sequence[MeasuredPhase],
     baseline: Sequence[MeasuredPhase],
 ) -> Selection:
@@ -218,7 +235,8 @@ def _whole(
         where=where,
         objectives=run.objectives,
         vocabulary_is_reduced=run.draftable is not None,
-        categories=categories,
+        categories=measured.categories,
+        conversations=measured.conversations,
         phases=tuple(phases),
         baseline_phases=() if first.is_baseline else tuple(baseline),
         requests=requests,

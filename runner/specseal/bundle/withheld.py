@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 
 from specseal.analysis import Metric, Result, RunData
+from specseal.analysis.outputs import ids_sha256
 from specseal.analysis.validity import ATTESTED, IDS_WITHHELD
-from specseal.digests import sha256_bytes
 from specseal.record_columns import Lists, Texts
 from specseal.record_table import OUTPUT_SHA256, RecordTable, table_of
 from specseal.spec.locked import Lock
@@ -79,7 +79,7 @@ def _identity(metric: Metric) -> tuple[str, str]:
 
 def _hashed(table: RecordTable) -> RecordTable:
     ids = table.lists["output_ids"]
-    hashes = [None if (of := ids[row]) is None else _sha256(of) for row in range(len(table))]
+    hashes = [None if (of := ids[row]) is None else ids_sha256(of) for row in range(len(table))]
     codes = {digest: code for code, digest in enumerate(dict.fromkeys(hashes))}
     return RecordTable(
         texts={
@@ -92,10 +92,6 @@ def _hashed(table: RecordTable) -> RecordTable:
         numbers=table.numbers,
         lists={**table.lists, "output_ids": _no_lists(len(table))},
     )
-
-
-def _sha256(ids: Sequence[int]) -> str:
-    return sha256_bytes(json.dumps(ids, separators=(",", ":")).encode())
 
 
 def _no_lists(rows: int) -> Lists:

@@ -17,7 +17,7 @@ from specseal.errors import MachineLacks, RunFailed, SpecsealError
 
 _NAMES = (
     "init", "validate", "plan", "lock", "build", "run", "verify", "show", "query", "index",
-    "publish", "pull", "attest", "keys", "engines", "doctor", "schema",
+    "claims", "publish", "pull", "attest", "keys", "engines", "doctor", "schema",
 )  # fmt: skip
 
 

@@ -3,6 +3,8 @@
 from specseal.spec.check import Capabilities
 from specseal.spec.model import (
     API_VERSION,
+    Claim,
+    ClaimSource,
     Dataset,
     Drafter,
     Engine,
@@ -12,6 +14,7 @@ from specseal.spec.model import (
     Source,
     Spec,
     SpecVariant,
+    Tolerance,
     Workload,
 )
 from specseal.spec.read import load_spec, parse_spec, problems_in
@@ -19,6 +22,8 @@ from specseal.spec.read import load_spec, parse_spec, problems_in
 __all__ = [
     "API_VERSION",
     "Capabilities",
+    "Claim",
+    "ClaimSource",
     "Dataset",
     "Drafter",
     "Engine",
@@ -28,6 +33,7 @@ __all__ = [
     "Source",
     "Spec",
     "SpecVariant",
+    "Tolerance",
     "Workload",
     "load_spec",
     "parse_spec",

@@ -1,19 +1,14 @@
-"""What specseal, or an engine, can't do although a spec may say it.
+"""What an engine can't do, at its version and on its accelerator, although a spec may say it.
 
-Two questions, asked of a document whose form the schema has already judged, and which makes sense
-in itself (`specseal.spec.contradictions`):
-
-1. `not_built`: does it ask for something that version 1 of the format has, but specseal does not
-   yet? Refused by name, never ignored.
-2. `dishonoured`: can the engine do it, at this version, on this accelerator?
-
-Neither runs anything, and neither knows an engine: what engines can do is handed in.
+Asked of a document whose form the schema has already judged, and which makes sense in itself
+(`specseal.spec.contradictions`). Nothing is run, and no engine is known here: what engines can do
+is handed in.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Any, Protocol
+from collections.abc import Iterator
+from typing import Protocol
 
 from specseal.spec.document import Document, Finding, Place
 from specseal.spec.endpoint import is_endpoint
@@ -51,13 +46,6 @@ class Capabilities(Protocol):
         ...
 
 
-NOT_BUILT: dict[str, tuple[Any, ...]] = {
-    "claims.*": (),
-}
-"""What works so far of each path that is not whole; () where nothing does.
-
-`*` is any key or item.
-"""
 _OPTIONAL = (
     ("parallel", "tensor"),
     ("parallel", "expert"),
@@ -68,18 +56,6 @@ _OPTIONAL = (
     ("args",),
 )
 """Keys of `engine` that only some engines honour."""
-
-
-def not_built(document: Document) -> Iterator[Finding]:
-    """Yield what the format has and specseal does not, yet."""
-    for path, built in NOT_BUILT.items():
-        for place, value in _matches(document.value, (), path.split(".")):
-            if not built:
-                yield document.at_key(place, "is not supported yet: leave it out")
-            elif value not in built:
-                instead = " or ".join(shown(choice) for choice in built)
-                message = f"{shown(value)} is not supported yet: write {instead}"
-                yield document.at_value(place, message)
 
 
 def dishonoured(document: Document, capabilities: Capabilities) -> Iterator[Finding]:
@@ -123,18 +99,3 @@ def refused(document: Document, spec: Spec, capabilities: Capabilities) -> Itera
         place, message = refusal
         seat = document.at_value if place in document.values else document.at_key
         yield seat(place, message)
-
-
-def _matches(value: Any, place: Place, pattern: list[str]) -> Iterator[tuple[Place, Any]]:
-    """Yield each place, and its value, that a pattern of keys matches."""
-    if not pattern:
-        yield place, value
-        return
-    items = enumerate(value) if isinstance(value, list) else _items(value)
-    for key, item in items:
-        if pattern[0] in ("*", key):
-            yield from _matches(item, (*place, key), pattern[1:])
-
-
-def _items(value: Any) -> Iterable[tuple[str, Any]]:
-    return value.items() if isinstance(value, dict) else ()

@@ -89,6 +89,21 @@ class Lock:
         parts = [{key: whole[key] for key in RECIPE_SECTIONS} for whole in wholes]
         return sha256_value(reduce(_common, parts))
 
+    def section_digests(self) -> dict[str, Digest]:
+        """Return the SHA-256 of each recipe section, by name.
+
+        Of a sweep whose variants differ in a section, of the list of what they have, each once: so
+        that what only other sections vary has no part in it.
+        """
+        wholes = [variant.lock.to_dict() for variant in self.variants_in_full()]
+        digests: dict[str, Digest] = {}
+        for name in RECIPE_SECTIONS:
+            unlike = {sha256_value(whole[name]): whole[name] for whole in wholes}
+            digests[name] = next(iter(unlike))
+            if len(unlike) > 1:
+                digests[name] = sha256_value(list(unlike.values()))
+        return digests
+
     @property
     def prefix_cache(self) -> bool | None:
         """Whether prompts may come from a cache; None of a running server, set by nobody we know.

@@ -2,8 +2,8 @@
 
 The way: strict YAML (`document`), the schema's rules (`schema`), then what the schema can't say
 (`contradictions`, `check`). Where there is a sweep, the last three are asked of each combination
-of its values too (`sweep`). A later step is silent about a place that an earlier one has already
-spoken of.
+of its values too (`sweep`). Claims are held against a spec that nothing is wrong with (`claims`). A
+later step is silent about a place that an earlier one has already spoken of.
 """
 
 from __future__ import annotations
@@ -14,10 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from specseal.errors import Problem, SpecError
-from specseal.spec.check import Capabilities, dishonoured, not_built, refused
+from specseal.spec.assumptions import assumptions_are_of_paths
+from specseal.spec.check import Capabilities, dishonoured, refused
 from specseal.spec.contradictions import contradictions
 from specseal.spec.document import MAX_BYTES, Document, Finding, read_document
 from specseal.spec.model import (
+    Claim,
+    ClaimSource,
     Dataset,
     Drafter,
     Engine,
@@ -27,6 +30,7 @@ from specseal.spec.model import (
     Source,
     Spec,
     SpecVariant,
+    Tolerance,
     Workload,
 )
 from specseal.spec.schema import violations
@@ -74,16 +78,30 @@ def parse_spec(text: bytes, *, path: str, capabilities: Capabilities | None = No
     combined = combinations(document, found)
     wrong = [(one, _wrong(one.document, capabilities)) for one in combined]
     found += _unspoken(merged(document, wrong), found)
-    if found:
+    found += _unspoken(assumptions_are_of_paths(document), found)
+    spec = None if found else _swept(document, combined)
+    if document.at("claims"):
+        found += _wrong_claims(document, spec, found)
+    if spec is None or found:
         found.sort(key=lambda finding: finding.position)
         raise SpecError([finding.problem(path) for finding in found])
-    return _swept(document, combined)
+    return spec
+
+
+def _wrong_claims(document: Document, spec: Spec | None, known: list[Finding]) -> list[Finding]:
+    # Half a second, for the tables of all metrics: only for specs that claim something.
+    from specseal.spec.claims import claims_against_spec, claims_by_themselves
+
+    found = _unspoken(claims_by_themselves(document), known)
+    if spec is not None and not found:
+        found += claims_against_spec(document, spec)
+    return found
 
 
 def _wrong(document: Document, capabilities: Capabilities | None) -> list[Finding]:
     """Return what is wrong with the form of a document without a sweep, and with what it says."""
     found = list(violations(document))
-    found += _unspoken([*contradictions(document), *not_built(document)], found)
+    found += _unspoken(contradictions(document), found)
     if capabilities is not None:
         found += _unspoken(dishonoured(document, capabilities), found)
         if not found:
@@ -108,7 +126,6 @@ def _swept(document: Document, combined: tuple[Combination, ...]) -> Spec:
 
 
 def _spec(value: dict[str, Any]) -> Spec:
-    """Make the values. Keys that are not built yet are absent, or say what holds anyway."""
     return Spec(
         name=value["name"],
         title=value["title"],
@@ -118,6 +135,8 @@ def _spec(value: dict[str, Any]) -> Spec:
         drafter=_drafter(value["drafter"]),
         baseline=value["baseline"],
         workload=_workload(value["workload"]),
+        claims=tuple(map(_claim, value.get("claims", ()))),
+        assumptions=value.get("assumptions", {}),
     )
 
 
@@ -134,6 +153,16 @@ def _source(value: dict[str, Any]) -> Source:
 def _drafter(value: dict[str, Any]) -> Drafter:
     model = _source(value["model"]) if "model" in value else None
     return Drafter(**{**value, "model": model})
+
+
+def _claim(value: dict[str, Any]) -> Claim:
+    number, tolerance = value.get("value"), value.get("tolerance")
+    converted = {
+        "value": None if number is None else float(number),
+        "tolerance": None if tolerance is None else Tolerance(**tolerance),
+        "source": ClaimSource(**value["source"]),
+    }
+    return Claim(**{**value, **converted})
 
 
 def _workload(value: dict[str, Any]) -> Workload:

@@ -1,7 +1,6 @@
 """The reference of the spec's keys, rendered from the schema, and the files that are made from it.
 
-One section an object, one row a key: its type, its default, what it means, and what of it works so
-far, which is the table that `specseal.spec.check` refuses by.
+One section an object, one row a key: its type, its default, and what it means.
 """
 
 from __future__ import annotations
@@ -11,7 +10,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from specseal.spec.check import NOT_BUILT
 from specseal.spec.schema import Schema, resolved, schema_text, spec_schema
 
 SCHEMA_FILE = Path("specs/schema/specseal-v1.schema.json")
@@ -23,8 +21,7 @@ _INTRODUCTION = """\
 <!-- Generated from the JSON Schema by `specseal schema --write .`; edits here are lost. -->
 
 Every key of a spec in `apiVersion: specseal/v1`. [Writing a spec](writing-a-spec.md) is the way in.
-Keys in **bold** are required; unknown keys are errors. *So far* says what works today: the rest is
-refused with "not supported yet".
+Keys in **bold** are required; unknown keys are errors.
 """
 
 
@@ -51,16 +48,15 @@ def _section(node: Schema, root: Schema) -> str:
     if "allOf" in node:
         kinds = ", ".join(f"`{kind}`" for kind in node["properties"]["source"]["enum"])
         return "\n".join([*lines, f"`source` is one of {kinds}: a section each, below.", ""])
-    lines += ["| key | type | default | meaning | so far |", "|---|---|---|---|---|"]
+    lines += ["| key | type | default | meaning |", "|---|---|---|---|"]
     return "\n".join([*lines, *_rows(node, root), ""])
 
 
 def _rows(node: Schema, root: Schema) -> Iterator[str]:
-    prefix = "" if node is root else node["title"].split(",")[0] + "."
     for key, child in node["properties"].items():
         name = f"**`{key}`**" if key in node.get("required", ()) else f"`{key}`"
         default = f"`{_plain(child['default'])}`" if "default" in child else ""
-        cells = (name, _type(child, root), default, child["description"], _so_far(f"{prefix}{key}"))
+        cells = (name, _type(child, root), default, child["description"])
         yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
@@ -94,13 +90,3 @@ def _bounds(node: Schema) -> str:
     symbols = {"exclusiveMinimum": ">", "minimum": "≥", "maximum": "≤"}
     bounds = [f"{symbol} {node[key]}" for key, symbol in symbols.items() if key in node]
     return " " + ", ".join(bounds) if bounds else ""
-
-
-def _so_far(path: str) -> str:
-    # A row about everything in `claims` is about `claims` to a reader.
-    built = NOT_BUILT.get(path, NOT_BUILT.get(f"{path}.*"))
-    if built is None:
-        return ""
-    if not built:
-        return "not supported yet"
-    return "only " + ", ".join(f"`{_plain(value)}`" for value in built)

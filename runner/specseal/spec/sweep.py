@@ -25,7 +25,7 @@ MOST_COMBINATIONS = 256
 Scalar = str | int | float | bool
 
 _SWEEPABLE = ("engine", "hardware", "model", "drafter", "baseline", "workload")
-_WHOLE = ("apiVersion", "name", "title", "sweep", "claims")
+_WHOLE = ("apiVersion", "name", "title", "sweep", "claims", "assumptions")
 """Keys that are about the spec as a whole."""
 _LIMITS = "workload.slo"
 """Judges what was measured, and is one for the run."""
@@ -50,7 +50,7 @@ def sweep_problems(document: Document) -> Iterator[Finding]:
     if not isinstance(sweep, dict):
         return
     for path, choices in sweep.items():
-        if wrong := _wrong_path(path, sweep) or _not_varied_by_sweep(path, document):
+        if wrong := _not_swept(path, sweep) or _not_varied_by_sweep(path, document):
             yield document.at_key(("sweep", path), wrong)
         elif isinstance(choices, list):
             yield from _repeated(document, path, choices)
@@ -60,10 +60,17 @@ def sweep_problems(document: Document) -> Iterator[Finding]:
         yield document.at_key(("sweep",), message)
 
 
-def _wrong_path(path: str, sweep: Iterable[str]) -> str | None:
+def _not_swept(path: str, sweep: Iterable[str]) -> str | None:
     root = path.partition(".")[0]
     if root in _WHOLE:
         return f"{root} can't be swept: it is about the spec as a whole"
+    outer = next((other for other in sweep if path.startswith(f"{other}.")), None)
+    inside = f"lies inside {outer}, which is swept too: sweep one of them" if outer else None
+    return wrong_path(path) or inside
+
+
+def wrong_path(path: str) -> str | None:
+    """Say why a path is none of what a spec asks to be run; None where it is one."""
     known = {known for known in spec_paths() if known.partition(".")[0] in _SWEEPABLE}
     is_inside_free_form = any(
         path.startswith(free[:-1]) and path != free[:-1] for free in known if free[-1] == "*"
@@ -71,8 +78,7 @@ def _wrong_path(path: str, sweep: Iterable[str]) -> str | None:
     if path.endswith("*") or not (path in known or is_inside_free_form):
         hint = suggestion(path, known) or "; a path reads like drafter.draft_length"
         return f"no such path in a spec{hint}"
-    outer = next((other for other in sweep if path.startswith(f"{other}.")), None)
-    return f"lies inside {outer}, which is swept too: sweep one of them" if outer else None
+    return None
 
 
 def _not_varied_by_sweep(path: str, document: Document) -> str | None:

@@ -1,0 +1,83 @@
+"""What was generated, as one digest: two runs of the same prompts that agree in it agree in all.
+
+Works the same on ids, and on their hashes where a data set's licence keeps the ids themselves out
+of a bundle.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+
+from specseal.analysis.data import JobData, PhaseData, RunData
+from specseal.analysis.facts import BASELINE
+from specseal.analysis.phases import LOAD_SETTINGS
+from specseal.analysis.result import Where
+from specseal.analysis.selection import load_where
+from specseal.digests import Digest, sha256_bytes, sha256_value
+from specseal.record_table import OUTPUT_SHA256, table_of
+
+_Turn = tuple[str, str, int]
+"""Input, conversation and turn."""
+
+
+def outputs_digest(run: RunData, where: Where) -> Digest | None:
+    """Return the SHA-256 of what was generated at temperature 0 in one figure of a run.
+
+    It is of the canonical JSON of the sorted list of [input, conversation, turn, SHA-256 of the
+    generated ids as JSON without spaces].
+
+    Returns None where there is no one such output: nothing was measured there, a temperature is not
+    0, a request failed or its ids are not known, or launches differ in what they generated.
+
+    Args:
+        run: with ids or with their hashes.
+        where: keys as of a metric; what is left out is over all of it.
+    """
+    found: dict[_Turn, str] = {}
+    for phase in _phases(run, where):
+        if phase.temperature != 0:
+            return None
+        for turn, generated in _generated(phase, where.get("category")):
+            if generated is None or found.setdefault(turn, generated) != generated:
+                return None
+    if not found:
+        return None
+    return sha256_value(sorted([*turn, generated] for turn, generated in found.items()))
+
+
+def ids_sha256(ids: Sequence[int]) -> Digest:
+    """Return the SHA-256 of generated ids as JSON without spaces, as it stands in for them."""
+    return sha256_bytes(json.dumps(list(ids), separators=(",", ":")).encode())
+
+
+def _phases(run: RunData, where: Where) -> Iterator[PhaseData]:
+    asked = {key: value for key, value in where.items() if key != "category"}
+    for job in run.jobs:
+        for phase in job.phases:
+            if asked.items() <= _where(job, phase).items():
+                yield phase
+
+
+def _where(job: JobData, phase: PhaseData) -> Where:
+    """Return all that a figure of the phase may have in its `where`, but for a category."""
+    where: Where = {"speculation": job.speculation, "input": phase.input, **phase.setting}
+    if job.speculation != BASELINE:
+        where["draft_length"] = job.draft_length
+    for key in LOAD_SETTINGS:
+        if (value := getattr(phase.load, key)) is not None:
+            where[f"workload.load.{key}"] = value
+    return where | load_where(phase.load)
+
+
+def _generated(phase: PhaseData, category: object) -> Iterator[tuple[_Turn, str | None]]:
+    """Yield each turn and the hash of its ids, None where it failed or nobody knows them."""
+    table = table_of(phase.records)
+    ids, hashes = table.lists["output_ids"], table.texts[OUTPUT_SHA256]
+    completed = table.completed.tolist()
+    for row, (conversation, _, turn) in enumerate(table.turn_keys()):
+        if category not in (None, table.texts["category"][row]):
+            continue
+        known = ids[row]
+        digest = hashes[row] if known is None else ids_sha256(known)
+        yield (phase.input, conversation, turn), digest if completed[row] else None
