@@ -21,7 +21,7 @@ _LINE_CHARACTERS = 118
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Figure:
+class Number:
     """A number in a cell, in the unit of its column's header."""
 
     value: float
@@ -43,11 +43,11 @@ class Figure:
         return text if self.valid else f"{text} !"
 
     def written(self, value: float) -> str:
-        """Return a number with this figure's digits."""
+        """Return a number with this one's digits."""
         return f"{value:{'+' if self.is_change else ''}.{self.digits}f}"
 
 
-Cell = str | Figure
+Cell = str | Number
 Fact = Scalar | None
 
 
@@ -116,12 +116,12 @@ def _github(summary: Summary) -> str:
 
 def _latex(summary: Summary) -> str:
     """Draw a tabular; everything but the table is in comments."""
-    are_figures = [
-        any(isinstance(cell, Figure) for cell in column)
+    are_numbers = [
+        any(isinstance(cell, Number) for cell in column)
         for column in zip(*summary.rows, strict=True)
     ] or [False] * len(summary.headers)
     table = [
-        rf"\begin{{tabular}}{{{''.join('r' if figure else 'l' for figure in are_figures)}}}",
+        rf"\begin{{tabular}}{{{''.join('r' if number else 'l' for number in are_numbers)}}}",
         r"\toprule",
         _latex_row(map(latex_text, summary.headers)),
         r"\midrule",

@@ -14,7 +14,7 @@ import click
 import pytest
 
 from specseal import errors
-from specseal.bundle.table import COLUMNS
+from specseal.columns import COLUMNS
 from specseal.cli.main import group
 from specseal.engines import CAPABILITIES
 from specseal.lock.datasets import load_rows

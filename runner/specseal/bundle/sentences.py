@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from specseal.analysis import Candidate, Choice, Crossover, Failure, Metric, Result
 from specseal.analysis.result import Where
+from specseal.digests import canonical
 from specseal.words import (
     BASELINE,
     LEVELS,
@@ -23,7 +24,6 @@ from specseal.words import (
     said,
     settings,
 )
-from specseal.digests import canonical
 
 _IN_WORDS = {"faster_at_no_level", "faster_at_every_level", "faster_again_at_higher_level"}
 """Codes that say of a crossover what its sentence says."""

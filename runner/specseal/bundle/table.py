@@ -15,9 +15,7 @@ from specseal.analysis import Metric, Result
 from specseal.analysis.result import Where
 from specseal.bundle.notes import ABOUT_INTERVALS, Doubt, notes
 from specseal.bundle.sentences import sentences
-from specseal.digests import canonical
-from specseal.drawing import Cell, Fact, Figure, Summary
-from specseal.figures import (
+from specseal.columns import (
     COLUMNS,
     GROUPINGS,
     WIDE,
@@ -27,6 +25,8 @@ from specseal.figures import (
     place,
     split,
 )
+from specseal.digests import canonical
+from specseal.drawing import Cell, Fact, Number, Summary
 from specseal.words import ABSENT, drafting, said, settings, short_names
 
 
@@ -107,7 +107,7 @@ def _cell(column: Column, metric: Metric | None) -> Cell:
     if metric is None or metric.value is None:
         return ABSENT
     low, high = (None if end is None else end * column.scale for end in (metric.low, metric.high))
-    return Figure(
+    return Number(
         value=metric.value * column.scale,
         digits=column.digits,
         low=low,

@@ -1,4 +1,4 @@
-"""What a difference between two setups is, and how one is looked for: rows of tables, and finders."""
+"""What a difference between two setups is, and how one is looked for: rows and finders."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Kind(StrEnum):
     SAME_RECIPE = "same recipe"
     OTHER_POINTS = "same recipe, other points"
     OTHER_HARDWARE = "same recipe, other hardware"
-    OTHER_RECIPE = "other recipe, same work"
+    OTHER_RECIPE = "other recipe"
     OTHER_DRAFTER = "other drafter"
     OTHER_ENGINE = "other engine"
     NOT_COMPARABLE = "not comparable"
@@ -135,8 +135,8 @@ def counted(names: Iterable[str]) -> str:
     return f"{told} and {more} more" if more > 0 else told
 
 
-def at(path: str) -> Callable[[Lock, Lock], Iterator[Found]]:
-    """Look at one field of a lock: `engine.version`."""
+def reads(path: str) -> Callable[[Lock], Any]:
+    """Return what reads a field of a lock by its path; None where it is not there."""
     section, *keys = path.split(".")
 
     def read(lock: Lock) -> Any:
@@ -145,7 +145,17 @@ def at(path: str) -> Callable[[Lock, Lock], Iterator[Found]]:
             value = value.get(key) if isinstance(value, Mapping) else None
         return value
 
-    return value_of(path, read)
+    return read
+
+
+def at(path: str) -> Callable[[Lock, Lock], Iterator[Found]]:
+    """Look at one field of a lock: `engine.version`."""
+    return value_of(path, reads(path))
+
+
+def each_at(path: str, *, but: Iterable[str] = ()) -> Callable[[Lock, Lock], Iterator[Found]]:
+    """Look at each key of one object of a lock: `engine.args`."""
+    return each_of(path, reads(path), but=but)
 
 
 def value_of(path: str, read: Callable[[_T], Any]) -> Callable[[_T, _T], Iterator[Found]]:

@@ -1,4 +1,4 @@
-"""Are two locks about the same model and the same prompts? Finders that take more than one field."""
+"""Are two locks about the same model and the same prompts? Finders that take several fields."""
 
 from __future__ import annotations
 
@@ -82,32 +82,47 @@ def format_of(name: str) -> Callable[[Lock, Lock], Iterator[Found]]:
     return find
 
 
-def prompts(first: Lock, second: Lock) -> Iterator[Found]:
-    """Look at the prompts of the measured conversations: the same questions, the same token ids?"""
+def questions(first: Lock, second: Lock) -> Iterator[Found]:
+    """Look at the measured conversations: are there any in both, and with the same texts?"""
     one, other = used_prompts(first), used_prompts(second)
     both = one.keys() & other.keys()
-    unlike = {name for name in both if one[name] != other[name]}
     if not both:
         yield Found(
             path="prompts.conversations",
             first=len(one),
             second=len(other),
-            detail="not one conversation is in both: figures are about different work",
+            detail="not one conversation is in both: figures are of different work",
         )
-    elif unlike:
+    texts = [{row["id"]: row["sha256"] for row in lock.dataset["rows"]} for lock in (first, second)]
+    unlike = [name for name in sorted(both) if texts[0].get(name) != texts[1].get(name)]
+    if unlike:
+        yield Found(
+            path="dataset.rows",
+            first=[texts[0].get(name) for name in unlike],
+            second=[texts[1].get(name) for name in unlike],
+            detail=f"{len(unlike)} of {len(both)} have the same id and another text: "
+            f"{counted(unlike)}",
+        )
+
+
+def prompts(first: Lock, second: Lock) -> Iterator[Found]:
+    """Look at the token ids of the conversations that both measured."""
+    one, other = used_prompts(first), used_prompts(second)
+    unlike = [name for name in sorted(one.keys() & other.keys()) if one[name] != other[name]]
+    if unlike:
         yield Found(
             path="prompts.conversations",
-            first={name: one[name] for name in sorted(unlike)},
-            second={name: other[name] for name in sorted(unlike)},
-            detail=f"{len(unlike)} of {len(both)} conversations have the same id and other tokens: "
-            f"{counted(unlike)}",
+            first=[one[name] for name in unlike],
+            second=[other[name] for name in unlike],
+            detail=f"{len(unlike)} of {len(one.keys() & other.keys())} conversations have other "
+            f"tokens: {counted(unlike)}",
         )
 
 
 def unused_prompts(first: Lock, second: Lock) -> Iterator[Found]:
     """Look at the whole file of prompts, where what was measured of it is the same."""
     one, other = first.prompts["sha256"], second.prompts["sha256"]
-    if one != other and not list(prompts(first, second)):
+    if one != other and not [*questions(first, second), *prompts(first, second)]:
         yield Found(
             path="prompts.sha256", first=one, second=other, detail="only among those unused"
         )
@@ -126,7 +141,7 @@ def conversations(first: Lock, second: Lock) -> Iterator[Found]:
 
 
 def rows(first: Lock, second: Lock) -> Iterator[Found]:
-    """Look at the data set's rows by id and content."""
+    """Look at all rows of the data set by id and content, be they measured or not."""
     one, other = (
         {row["id"]: row["sha256"] for row in lock.dataset["rows"]} for lock in (first, second)
     )

@@ -1,11 +1,12 @@
 """What differs between what two results were measured with: locks and environments, in words.
 
 Plan:
-    1. pair the variants of two sweeps by what they set; without common ones, each with the variant
-       of the other in which least differs
-    2. hold each pair of locks against each other, by the table below, and the environments by that
-       in `environments`
-    3. what two results are to each other is the most that any difference makes of them
+
+1. Pair the variants of two sweeps by what they set; where none are alike, take the two in which
+   least differs.
+2. Hold each pair of locks against each other by the table in `locks`, and the environments by that
+   in `environments`.
+3. What two results are to each other is the most that any difference makes of them.
 """
 
 from __future__ import annotations
@@ -16,137 +17,12 @@ from itertools import groupby
 from typing import Any
 
 from specseal.compare.environments import ENVIRONMENT
-from specseal.compare.fields import (
-    ACCEPTANCE,
-    EVERYTHING,
-    OUTPUTS,
-    PAIRING,
-    SPEED,
-    FieldDifference,
-    Kind,
-    Row,
-    at,
-    each_of,
-    entries_of,
-    short,
-    shown,
-    value_of,
-)
-from specseal.compare.inputs import (
-    conversations,
-    files_of,
-    format_of,
-    made_files_of,
-    prompts,
-    rows,
-    source_files,
-    steps_of,
-    unused_prompts,
-    used_prompts,
-)
+from specseal.compare.fields import FieldDifference, Kind, short
+from specseal.compare.inputs import source_files, used_prompts
+from specseal.compare.locks import LOCK
 from specseal.compare.side import Side
 from specseal.digests import canonical, sha256_value
-from specseal.spec.locked import Lock, Variant, official_image
-
-_OTHER = Kind.NOT_COMPARABLE
-_FLAGS = ("name", "version", "family", "image", "args", "model")
-
-
-def _row(
-    group: str, what: str, find: Any, makes: Kind | None, spoils: tuple[str, ...] = EVERYTHING
-) -> Row[Lock]:
-    return Row(group=group, what=what, find=find, makes=makes, spoils=spoils)
-
-
-def _seed(lock: Lock) -> int | None:
-    """Return the seed of sampling where it decides anything."""
-    seed: int = lock.sampling["seed"]
-    return seed if lock.sampling["temperature"] > 0 else None
-
-
-def _served(lock: Lock) -> str | None:
-    """Return what a running server calls its model, whose files nobody pins."""
-    name: str | None = lock.engine.get("model")
-    return name
-
-
-def _wheels(image: dict[str, Any] | None) -> dict[str, str]:
-    return {
-        one["name"]: f"{one['version']} {sha256_value(one['sha256'])}"
-        for one in (image or {}).get("wheels", ())
-    }
-
-
-def _image(lock: Lock) -> dict[str, Any]:
-    """Return what an engine's image is made of, but for its wheels."""
-    image = lock.engine["image"] or {}
-    official = official_image(lock.engine["image"]) or {}
-    return {
-        "official image": official
-        and f"{official['repository']} {short(official['manifest_sha256'])}",
-        "Dockerfile": image.get("folder"),
-        "Dockerfile tree": short(image.get("tree_sha256")),
-        "base": short(image.get("base", {}).get("sha256")),
-    }
-
-
-_LOAD = ("mode", "concurrency", "rate", "arrival", "requests", "duration_s")
-_ENGINE, _DRAFTER, _RECIPE, _POINTS = (
-    Kind.OTHER_ENGINE, Kind.OTHER_DRAFTER, Kind.OTHER_RECIPE, Kind.OTHER_POINTS,
-)  # fmt: skip
-
-LOCK: tuple[Row[Lock], ...] = (
-    _row("model", "model files that only one has", files_of("model"), _OTHER),
-    _row("model", "layers kept", steps_of("model"), _OTHER),
-    _row("model", "files that the same steps made of it", made_files_of("model"), _OTHER),
-    _row("model", "model that the running server names", value_of("engine.model", _served), _OTHER),
-    _row("model", "tokens that end an answer", at("model.stop_ids"), _OTHER),
-    _row("model", "file format", format_of("model"), _RECIPE),
-    _row("model", "chat template", at("model.chat_template_sha256"), _RECIPE),
-    _row("model", "template argument", each_of("model.template_args", lambda lock: lock.model["template_args"]), _RECIPE),
-    _row("model", "revision of the repository", at("model.revision"), _RECIPE, ()),
-    _row("model", "archive that the files came in", at("model.archive"), _RECIPE, ()),
-    _row("prompts", "prompts (token ids)", prompts, _OTHER, (*EVERYTHING, PAIRING)),
-    _row("prompts", "prompts (token ids)", unused_prompts, _RECIPE, ()),
-    _row("prompts", "rows of the data set", rows, _RECIPE, ()),
-    _row("prompts", "random tokens", at("prompts.random"), _RECIPE),
-    _row("sampling", "sampling", each_of("sampling", lambda lock: lock.sampling, but=["seed"]), _OTHER),
-    _row("sampling", "sampling seed", value_of("sampling.seed", _seed), _OTHER),
-    _row("engine", "engine", at("engine.name"), _ENGINE),
-    _row("engine", "engine version", at("engine.version"), _ENGINE),
-    _row("engine", "built for", at("engine.family"), _ENGINE),
-    _row("engine", "engine's", each_of("engine", lambda lock: lock.engine, but=_FLAGS), _ENGINE),
-    _row("engine", "engine argument", each_of("engine.args", lambda lock: lock.engine.get("args")), _ENGINE),
-    _row("engine", "engine's image:", each_of("engine.image", _image), _ENGINE),
-    _row("engine", "engine's image", entries_of("engine.image.wheels", lambda lock: _wheels(lock.engine["image"]), kind="wheel"), _ENGINE),
-    _row("drafter", "drafting method", at("drafter.method"), _DRAFTER),
-    _row("drafter", "drafter argument", each_of("drafter.args", lambda lock: lock.drafter["args"]), _DRAFTER),
-    _row("drafter", "drafter files that only one has", files_of("drafter"), _DRAFTER),
-    _row("drafter", "drafter's layers kept", steps_of("drafter"), _DRAFTER),
-    _row("drafter", "files that the same steps made of the drafter", made_files_of("drafter"), _DRAFTER),
-    _row("drafter", "drafter's file format", format_of("drafter"), _RECIPE),
-    _row("drafter", "tokens that the drafter can draft", value_of("drafter.draftable", lambda lock: lock.drafter["draftable"] and short(sha256_value(lock.drafter["draftable"]))), _DRAFTER),
-    _row("drafter", "revision of the drafter's repository", at("drafter.revision"), _RECIPE, ()),
-    _row("drafter", "archive that the drafter's files came in", at("drafter.archive"), _RECIPE, ()),
-    _row("load generator", "load generator", entries_of("client.source", lambda lock: lock.client["source"], kind="source file"), _RECIPE, (SPEED,)),
-    _row("load generator", "load generator's image", entries_of("client.image.wheels", lambda lock: _wheels(lock.client["image"]), kind="wheel"), _RECIPE, (SPEED,)),
-    _row("load generator", "load generator's Dockerfile tree", value_of("client.image.tree_sha256", lambda lock: short(lock.client["image"]["tree_sha256"])), _RECIPE, (SPEED,)),
-    _row("load generator", "load generator's base", value_of("client.image.base", lambda lock: short(lock.client["image"]["base"]["sha256"])), _RECIPE, (SPEED,)),
-    _row("hardware asked for", "accelerator", at("hardware.accelerator"), Kind.OTHER_HARDWARE, (SPEED,)),
-    _row("hardware asked for", "devices", at("hardware.count"), Kind.OTHER_HARDWARE, (SPEED,)),
-    _row("hardware asked for", "driver", at("hardware.driver"), Kind.OTHER_HARDWARE, (SPEED,)),
-    _row("points", "draft length", at("points.draft_length"), _POINTS, (ACCEPTANCE, SPEED)),
-    *(_row("points", f"load: {key}", at(f"points.load.{key}"), _POINTS, (SPEED,)) for key in _LOAD),
-    _row("points", "conversations", conversations, _POINTS),
-    _row("points", "warm-up", at("points.warmup"), _POINTS, (SPEED,)),
-    _row("points", "inputs", at("points.inputs"), _POINTS, ()),
-    _row("points", "repeats", at("points.repeats"), _POINTS, ()),
-    _row("points", "baseline", at("points.baseline"), _POINTS, ()),
-    _row("points", "seed", at("points.seed"), _POINTS, (SPEED,)),
-    _row("points", "limits on latency", at("points.objectives"), _POINTS, ()),
-)  # fmt: skip
-"""What may differ between two locks: group, how to say it, how it is found, what it makes of two
-results, and what it may change."""
+from specseal.spec.locked import Lock, Variant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -274,6 +150,3 @@ def _equal(pairs: Iterable[tuple[Variant, Variant]]) -> Iterator[str]:
         if all(one == other for one, other in values):
             digest = sha256_value([one for one, _ in values] if len(values) > 1 else values[0][0])
             yield f"{what}: equal ({short(digest)})"
-
-
-__all__ = ["LOCK", "OUTPUTS", "SetupDifferences", "setup_differences", "shown"]

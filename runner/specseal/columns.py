@@ -1,4 +1,4 @@
-"""Which metrics tables have, under which headers, and which of a result's figures are their rows."""
+"""Which metrics tables have, under which headers, and which figures of a result are their rows."""
 
 from __future__ import annotations
 
