@@ -6,6 +6,8 @@ import os
 import secrets
 from pathlib import Path
 
+from specseal.errors import InputError
+
 
 def write_atomically(path: Path, data: bytes, *, partial_in: Path | None = None) -> None:
     """Write a file; whatever lay there is replaced once the new bytes are on the disk.
@@ -28,3 +30,18 @@ def write_atomically(path: Path, data: bytes, *, partial_in: Path | None = None)
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def write_new(path: Path, data: bytes) -> None:
+    """Write a file where there is none.
+
+    Raises:
+        InputError: there is something already, or it can't be written.
+    """
+    try:
+        with path.open("xb") as file:
+            file.write(data)
+    except FileExistsError as error:
+        raise InputError(f"{path} is there already", mend="choose another name") from error
+    except OSError as error:
+        raise InputError(f"{path}: can't be written: {error.strerror}") from error

@@ -63,6 +63,8 @@ class Summary:
     """What is said in words."""
     notes: tuple[str, ...]
     """Why figures are marked, missing, or without an interval."""
+    lead: tuple[str, ...] = ()
+    """What is said before the table; without rows there is then no table."""
     records: tuple[Mapping[str, Fact], ...] = ()
     """What a program gets: one for each figure, all with the same keys."""
     title: str = ""
@@ -82,17 +84,24 @@ def render(summary: Summary, form: str) -> str:
 
 
 def _simple(summary: Summary) -> str:
-    lines = [
-        textwrap.fill(
-            line,
-            _LINE_CHARACTERS,
-            subsequent_indent="  ",
-            break_long_words=False,
-            break_on_hyphens=False,
-        )
-        for line in _around(summary)
-    ]
-    return "\n".join([*_plain(summary), "", *lines])
+    lead = "\n".join(map(_wrapped, summary.lead))
+    after = "\n".join(map(_wrapped, _around(summary)))
+    table = "\n".join(_plain(summary)) if _has_table(summary) else ""
+    return "\n\n".join(part for part in (lead, table, after) if part)
+
+
+def _wrapped(line: str) -> str:
+    return textwrap.fill(
+        line,
+        _LINE_CHARACTERS,
+        subsequent_indent="  ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _has_table(summary: Summary) -> bool:
+    return bool(summary.rows or not summary.lead)
 
 
 def _plain(summary: Summary) -> Iterator[str]:
@@ -107,11 +116,15 @@ def _plain(summary: Summary) -> Iterator[str]:
 
 
 def _github(summary: Summary) -> str:
-    listed = [f"- {line}" for line in (*summary.sentences, *summary.notes)]
+    before, after = (
+        "\n".join(f"- {line}" for line in lines)
+        for lines in (summary.lead, (*summary.sentences, *summary.notes))
+    )
     table = tabulate(
         _texts(summary), headers=summary.headers, tablefmt="github", disable_numparse=True
     )
-    return "\n\n".join(part for part in (table, summary.setting, "\n".join(listed)) if part)
+    parts = (before, table if _has_table(summary) else "", summary.setting, after)
+    return "\n\n".join(part for part in parts if part)
 
 
 def _latex(summary: Summary) -> str:
@@ -135,7 +148,8 @@ def _latex(summary: Summary) -> str:
         rf"\caption{{{title}. Subscripts are 95\% intervals; ! marks a figure that is not valid.}}",
         rf"\label{{tab:{summary.label or 'specseal'}}}",
     )
-    return "\n".join([*table, *(f"% {line}" for line in (*about, *_around(summary)))])
+    comments = (*about, *summary.lead, *_around(summary))
+    return "\n".join([*table, *(f"% {line}" for line in comments)])
 
 
 def _latex_row(cells: Iterator[str]) -> str:

@@ -14,8 +14,8 @@ import click
 import pytest
 
 from specseal import errors
-from specseal.columns import COLUMNS
 from specseal.cli.main import group
+from specseal.columns import COLUMNS
 from specseal.engines import CAPABILITIES
 from specseal.lock.datasets import load_rows
 from specseal.settings import Settings, load_settings

@@ -17,15 +17,16 @@ from specseal.analysis.selection import load_where
 from specseal.digests import Digest, sha256_bytes, sha256_value
 from specseal.record_table import OUTPUT_SHA256, table_of
 
-_Turn = tuple[str, str, int]
+OUTPUTS_DEFINITION = (
+    "SHA-256 of the canonical JSON of the sorted list of [input, conversation, turn, SHA-256 of "
+    "the generated ids as JSON without spaces]"
+)
+Turn = tuple[str, str, int]
 """Input, conversation and turn."""
 
 
 def outputs_digest(run: RunData, where: Where) -> Digest | None:
-    """Return the SHA-256 of what was generated at temperature 0 in one figure of a run.
-
-    It is of the canonical JSON of the sorted list of [input, conversation, turn, SHA-256 of the
-    generated ids as JSON without spaces].
+    """Return the digest (`OUTPUTS_DEFINITION`) of what was generated in one figure of a run.
 
     Returns None where there is no one such output: nothing was measured there, a temperature is not
     0, a request failed or its ids are not known, or launches differ in what they generated.
@@ -34,16 +35,32 @@ def outputs_digest(run: RunData, where: Where) -> Digest | None:
         run: with ids or with their hashes.
         where: keys as of a metric; what is left out is over all of it.
     """
-    found: dict[_Turn, str] = {}
-    for phase in _phases(run, where):
-        if phase.temperature != 0:
+    found = {}
+    for turn, answers in outputs_of(run, where).items():
+        if len(answers) > 1 or None in answers:
             return None
-        for turn, generated in _generated(phase, where.get("category")):
-            if generated is None or found.setdefault(turn, generated) != generated:
-                return None
-    if not found:
+        found[turn] = next(iter(answers))
+    if not found or not is_greedy(run, where):
         return None
     return sha256_value(sorted([*turn, generated] for turn, generated in found.items()))
+
+
+def outputs_of(run: RunData, where: Where) -> dict[Turn, set[Digest | None]]:
+    """Return what was generated in each turn of one figure of a run: the SHA-256 of its ids.
+
+    Several, where launches or load levels differ; None among them where a request failed, or where
+    its ids are not known.
+    """
+    found: dict[Turn, set[Digest | None]] = {}
+    for phase in _phases(run, where):
+        for turn, generated in _generated(phase, where.get("category")):
+            found.setdefault(turn, set()).add(generated)
+    return found
+
+
+def is_greedy(run: RunData, where: Where) -> bool:
+    """Say whether the temperature was 0 in all of a figure of a run."""
+    return all(phase.temperature == 0 for phase in _phases(run, where))
 
 
 def ids_sha256(ids: Sequence[int]) -> Digest:
@@ -70,7 +87,7 @@ def _where(job: JobData, phase: PhaseData) -> Where:
     return where | load_where(phase.load)
 
 
-def _generated(phase: PhaseData, category: object) -> Iterator[tuple[_Turn, str | None]]:
+def _generated(phase: PhaseData, category: object) -> Iterator[tuple[Turn, str | None]]:
     """Yield each turn and the hash of its ids, None where it failed or nobody knows them."""
     table = table_of(phase.records)
     ids, hashes = table.lists["output_ids"], table.texts[OUTPUT_SHA256]

@@ -47,6 +47,8 @@ class Contents:
     manifest: Digest
     """The bundle's identity."""
     spec: Spec
+    spec_text: str
+    """As the user wrote it."""
     lock: Lock
     environment: dict[str, Any]
     result: Result
@@ -91,6 +93,7 @@ def read_contents(
     contents = Contents(
         manifest=manifest,
         spec=spec,
+        spec_text=files["spec.yaml"].decode(),
         lock=lock,
         environment=environment,
         result=Result.from_dict(_read_json(files, "result")),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from math import isfinite
 from pathlib import Path
 
@@ -13,7 +12,6 @@ from specseal.cli.sides import open_sides
 from specseal.columns import GROUPINGS
 from specseal.compare import (
     PRECISIONS,
-    Comparison,
     Given,
     columns_of,
     compare,
@@ -21,9 +19,8 @@ from specseal.compare import (
     known_metrics,
     tabulate,
     tabulate_frontier,
-    words,
 )
-from specseal.drawing import FORMATS, Summary, render
+from specseal.drawing import render
 
 
 def _prices(
@@ -121,15 +118,5 @@ def command(
     if as_json:
         print_json(document)
     else:
-        click.echo(_drawn(comparison, summary, form))
+        click.echo(render(summary, form))
     comparison.demand()
-
-
-def _drawn(comparison: Comparison, summary: Summary, form: str) -> str:
-    """Return the answer: for people first what differs, and then the figures."""
-    if form != FORMATS[0]:
-        return render(summary, form)
-    told = words(comparison)
-    rest = replace(summary, sentences=tuple(one for one in summary.sentences if one not in told))
-    drawn = [render(rest, form)] if summary.rows else []
-    return "\n\n".join(["\n".join(told), *drawn])

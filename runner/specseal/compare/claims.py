@@ -1,27 +1,213 @@
-"""Claim against result: does a published number hold in this bundle, and if not, why."""
+"""Claim against result: does a published number hold in this bundle, and if not, why.
+
+Plan of a verdict; what a later step finds counts only where no earlier one has decided:
+
+1. Inputs that the claim names: with another model, data set, prompts or sampling it is another
+   question, "not comparable". Another engine, client or drafter is said, and judged.
+   Where there is no such figure at all, it is "not comparable", too.
+2. With another method, draft length or drafter's setting than claimed, it is "not reproduced",
+   whatever the number.
+3. What depends on the machine's pace is only comparable on the accelerators that the claim's spec
+   asks for.
+4. A figure that is not valid proves nothing: "inconclusive".
+5. The 90% interval of what was measured is held against the tolerance; see `equivalence`. On the
+   claim's own rows only launches vary. Else prompts are drawn anew; and of what depends on the
+   machine's pace, launches beside them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
+import numpy as np
+
+from specseal.analysis.figures import Figure
+from specseal.analysis.intervals import LEAST_CONVERSATIONS
+from specseal.analysis.outputs import outputs_digest
+from specseal.analysis.result import Metric
+from specseal.analysis.validity import REASONS
+from specseal.compare.alike import are_same_rows, other_hardware
+from specseal.compare.difference import Place, figures_at, place
+from specseal.compare.equivalence import CONFIDENCE, equivalence
+from specseal.compare.finding import Found, find
+from specseal.compare.settling import blank, not_valid, settled
 from specseal.compare.side import Side
+from specseal.compare.spread import Spread, over_conversations, over_launches
 from specseal.compare.verdict import Verdict
-from specseal.spec.model import Claim
+from specseal.spec.figures import OUTPUTS
+from specseal.spec.model import Claim, Spec
+
+_LEAST_LAUNCHES = 2
+"""A single launch shows no variation, and two do, however little they say of it."""
 
 
-def judge(claim: Claim, side: Side, *, assumptions: Mapping[str, str] | None = None) -> Verdict:
+def judge(
+    claim: Claim,
+    side: Side,
+    *,
+    of: Spec | None = None,
+    assumptions: Mapping[str, str] | None = None,
+) -> Verdict:
     """Say whether a claim holds in a result.
 
     Args:
         claim: of the result's own spec, or of another.
         side: the result.
+        of: the claim's spec, if it is not the result's own.
         assumptions: what the claim's source leaves open, by path in the spec.
     """
-    raise NotImplementedError
+    return judge_all((claim,), assumptions or {}, side, of=of)[0]
 
 
 def judge_all(
-    claims: Iterable[Claim], assumptions: Mapping[str, str], side: Side
+    claims: Iterable[Claim],
+    assumptions: Mapping[str, str],
+    side: Side,
+    *,
+    of: Spec | None = None,
 ) -> tuple[Verdict, ...]:
     """Return the verdict on each claim, in their order."""
-    return tuple(judge(claim, side, assumptions=assumptions) for claim in claims)
+    claims = tuple(claims)
+    names = {claim.metric for claim in claims if claim.metric != OUTPUTS}
+    figures = figures_at(side, names) if names else {}
+    told = tuple(assumptions.items())
+    return tuple(
+        replace(_judge(claim, of or side.spec, side, figures), assumptions=told) for claim in claims
+    )
+
+
+def _judge(claim: Claim, of: Spec, side: Side, figures: Mapping[Place, Figure]) -> Verdict:
+    found = find(claim, of, side.result)
+    figure = None
+    if found.metric is not None:
+        figure = figures.get(place(claim.metric, found.metric.where))
+    if claim.metric == OUTPUTS:
+        verdict = _by_outputs(claim, side, found)
+    elif found.metric is None:
+        verdict = blank(claim)
+    else:
+        verdict = _by_numbers(claim, of, side, found.metric, figure)
+    timed = figure is not None and figure.rests_on_time
+    elsewhere = other_hardware(of, side) if timed else ()
+    return settled(verdict, found, side.lock, elsewhere=elsewhere)
+
+
+def _by_outputs(claim: Claim, side: Side, found: Found) -> Verdict:
+    verdict = blank(claim)
+    if found.metric is None:
+        return verdict
+    digest = outputs_digest(side.run, found.metric.where)
+    if digest is None:
+        why = (
+            "there is no one output here to compare: launches or load levels differ in what they "
+            "generated, a request failed, ids are not told, or the temperature is not 0"
+        )
+        return replace(verdict, reasons=(why,))
+    if digest == claim.sha256:
+        return replace(verdict, answer="reproduced")
+    why = "other tokens were generated; how many, a digest does not tell"
+    return replace(verdict, answer="not reproduced", reasons=(why,))
+
+
+def _by_numbers(
+    claim: Claim, of: Spec, side: Side, metric: Metric, figure: Figure | None
+) -> Verdict:
+    """Hold what was measured against the claim."""
+    verdict = replace(blank(claim), measured=metric.value)
+    evidence = _Evidence()
+    if figure is not None and figure.value is not None:
+        evidence = _evidence(figure, same_rows=are_same_rows(claim, of, side, metric.where))
+    verdict = replace(verdict, over=evidence.over)
+    if metric.value is not None and evidence.spread is not None:
+        low, high = evidence.spread.around(metric.value, CONFIDENCE)
+        verdict = replace(verdict, low=low, high=high)
+    # (4)
+    if not metric.valid:
+        return not_valid(verdict, metric)
+    # (5)
+    tolerance = verdict.tolerance
+    if tolerance is None or claim.value is None:
+        why = "nobody says how far off still counts as the same: give the claim a tolerance"
+        return replace(verdict, reasons=(why,))
+    if evidence.spread is None or metric.value is None:
+        return replace(
+            verdict,
+            reasons=(evidence.why_none,),
+            more_launches=evidence.launches_missing,
+            more_requests=evidence.conversations_missing,
+        )
+    held = equivalence(
+        measured=metric.value, claimed=claim.value, tolerance=tolerance, spread=evidence.spread
+    )
+    return replace(
+        verdict,
+        answer=held.answer,
+        reasons=(held.why_not_more,) if held.why_not_more else (),
+        more_launches=held.more if evidence.of_launches else None,
+        more_requests=None if evidence.of_launches else held.more,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Evidence:
+    """What varies behind a figure, or what there is too little of."""
+
+    spread: Spread | None = None
+    over: str = ""
+    of_launches: bool = False
+    why_none: str = "the parts that the figure was made of are not in the bundle"
+    launches_missing: int | None = None
+    conversations_missing: int | None = None
+
+
+def _evidence(figure: Figure, *, same_rows: bool) -> _Evidence:
+    if figure.why_no_spread:
+        return _Evidence(why_none=REASONS[figure.why_no_spread])
+    launches = over_launches(figure.launches)
+    if same_rows:
+        return _of_launches(figure, launches)
+    if figure.parts is None:
+        return _Evidence(
+            why_none="the prompts are not known to be the claim's own, and this figure is not told "
+            "by prompt: what other prompts would give, launches do not show"
+        )
+    if figure.rests_on_time and launches is None:
+        return _of_launches(figure, launches)
+    return _of_conversations(figure, launches if figure.rests_on_time else None)
+
+
+def _of_launches(figure: Figure, spread: Spread | None) -> _Evidence:
+    n = len(figure.launches)
+    if spread is None:
+        return _Evidence(
+            why_none=f"measured in {n} launch: by how much launches differ it does not tell; run "
+            f"it with `repeats: {_LEAST_LAUNCHES}` or more",
+            launches_missing=_LEAST_LAUNCHES - n,
+        )
+    over = f"over {n} launches: the prompts are the claim's own, so only launches vary"
+    return _Evidence(spread=spread, over=over, of_launches=True)
+
+
+def _of_conversations(figure: Figure, launches: Spread | None) -> _Evidence:
+    if figure.parts is None:
+        raise ValueError(f"{figure.name} has no parts")
+    numerator, denominator = figure.parts.numerator, figure.parts.denominator
+    n = int(np.count_nonzero(denominator))
+    if n < LEAST_CONVERSATIONS:
+        return _Evidence(
+            why_none=f"over {n} conversations: the prompts are not known to be the claim's own, "
+            f"and what others would give takes {LEAST_CONVERSATIONS} or more to tell",
+            conversations_missing=LEAST_CONVERSATIONS - n,
+        )
+    spread = over_conversations(numerator, denominator)
+    if spread is None:
+        return _Evidence(why_none="too few conversations have anything of this")
+    over = (
+        f"over {n} conversations: the prompts are not known to be the claim's own, so others "
+        "might have been drawn"
+    )
+    if launches is not None:
+        spread = replace(spread.beside(launches), n=spread.n)
+        over += f"; and over {len(figure.launches)} launches, whose pace differs"
+    return _Evidence(spread=spread, over=over)

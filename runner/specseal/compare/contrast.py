@@ -34,8 +34,8 @@ REASONS: Mapping[str, str] = {
     "not_positive": "A value is 0 or less: there is no ratio of the two.",
     "launches_may_differ": "The interval is over prompts, within the same launches: by how much "
     "launches differ it does not tell.",
-    "prompts_differ": "The interval is over launches, and the prompts were not the same: by how much "
-    "other prompts would differ it does not tell.",
+    "prompts_differ": "The interval is over launches, and the prompts differ: by how much other "
+    "prompts would, it does not tell.",
 }
 """Codes that a comparison may carry beside those of the analysis, each with its sentence."""
 
@@ -113,9 +113,7 @@ def _conversations(side: Side, figure: Figure) -> tuple[str, ...]:
     if figure.parts is not None:
         return figure.parts.conversations
     variants = side.lock.variants_in_full()
-    return tuple(
-        sorted({name for one in variants for name in one.lock.points["conversations"]})
-    )
+    return tuple(sorted({name for one in variants for name in one.lock.points["conversations"]}))
 
 
 def _prompts(lock: Lock) -> dict[str, set[str]]:
@@ -158,9 +156,7 @@ def _of_conversations(first: Parts, second: Parts, *, paired: bool) -> Contrast:
     return Contrast(spread=spread, over=over, n=int(n), reasons=reasons)
 
 
-def _of_launches(
-    first: Figure, second: Figure, least: int, *, same_prompts: bool
-) -> Contrast:
+def _of_launches(first: Figure, second: Figure, least: int, *, same_prompts: bool) -> Contrast:
     n = min(len(first.launches), len(second.launches))
     if n < least:
         reasons: tuple[str, ...] = (f"fewer_than_{least}_launches",)

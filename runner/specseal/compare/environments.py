@@ -7,7 +7,7 @@ differ: versions of specseal write down more than their predecessors did.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from specseal.compare.fields import EVERYTHING, SPEED, Found, Kind, Row, entries_of, short
@@ -15,6 +15,7 @@ from specseal.compare.side import Side
 
 _CPU = "cpu"
 _ABSENT = object()
+Find = Callable[[Side, Side], Iterator[Found]]
 
 
 def _accelerators(first: Side, second: Side) -> Iterator[Found]:
@@ -41,11 +42,11 @@ def _versions(first: Side, second: Side) -> Iterator[Found]:
         yield Found(path="environment.jobs.engine_version_found", first=one, second=other)
 
 
-def _machine(key: str) -> Callable[[Side, Side], Iterator[Found]]:
+def _machine(key: str) -> Find:
     return _at("machine", key)
 
 
-def _at(*keys: str) -> Callable[[Side, Side], Iterator[Found]]:
+def _at(*keys: str) -> Find:
     def find(first: Side, second: Side) -> Iterator[Found]:
         one, other = (_look(side.environment, keys) for side in (first, second))
         if _ABSENT not in (one, other) and one != other:
@@ -62,7 +63,7 @@ def _look(value: Any, keys: tuple[str, ...]) -> Any:
     return value
 
 
-def _cpu(of_the_engine: bool) -> Callable[[Side, Side], Iterator[Found]]:
+def _cpu(of_the_engine: bool) -> Find:
     """Look at the processor, which is the hardware itself where engines run on it."""
 
     def find(first: Side, second: Side) -> Iterator[Found]:
@@ -99,7 +100,7 @@ def _drivers(first: Side, second: Side) -> Iterator[Found]:
         yield Found(path="environment.machine.accelerators.driver", first=one, second=other)
 
 
-def _image(program: str) -> Callable[[Side, Side], Iterator[Found]]:
+def _image(program: str) -> Find:
     """Look at the digest of an image's root file system; of its id only where there is none."""
     by_contents = _at("images", program, "rootfs_sha256")
     by_id = _at("images", program, "id")
@@ -116,7 +117,7 @@ def _image(program: str) -> Callable[[Side, Side], Iterator[Found]]:
     return find
 
 
-def _packages(program: str) -> Callable[[Side, Side], Iterator[Found]]:
+def _packages(program: str) -> Find:
     def read(side: Side) -> Mapping[str, str] | None:
         listed = _look(side.environment, ("packages", program))
         if isinstance(listed, list):
@@ -132,44 +133,73 @@ def _packages(program: str) -> Callable[[Side, Side], Iterator[Found]]:
     return both_known
 
 
-def _row(
+def _of_one_engine(find: Find) -> Find:
+    """Look only where both have the same engine: what two are made of needs no telling."""
+
+    def found(first: Side, second: Side) -> Iterator[Found]:
+        if first.lock.engine["name"] == second.lock.engine["name"]:
+            yield from find(first, second)
+
+    return found
+
+
+_MACHINE: tuple[tuple[str, Find], ...] = (
+    ("processor", _cpu(of_the_engine=False)),
+    ("memory in bytes", _machine("memory_bytes")),
+    ("accelerator driver", _drivers),
+)
+_SYSTEM: tuple[tuple[str, Find], ...] = (
+    ("operating system", _machine("system")),
+    ("kernel", _machine("kernel")),
+    ("CPU clock governor", _machine("governor")),
+    ("runtime", _at("runtime")),
+    ("isolation", _at("isolation")),
+)
+_ENGINE: tuple[tuple[str, Find], ...] = (
+    ("version that the engine tells", _versions),
+    ("root file system of the engine's image", _image("engine")),
+    ("engine's packages", _packages("engine")),
+)
+_CLIENT: tuple[tuple[str, Find], ...] = (
+    ("root file system of the load generator's image", _image("client")),
+    ("load generator's packages", _packages("client")),
+)
+
+
+def _rows(
     group: str,
-    what: str,
-    find: Callable[[Side, Side], Iterator[Found]],
+    finders: Iterable[tuple[str, Find]],
     makes: Kind | None = None,
     spoils: tuple[str, ...] = (SPEED,),
-) -> Row[Side]:
-    return Row(group=group, what=what, find=find, makes=makes, spoils=spoils)
+) -> Iterator[Row[Side]]:
+    for what, find in finders:
+        yield Row(group=group, what=what, find=find, makes=makes, spoils=spoils)
 
-
-_HARDWARE = Kind.OTHER_HARDWARE
 
 ENVIRONMENT: tuple[Row[Side], ...] = (
-    _row("hardware found", "accelerators", _accelerators, _HARDWARE),
-    _row("hardware found", "processor", _cpu(of_the_engine=True), _HARDWARE),
-    _row("hardware found", "processor", _cpu(of_the_engine=False)),
-    _row("hardware found", "memory in bytes", _machine("memory_bytes")),
-    _row("hardware found", "accelerator driver", _drivers),
-    _row("system", "operating system", _machine("system")),
-    _row("system", "architecture", _machine("architecture"), _HARDWARE),
-    _row("system", "kernel", _machine("kernel")),
-    _row("system", "CPU clock governor", _machine("governor")),
-    _row("system", "Python of the host", _machine("python"), None, ()),
-    _row("system", "runtime", _at("runtime")),
-    _row("system", "isolation", _at("isolation")),
-    _row("system", "whether programs were pinned", _at("pinned"), None, EVERYTHING),
-    _row("programs found", "version that the engine tells", _versions, None, EVERYTHING),
-    _row(
-        "programs found",
-        "root file system of the engine's image",
-        _image("engine"),
-        None,
-        EVERYTHING,
+    *_rows(
+        "hardware found",
+        [
+            ("accelerators", _accelerators),
+            ("processor", _cpu(of_the_engine=True)),
+            ("architecture", _machine("architecture")),
+        ],
+        Kind.OTHER_HARDWARE,
     ),
-    _row("programs found", "root file system of the load generator's image", _image("client")),
-    _row("programs found", "engine's packages", _packages("engine"), None, EVERYTHING),
-    _row("programs found", "load generator's packages", _packages("client")),
-    _row("programs found", "specseal", _at("specseal_version"), None, ()),
-)  # fmt: skip
+    *_rows("hardware found", _MACHINE),
+    *_rows("system", _SYSTEM),
+    *_rows("system", [("whether programs were pinned", _at("pinned"))], spoils=EVERYTHING),
+    *_rows(
+        "programs found",
+        [(what, _of_one_engine(find)) for what, find in _ENGINE],
+        spoils=EVERYTHING,
+    ),
+    *_rows("programs found", _CLIENT),
+    *_rows(
+        "programs found",
+        [("specseal", _at("specseal_version")), ("Python of the host", _machine("python"))],
+        spoils=(),
+    ),
+)
 """What may differ between two environments: group, how to say it, how it is found, what it makes
 of two results, and what it may change."""

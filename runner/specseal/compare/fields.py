@@ -86,16 +86,11 @@ class Row(Generic[_T]):
     makes: Kind | None
     spoils: tuple[str, ...] = EVERYTHING
 
-    def differences(
-        self, first: _T, second: _T, names: tuple[str, str]
-    ) -> Iterator[FieldDifference]:
-        """Yield what differs, in words that name the sides."""
+    def differences(self, first: _T, second: _T) -> Iterator[FieldDifference]:
+        """Yield what differs, in words: the second's instead of the first's."""
         for found in self.find(first, second):
             what = " ".join(filter(None, (self.what, printable(found.key))))
-            values = (shown(found.first), shown(found.second))
-            told = found.detail or ", ".join(
-                f"{value} in {name}" for value, name in zip(values, names, strict=True)
-            )
+            told = found.detail or f"{shown(found.second)} instead of {shown(found.first)}"
             yield FieldDifference(
                 group=self.group,
                 path=found.path,
@@ -202,9 +197,7 @@ def entries_of(
         if one == other:
             return
         if one is None or other is None:
-            yield Found(
-                path=path, first=_size(one), second=_size(other), detail="known of one side only"
-            )
+            yield Found(path=path, first=_size(one), second=_size(other), detail="told of one only")
             return
         names = {key for key in one.keys() | other.keys() if one.get(key) != other.get(key)}
         total = len(one.keys() | other.keys())

@@ -131,7 +131,8 @@ def tabulate_frontier(comparison: Comparison, points: Sequence[Point]) -> Summar
             )
             for point in in_order
         ),
-        sentences=(*words(comparison), *_peaks(points)),
+        sentences=tuple(_peaks(points)),
+        lead=words(comparison),
         notes=tuple(_notes(points)),
         records=tuple(_records(in_order, keys)),
         title=f"Throughput against user TPS: {', '.join(side.name for side in comparison.sides)}",

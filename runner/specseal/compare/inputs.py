@@ -136,7 +136,7 @@ def conversations(first: Lock, second: Lock) -> Iterator[Found]:
             path="points.conversations",
             first=len(one),
             second=len(other),
-            detail=f"{len(one)} against {len(other)}, {len(one & other)} of them in both",
+            detail=f"{len(other)} instead of {len(one)}, {len(one & other)} of them in both",
         )
 
 
@@ -151,7 +151,7 @@ def rows(first: Lock, second: Lock) -> Iterator[Found]:
             path="dataset.rows",
             first=len(one),
             second=len(other),
-            detail=f"{len(one)} against {len(other)}, {same} of them alike",
+            detail=f"{len(other)} instead of {len(one)}, {same} of them alike",
         )
 
 

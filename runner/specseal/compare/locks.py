@@ -51,6 +51,32 @@ def _draftable(lock: Lock) -> str | None:
     return None if bitmap is None else short(sha256_value(bitmap))
 
 
+def _of_one_engine(find: Find) -> Find:
+    """Look only where both have the same engine: of what two are made of needs no telling."""
+
+    def found(first: Lock, second: Lock) -> Iterator[Found]:
+        if first.engine["name"] == second.engine["name"]:
+            yield from find(first, second)
+
+    return found
+
+
+def _origin(path: str, read: Callable[[Any], str]) -> Find:
+    """Look at where files came from, where both tell."""
+    value = reads(path)
+
+    def find(first: Lock, second: Lock) -> Iterator[Found]:
+        one, other = value(first), value(second)
+        if one is not None and other is not None and one != other:
+            yield Found(path=path, first=read(one), second=read(other))
+
+    return find
+
+
+def _archive(value: Mapping[str, str]) -> str:
+    return f"{value['filename']} ({short(value['sha256'])})"
+
+
 def _wheels(path: str) -> Find:
     """Look at the wheels of an image by name, version and digests."""
     read = reads(path)
@@ -113,10 +139,10 @@ _DRAFTER: dict[Kind, tuple[tuple[str, Find], ...]] = {
     Kind.OTHER_RECIPE: (("drafter's file format", format_of("drafter")),),
 }
 _ORIGIN = (
-    ("revision of the model's repository", at("model.revision")),
-    ("archive that the model came in", at("model.archive")),
-    ("revision of the drafter's repository", at("drafter.revision")),
-    ("archive that the drafter came in", at("drafter.archive")),
+    ("revision of the model's repository", _origin("model.revision", str)),
+    ("archive that the model came in", _origin("model.archive", _archive)),
+    ("revision of the drafter's repository", _origin("drafter.revision", str)),
+    ("archive that the drafter came in", _origin("drafter.archive", _archive)),
     ("rows of the data set", rows),
     ("prompts that were not sent", unused_prompts),
 )
@@ -126,8 +152,8 @@ _ENGINE = (
     ("engine built for", at("engine.family")),
     ("engine's", each_at("engine", but=_NO_FLAGS)),
     ("engine argument", each_at("engine.args")),
-    ("engine's image:", _image("engine.image")),
-    ("engine's image", _wheels("engine.image")),
+    ("engine's image:", _of_one_engine(_image("engine.image"))),
+    ("engine's image", _of_one_engine(_wheels("engine.image"))),
 )
 _CLIENT = (
     ("load generator", entries_of("client.source", reads("client.source"), kind="source file")),

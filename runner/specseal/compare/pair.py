@@ -1,12 +1,42 @@
-"""A result that was run again, against the one that it repeats."""
+"""A result that was run again, against the one that it repeats.
+
+Each figure of the original is a claim on the second run, judged by the plan of `claims`, but for
+its last step: what every prompt gave is known of both, so that prompts are paired, and the 90%
+interval is of the ratio of the two. Of fewer conversations than an interval can rest on, and of
+what is only told by launch, launches are compared.
+
+Outputs are the same or not: at temperature 0 and concurrency 1, of every turn that both sent.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 
+from specseal.analysis.figures import Figure
+from specseal.analysis.outputs import is_greedy, outputs_of
+from specseal.analysis.result import Metric, Where
+from specseal.analysis.validity import REASONS
+from specseal.compare.alike import accelerators, inputs_of
+from specseal.compare.contrast import REASONS as OF_COMPARING
+from specseal.compare.contrast import Contrast, contrast, same_prompts
+from specseal.compare.difference import Place, figures_at, place
+from specseal.compare.equivalence import CONFIDENCE, equivalence
+from specseal.compare.finding import find
+from specseal.compare.settling import blank, not_valid, settled
 from specseal.compare.side import Side
 from specseal.compare.verdict import Verdict
-from specseal.spec.model import Tolerance
+from specseal.spec.figures import LEVELS, OUTPUTS, tolerance_of
+from specseal.spec.model import Claim, ClaimSource, Tolerance
+
+_ACCEPTANCE = "acceptance_length"
+_EVERYWHERE = "requests"
+_LEAST_LAUNCHES = 2
+_OVER = {
+    "prompts paired": "prompt by prompt, over {n} conversations",
+    "prompts": "over {n} conversations or more on each side, other prompts on each",
+    "launches": "over {n} launches or more on each side",
+}
 
 
 def judge_pair(
@@ -21,8 +51,156 @@ def judge_pair(
     Args:
         original: the result that is repeated.
         again: the second run.
-        metrics: which; None: the acceptance lengths, by category and over all.
-        tolerance: of all these metrics; None: 5% of acceptance lengths, and other metrics, which
-            only the tolerance given can judge, are left out.
+        metrics: which, `outputs` among them; None: the acceptance lengths, and outputs. Each by
+            category, and over all; what is not valid in the original is left out.
+        tolerance: of all these metrics; None: 5% of acceptance lengths. Other metrics have none by
+            themselves, and are left out where none is given.
     """
-    raise NotImplementedError
+    claims = tuple(_claims(original, metrics, tolerance))
+    names = {claim.metric for claim in claims}
+    mine, theirs = figures_at(original, names), figures_at(again, names)
+    numbers = tuple(_judge(claim, original, again, mine, theirs) for claim in claims)
+    if metrics is not None and OUTPUTS not in metrics:
+        return numbers
+    return (*numbers, *_judged_outputs(original, again))
+
+
+def _claims(
+    original: Side, metrics: Collection[str] | None, tolerance: Tolerance | None
+) -> Iterator[Claim]:
+    source = _source(original)
+    for metric in original.result.metrics:
+        asked = metric.name.startswith(_ACCEPTANCE) if metrics is None else metric.name in metrics
+        if not asked or not metric.valid or any(key in metric.where for key in LEVELS):
+            continue
+        claim = Claim(
+            metric=metric.name,
+            where=metric.where,
+            value=metric.value,
+            tolerance=tolerance,
+            source=source,
+        )
+        if tolerance_of(claim) is not None:
+            yield claim
+
+
+def _source(original: Side) -> ClaimSource:
+    return ClaimSource(
+        title=original.name,
+        definition="as docs/metrics.md has it",
+        bundle=original.manifest,
+        inputs=inputs_of(original.lock),
+    )
+
+
+def _judge(
+    claim: Claim,
+    original: Side,
+    again: Side,
+    mine: Mapping[Place, Figure],
+    theirs: Mapping[Place, Figure],
+) -> Verdict:
+    found = find(claim, original.spec, again.result)
+    if found.metric is None:
+        return settled(blank(claim), found, again.lock)
+    first = mine.get(place(claim.metric, claim.where))
+    second = theirs.get(place(claim.metric, found.metric.where))
+    verdict = replace(blank(claim), measured=found.metric.value)
+    timed = False
+    if first is not None and second is not None:
+        timed = first.rests_on_time
+        told = contrast(
+            first,
+            second,
+            same_prompts=same_prompts(original, again, first, second),
+            least_launches=_LEAST_LAUNCHES,
+        )
+        verdict = _by_numbers(verdict, found.metric, told)
+    elsewhere = _other_machine(original, again) if timed else ()
+    return settled(verdict, found, again.lock, elsewhere=elsewhere)
+
+
+def _by_numbers(verdict: Verdict, metric: Metric, told: Contrast) -> Verdict:
+    claimed, tolerance = verdict.claim.value, verdict.tolerance
+    if told.spread is not None and metric.value is not None:
+        low, high = told.spread.around(metric.value, CONFIDENCE)
+        verdict = replace(verdict, low=low, high=high, over=_OVER[told.over].format(n=told.n))
+    if not metric.valid:
+        return not_valid(verdict, metric)
+    if told.spread is None or "prompts_differ" in told.reasons:
+        known = REASONS | dict(OF_COMPARING)
+        said = tuple(f"{code}: {known.get(code, _too_few(told))}" for code in told.reasons)
+        return replace(verdict, reasons=said, more_launches=_missing_launches(told))
+    if metric.value is None or claimed is None or tolerance is None:
+        return verdict
+    held = equivalence(
+        measured=metric.value, claimed=claimed, tolerance=tolerance, spread=told.spread
+    )
+    return replace(
+        verdict,
+        answer=held.answer,
+        reasons=(held.why_not_more,) if held.why_not_more else (),
+        more_launches=held.more if told.over == "launches" else None,
+        more_requests=None if told.over == "launches" else held.more,
+    )
+
+
+def _too_few(told: Contrast) -> str:
+    return f"measured in {told.n} launch: run it with `repeats: {_LEAST_LAUNCHES}` or more"
+
+
+def _missing_launches(told: Contrast) -> int | None:
+    return max(0, _LEAST_LAUNCHES - told.n) or None if told.over == "launches" else None
+
+
+def _other_machine(original: Side, again: Side) -> tuple[str, ...]:
+    """Return in what the machines differ, as far as what they measured of time is concerned."""
+    differs = []
+    one, other = accelerators(original), accelerators(again)
+    if one != other or not one:
+        names = [" and ".join(sorted(side)) or "what nobody could look at" for side in (one, other)]
+        differs.append(f"hardware.accelerator: claimed {names[0]}, measured on {names[1]}")
+    first, second = (side.environment["machine"].get("cpu") for side in (original, again))
+    if first != second:
+        differs.append(f"environment.machine.cpu: claimed {first}, measured on {second}")
+    return tuple(differs)
+
+
+def _judged_outputs(original: Side, again: Side) -> Iterator[Verdict]:
+    for metric in original.result.metrics:
+        where = metric.where
+        if metric.name != _EVERYWHERE or where.get("concurrency") != 1 or "category" in where:
+            continue
+        if is_greedy(original.run, where):
+            claim = Claim(metric=OUTPUTS, where=where, source=_source(original))
+            found = find(claim, original.spec, again.result)
+            verdict = blank(claim)
+            if found.where is not None:
+                verdict = _by_outputs(verdict, original, again, found.where)
+            yield settled(verdict, found, again.lock)
+
+
+def _by_outputs(verdict: Verdict, original: Side, again: Side, where: Where) -> Verdict:
+    """Compare what was generated, turn by turn; `measured` is the share of turns that are equal."""
+    first, second = outputs_of(original.run, verdict.claim.where), outputs_of(again.run, where)
+    both = sorted(first.keys() & second.keys())
+    if not both or first.keys() != second.keys():
+        why = f"{len(first.keys() ^ second.keys())} turns were sent in only one of the two runs"
+        return replace(verdict, reasons=(why,))
+    open_turns = [turn for turn in both if _is_open(first[turn]) or _is_open(second[turn])]
+    equal = sum(first[turn] == second[turn] for turn in both if turn not in open_turns)
+    verdict = replace(verdict, measured=equal / len(both), over=f"over {len(both)} turns")
+    if equal + len(open_turns) < len(both):
+        why = f"{len(both) - len(open_turns) - equal} of {len(both)} turns have other tokens"
+        return replace(verdict, answer="not reproduced", reasons=(why,))
+    if open_turns:
+        why = (
+            f"{len(open_turns)} of {len(both)} turns have no one output: launches differ among "
+            "themselves, requests failed, or ids are not told"
+        )
+        return replace(verdict, reasons=(why,))
+    return replace(verdict, answer="reproduced")
+
+
+def _is_open(outputs: set[object]) -> bool:
+    return len(outputs) > 1 or None in outputs

@@ -61,15 +61,14 @@ class SetupDifferences:
 
 def setup_differences(first: Side, second: Side) -> SetupDifferences:
     """Return what differs between two results' locks and environments."""
-    names = (first.name, second.name)
     # (1)
     pairs = list(_paired(first.lock, second.lock))
     # (2)
-    found = [*_sweeps(first.lock, second.lock, names)]
+    found = [*_sweeps(first.lock, second.lock)]
     for one, other in pairs:
-        found += _lock_differences(one.lock, other.lock, names)
+        found += _lock_differences(one.lock, other.lock)
     for row in ENVIRONMENT:
-        found += row.differences(first, second, names)
+        found += row.differences(first, second)
     fields = tuple({(field.path, field.sentence): field for field in found}.values())
     # (3)
     kinds = [field.makes for field in fields if field.makes is not None]
@@ -79,11 +78,9 @@ def setup_differences(first: Side, second: Side) -> SetupDifferences:
     return SetupDifferences(kind=kind, fields=fields, equal=tuple(_equal(pairs)))
 
 
-def _lock_differences(
-    first: Lock, second: Lock, names: tuple[str, str]
-) -> Iterator[FieldDifference]:
+def _lock_differences(first: Lock, second: Lock) -> Iterator[FieldDifference]:
     for row in LOCK:
-        yield from row.differences(first, second, names)
+        yield from row.differences(first, second)
 
 
 def _paired(first: Lock, second: Lock) -> Iterator[tuple[Variant, Variant]]:
@@ -100,27 +97,24 @@ def _paired(first: Lock, second: Lock) -> Iterator[tuple[Variant, Variant]]:
         # One of two sweeps, or neither, has what the other has: the nearest are held together.
         yield min(
             ((one, other) for one in ones for other in others),
-            key=lambda pair: len(list(_lock_differences(pair[0].lock, pair[1].lock, ("", "")))),
+            key=lambda pair: len(list(_lock_differences(pair[0].lock, pair[1].lock))),
         )
 
 
-def _sweeps(first: Lock, second: Lock, names: tuple[str, str]) -> Iterator[FieldDifference]:
+def _sweeps(first: Lock, second: Lock) -> Iterator[FieldDifference]:
     settings = [
         {canonical(one.setting).decode() for one in lock.variants_in_full()} - {"{}"}
         for lock in (first, second)
     ]
     if settings[0] == settings[1]:
         return
-    told = [
-        f"{len(setting)} variants in {name}" if setting else f"none in {name}"
-        for setting, name in zip(settings, names, strict=True)
-    ]
+    told = [f"{len(setting)} variants" if setting else "none" for setting in settings]
     yield FieldDifference(
         group="points",
         path="sweep",
         first=sorted(settings[0]),
         second=sorted(settings[1]),
-        sentence=f"sweep: {', '.join(told)}, {len(settings[0] & settings[1])} in both",
+        sentence=f"sweep: {told[1]} instead of {told[0]}, {len(settings[0] & settings[1])} in both",
         spoils=(),
         makes=Kind.OTHER_POINTS,
     )

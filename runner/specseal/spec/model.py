@@ -104,7 +104,7 @@ class Drafter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dataset:
-    """Where the prompts come from. `kind` is `builtin`, `hf` or `path`."""
+    """Where the prompts come from. `kind` is `builtin`, `hf`, `path` or `speed-bench`."""
 
     kind: str
     name: str | None = None
@@ -113,6 +113,8 @@ class Dataset:
     config: str | None = None
     path: str | None = None
     split: str | None = None
+    sha256: Digest | None = None
+    """Which imported copy of SPEED-Bench; None: the only one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -250,6 +252,7 @@ class Spec:
         """
         asked = self.to_dict()
         del asked["claims"], asked["assumptions"]
+        _leave_out_if_unset(asked["workload"]["dataset"], "sha256")
         return sha256_value(_listed(asked))
 
 
@@ -261,6 +264,12 @@ class SpecVariant:
     """Value by path in the spec; a value that is no scalar as canonical JSON text."""
     spec: Spec
     """Without a sweep of its own."""
+
+
+def _leave_out_if_unset(section: dict[str, Any], key: str) -> None:
+    # A key that came later must not change the digest of specs, and so of locks, without it.
+    if section[key] is None:
+        del section[key]
 
 
 def _listed(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import json
 import random
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
+from specseal.digests import Digest
 from specseal.engines import CAPABILITIES
 from specseal.errors import SpecError
 from specseal.spec import (
@@ -82,6 +84,14 @@ def test_model_from_each_source_becomes_its_value(good, text, expected):
             ),
         ),
         ("{source: path, path: p.jsonl}", Dataset(kind="path", path="p.jsonl")),
+        (
+            "{source: speed-bench, config: throughput_1k}",
+            Dataset(kind="speed-bench", config="throughput_1k"),
+        ),
+        (
+            "{source: speed-bench, config: qualitative, sha256: " + "ab" * 32 + "}",
+            Dataset(kind="speed-bench", config="qualitative", sha256=Digest("ab" * 32)),
+        ),
     ],
 )
 def test_data_set_from_each_source_becomes_its_value(good, text, expected):
@@ -238,6 +248,21 @@ def test_digest_does_not_depend_on_defaults_that_are_spelled_out(good, old, new)
 )
 def test_digest_depends_on_what_is_said(good, old, new):
     assert parse(good.replace(old, new)).digest != parse(good).digest
+
+
+def test_digest_depends_on_which_copy_of_speed_bench_is_named(good):
+    any_copy = "{source: speed-bench, config: qualitative}"
+    one_copy = any_copy.replace("}", ", sha256: " + "ab" * 32 + "}")
+    digests = {parse(good.replace(DATASET, text)).digest for text in (any_copy, one_copy)}
+    assert len(digests) == 2
+
+
+def test_digests_of_specs_are_still_those_in_their_committed_locks(root):
+    locks = sorted((root / "specs").rglob("*.lock.json"))
+    assert locks
+    for path in locks:
+        spec = load_spec(path.with_name(path.name.replace(".lock.json", ".yaml")))
+        assert spec.digest == json.loads(path.read_bytes())["spec"]["sha256"], path.name
 
 
 SCALARS = (

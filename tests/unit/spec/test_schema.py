@@ -112,6 +112,7 @@ def test_suggestion_is_silent_where_nothing_is_near():
 
 
 ENGINE = '{name: llamacpp, version: "2026.10.11549", context_length: 4096}'
+DATASET = "{source: builtin, name: speed-mini, split: qualitative}"
 METHOD = "{method: ngram, draft_length: 4}"
 
 
@@ -162,6 +163,17 @@ METHOD = "{method: ngram, draft_length: 4}"
         ),
         ("name: llamacpp", "name: llama", "engine.name: 'llama' is not one of llamacpp, vllm,"),
         ("specseal/v1", "specseal/v2", "apiVersion: 'specseal/v2' is not 'specseal/v1'"),
+        (DATASET, "{source: speed-bench}", "workload.dataset.config: is missing"),
+        (
+            DATASET,
+            "{source: speed-bench, config: throughput_4k}",
+            "workload.dataset.config: 'throughput_4k' is not one of qualitative, throughput_1k,",
+        ),
+        (
+            DATASET,
+            "{source: speed-bench, config: qualitative, sha256: ABC}",
+            "workload.dataset.sha256: 'ABC' does not match",
+        ),
         ("name: good", "name: Good", "name: 'Good' does not match ^[a-z0-9]"),
         ("name: good", 'name: "good\\n"', "name: 'good\\n' does not match"),
         ("name: good", "name: " + "x" * 65, "name: 'xxxxx"),

@@ -1,0 +1,142 @@
+"""Is it the same thing that was run: inputs, hardware, rows, as far as a claim tells of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from specseal.analysis.result import Where
+from specseal.compare.side import Side
+from specseal.digests import Digest, sha256_value
+from specseal.spec.locked import Lock
+from specseal.spec.model import Claim, Dataset, Spec
+
+SPEED_BENCH = "speed-bench"
+"""The data set whose rows are the same in every complete copy."""
+CONVERSATIONS = "conversations"
+"""What `ClaimSource.inputs` has beside sections of a lock: which of the prompts were sent."""
+
+_DECISIVE = {
+    "model": "other files, or another revision or chat template, than the claim's",
+    "dataset": "other rows than the claim's",
+    "prompts": "other prompts than the claim's",
+    "sampling": "other sampling than the claim's",
+}
+"""Sections without which it is another question, and how each is said to differ."""
+_TOLD = {
+    "engine": "another version, image or setting than the claim's",
+    "client": "another load generator than the claim's",
+    "drafter": "another method, other arguments or other files than the claim's",
+}
+"""Sections that may be why a claim does not hold."""
+
+
+def conversations_digest(lock: Lock) -> Digest:
+    """Return the SHA-256 of which conversations were to be sent, in whatever order."""
+    variants = lock.variants_in_full()
+    names = {name for one in variants for name in one.lock.points["conversations"]}
+    return sha256_value(sorted(names))
+
+
+def inputs_of(lock: Lock) -> dict[str, Digest]:
+    """Return what a claim on a result's numbers names of its inputs."""
+    return {**lock.section_digests(), CONVERSATIONS: conversations_digest(lock)}
+
+
+def another_question(claimed: Mapping[str, Digest], lock: Lock) -> tuple[str, ...]:
+    """Return the inputs that make it another question, each as `field: …`."""
+    return _unlike(claimed, lock, _DECISIVE)
+
+
+def set_up_otherwise(claimed: Mapping[str, Digest], lock: Lock) -> tuple[str, ...]:
+    """Return the inputs that are otherwise in an answer to the same question."""
+    return _unlike(claimed, lock, _TOLD)
+
+
+def _unlike(claimed: Mapping[str, Digest], lock: Lock, words: Mapping[str, str]) -> tuple[str, ...]:
+    found = lock.section_digests() if claimed else {}
+    return tuple(
+        f"{name}: {said}"
+        for name, said in words.items()
+        if name in claimed and claimed[name] != found[name]
+    )
+
+
+def other_hardware(of: Spec, side: Side) -> tuple[str, ...]:
+    """Return in what the machine is another than a claim's spec asks for.
+
+    Args:
+        of: the claim's spec.
+        side: the result.
+    """
+    asked = {variant.hardware for variant in _variants(of)}
+    names = {one.accelerator for one in asked}
+    used = accelerators(side)
+    differs = []
+    if used != names:
+        differs.append(
+            f"hardware.accelerator: claimed {_listed(names)}, "
+            f"measured on {_listed(used) if used else 'what nobody could look at'}"
+        )
+    counts, held = {one.count for one in asked}, _counts(side.lock)
+    if counts != held:
+        differs.append(f"hardware.count: claimed {_listed(counts)}, measured on {_listed(held)}")
+    return tuple(differs)
+
+
+def accelerators(side: Side) -> set[str]:
+    """Return what a result was measured on; nothing, where nobody could look."""
+    found: set[str] = set()
+    for job in side.run.jobs:
+        if job.accelerators_found is None:
+            return set()
+        found |= {*job.accelerators_found} or {job.accelerator}
+    return found
+
+
+def are_same_rows(claim: Claim, of: Spec, side: Side, where: Where) -> bool:
+    """Say whether a figure is over the very prompts that a claim is about.
+
+    They are where the claim names both prompts and which of them were sent; and where both are of
+    a whole part of SPEED-Bench, of which every row was sent.
+    """
+    claimed = claim.source.inputs
+    if claimed:
+        named = {"prompts": side.lock.section_digests()["prompts"]}
+        named[CONVERSATIONS] = conversations_digest(side.lock)
+        return all(claimed.get(name) == digest for name, digest in named.items())
+    theirs, ours = (_speed_bench(spec) for spec in (of, side.spec))
+    if theirs is None or theirs != ours or where.get("input", "dataset") != "dataset":
+        return False
+    return all(_sends_all(one.lock, where) for one in side.lock.variants_in_full())
+
+
+def _speed_bench(spec: Spec) -> tuple[str | None, ...] | None:
+    """Return the parts of SPEED-Bench that a spec sends; None of another data set."""
+    datasets: list[Dataset] = [one.workload.dataset for one in _variants(spec)]
+    if any(one.kind != SPEED_BENCH for one in datasets):
+        return None
+    return tuple(dict.fromkeys(one.config for one in datasets))
+
+
+def _sends_all(lock: Lock, where: Where) -> bool:
+    """Say whether every row of the data set, or of a category, is sent."""
+    encoded = {row["id"] for row in lock.prompts["conversations"]}
+    asked = {
+        row["id"]
+        for row in lock.prompts["conversations"]
+        if where.get("category") in (None, row["category"])
+    }
+    is_whole = encoded >= {row["id"] for row in lock.dataset["rows"]}
+    return is_whole and asked <= {*lock.points["conversations"]}
+
+
+def _variants(spec: Spec) -> list[Spec]:
+    return [variant.spec for variant in spec.variants] or [spec]
+
+
+def _counts(lock: Lock) -> set[int]:
+    return {variant.lock.hardware["count"] for variant in lock.variants_in_full()}
+
+
+def _listed(values: set[str] | set[int]) -> str:
+    return " and ".join(sorted(map(str, values)))

@@ -1,0 +1,98 @@
+"""What a verdict has whatever its number came to: a tolerance, and what weighs more than numbers.
+
+`claims` has the plan; here are its steps (1) to (4), which verdicts on a second run share.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from specseal.analysis.result import Metric
+from specseal.analysis.validity import REASONS
+from specseal.compare.alike import another_question, set_up_otherwise
+from specseal.compare.finding import Found
+from specseal.compare.verdict import Verdict
+from specseal.spec.figures import tolerance_of
+from specseal.spec.locked import Lock
+from specseal.spec.model import Claim
+
+_ABOUT_INTERVALS = ("fewer_than_", "exact_count", "extreme")
+"""How codes begin that only say why a result gives no interval."""
+
+
+def blank(claim: Claim) -> Verdict:
+    """Return the verdict on a claim of which nothing is known yet."""
+    return Verdict(
+        answer="inconclusive",
+        claim=claim,
+        measured=None,
+        low=None,
+        high=None,
+        tolerance=tolerance_in_units(claim),
+    )
+
+
+def settled(
+    verdict: Verdict, found: Found, lock: Lock, *, elsewhere: tuple[str, ...] = ()
+) -> Verdict:
+    """Return what numbers alone said, with what weighs more than they do.
+
+    Args:
+        verdict: by the numbers.
+        found: the figure that it is of.
+        lock: of the result judged.
+        elsewhere: in what the machine is another, where that matters.
+    """
+    claimed = verdict.claim.source.inputs
+    # (2), (3)
+    verdict = replace(verdict, differs=(*elsewhere, *set_up_otherwise(claimed, lock)))
+    if found.other_drafting:
+        verdict = _drafted_otherwise(verdict, found)
+    # (1)
+    decisive = (*another_question(claimed, lock), *found.missing)
+    if not decisive and not elsewhere:
+        return verdict
+    return replace(
+        verdict,
+        answer="not comparable",
+        differs=(*decisive, *verdict.differs),
+        more_launches=None,
+        more_requests=None,
+    )
+
+
+def tolerance_in_units(claim: Claim) -> float | None:
+    """Return how far off still counts as the same: tolerance and half of the last digit printed.
+
+    None where neither the claim nor its metric has a tolerance.
+    """
+    allowed = tolerance_of(claim)
+    if claim.value is None or allowed is None:
+        return None
+    rounding = 0.0 if claim.decimals is None else 0.5 * 10.0**-claim.decimals
+    if allowed.absolute is not None:
+        return allowed.absolute + rounding
+    return (allowed.relative or 0.0) * abs(claim.value) + rounding
+
+
+def not_valid(verdict: Verdict, *metrics: Metric) -> Verdict:
+    """Return the verdict where a figure proves nothing, with its codes in words. (4)"""
+    reasons = dict.fromkeys(code for one in metrics if not one.valid for code in one.reasons)
+    codes = tuple(code for code in reasons if not code.startswith(_ABOUT_INTERVALS))
+    said = tuple(f"{code}: {REASONS.get(code, 'a code that nobody knows here')}" for code in codes)
+    return replace(verdict, codes=codes, reasons=said)
+
+
+def _drafted_otherwise(verdict: Verdict, found: Found) -> Verdict:
+    """Say that the claim's own drafting was not measured, whatever another came to."""
+    near = "what was claimed was not measured"
+    if verdict.answer == "reproduced":
+        near += ", although the value is within the tolerance"
+    return replace(
+        verdict,
+        answer="not reproduced",
+        differs=(*found.other_drafting, *verdict.differs),
+        reasons=(near, *verdict.reasons),
+        more_launches=None,
+        more_requests=None,
+    )
