@@ -119,7 +119,7 @@ def _source(contents: Contents, definition: str) -> ClaimSource:
         title=contents.spec.title,
         definition=definition,
         bundle=contents.manifest,
-        inputs=contents.lock.section_digests(),
+        inputs=contents.lock.input_digests(),
     )
 
 

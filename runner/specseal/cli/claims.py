@@ -9,6 +9,7 @@ import click
 
 from specseal.atomic import write_new
 from specseal.bundle import CLAIMED, claim_results, open_bundle
+from specseal.cli.check_claims import check
 from specseal.cli.context import JSON, print_json, tell
 
 
@@ -55,3 +56,6 @@ def from_bundle(bundle: Path, output: Path | None, metrics: tuple[str, ...], as_
         click.echo(output)
     else:
         click.echo(claiming.text, nl=False)
+
+
+command.add_command(check)

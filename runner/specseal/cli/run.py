@@ -7,10 +7,11 @@ from pathlib import Path
 import click
 
 from specseal.bench import Clock, Done, run_spec
-from specseal.bundle import demand_outcome
+from specseal.bundle import FORMATS, demand_outcome, render
 from specseal.cli.context import JSON, RUNTIME, SPEC, print_json, settings, tell
 from specseal.cli.progress import watching
 from specseal.cli.show import as_document, as_table
+from specseal.verdicts import judged, verdict_table
 
 
 @click.command()
@@ -49,7 +50,8 @@ def command(
     """Lock SPEC if needed, build, measure, seal and verify; print the table and the bundle's path.
 
     Run again after a failure, it goes on from the jobs that have finished. A job that fails does
-    not stop the others: the bundle keeps its reason, and the exit code is 4.
+    not stop the others: the bundle keeps its reason, and the exit code is 4. Whether the spec's
+    claims hold is said below the table; `specseal claims check` makes it the exit code.
     """
     clock = Clock.of_this_process()
     with watching() as watcher:
@@ -68,10 +70,14 @@ def command(
 
 
 def _print(done: Done, clock: Clock, *, as_json: bool) -> None:
+    found = judged(done.contents) if done.contents.spec.claims else None
     if as_json:
-        print_json({"path": str(done.bundle), **as_document(done.contents)})
+        verdicts = {"claims": found.to_document()} if found else {}
+        print_json({"path": str(done.bundle), **as_document(done.contents), **verdicts})
         return
     click.echo(as_table(done.contents))
+    if found:
+        click.echo(f"\n{render(verdict_table(found), FORMATS[0])}\n")
     tell(
         "where the time went: "
         + ", ".join(f"{name} {seconds:.1f} s" for name, seconds in clock.spent_s.items())

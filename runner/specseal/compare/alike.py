@@ -6,14 +6,14 @@ from collections.abc import Mapping
 
 from specseal.analysis.result import Where
 from specseal.compare.side import Side
-from specseal.digests import Digest, sha256_value
-from specseal.spec.locked import Lock
+from specseal.digests import Digest
+from specseal.spec.figures import OUTPUTS
+from specseal.spec.locked import CONVERSATIONS, Lock
 from specseal.spec.model import Claim, Dataset, Spec
 
+Inputs = Mapping[str, Digest]
 SPEED_BENCH = "speed-bench"
 """The data set whose rows are the same in every complete copy."""
-CONVERSATIONS = "conversations"
-"""What `ClaimSource.inputs` has beside sections of a lock: which of the prompts were sent."""
 
 _DECISIVE = {
     "model": "other files, or another revision or chat template, than the claim's",
@@ -28,32 +28,29 @@ _TOLD = {
     "drafter": "another method, other arguments or other files than the claim's",
 }
 """Sections that may be why a claim does not hold."""
+_OF_PROMPTS = {CONVERSATIONS: "others of the prompts were sent than the claim's"}
+"""What makes other outputs of course, and another sample of any other figure."""
 
 
-def conversations_digest(lock: Lock) -> Digest:
-    """Return the SHA-256 of which conversations were to be sent, in whatever order."""
-    variants = lock.variants_in_full()
-    names = {name for one in variants for name in one.lock.points["conversations"]}
-    return sha256_value(sorted(names))
+def another_question(claim: Claim, found: Inputs) -> tuple[str, ...]:
+    """Return the inputs that make it another question, each as `field: …`.
+
+    Args:
+        claim: what it names of its own inputs.
+        found: the result's, as `Lock.input_digests` returns them.
+    """
+    words = _DECISIVE | _OF_PROMPTS if claim.metric == OUTPUTS else _DECISIVE
+    return _unlike(claim, found, words)
 
 
-def inputs_of(lock: Lock) -> dict[str, Digest]:
-    """Return what a claim on a result's numbers names of its inputs."""
-    return {**lock.section_digests(), CONVERSATIONS: conversations_digest(lock)}
-
-
-def another_question(claimed: Mapping[str, Digest], lock: Lock) -> tuple[str, ...]:
-    """Return the inputs that make it another question, each as `field: …`."""
-    return _unlike(claimed, lock, _DECISIVE)
-
-
-def set_up_otherwise(claimed: Mapping[str, Digest], lock: Lock) -> tuple[str, ...]:
+def set_up_otherwise(claim: Claim, found: Inputs) -> tuple[str, ...]:
     """Return the inputs that are otherwise in an answer to the same question."""
-    return _unlike(claimed, lock, _TOLD)
+    words = _TOLD if claim.metric == OUTPUTS else _TOLD | _OF_PROMPTS
+    return _unlike(claim, found, words)
 
 
-def _unlike(claimed: Mapping[str, Digest], lock: Lock, words: Mapping[str, str]) -> tuple[str, ...]:
-    found = lock.section_digests() if claimed else {}
+def _unlike(claim: Claim, found: Inputs, words: Mapping[str, str]) -> tuple[str, ...]:
+    claimed = claim.source.inputs
     return tuple(
         f"{name}: {said}"
         for name, said in words.items()
@@ -93,7 +90,7 @@ def accelerators(side: Side) -> set[str]:
     return found
 
 
-def are_same_rows(claim: Claim, of: Spec, side: Side, where: Where) -> bool:
+def are_same_rows(claim: Claim, of: Spec, side: Side, found: Inputs, where: Where) -> bool:
     """Say whether a figure is over the very prompts that a claim is about.
 
     They are where the claim names both prompts and which of them were sent; and where both are of
@@ -101,9 +98,7 @@ def are_same_rows(claim: Claim, of: Spec, side: Side, where: Where) -> bool:
     """
     claimed = claim.source.inputs
     if claimed:
-        named = {"prompts": side.lock.section_digests()["prompts"]}
-        named[CONVERSATIONS] = conversations_digest(side.lock)
-        return all(claimed.get(name) == digest for name, digest in named.items())
+        return all(claimed.get(name) == found[name] for name in ("prompts", CONVERSATIONS))
     theirs, ours = (_speed_bench(spec) for spec in (of, side.spec))
     if theirs is None or theirs != ours or where.get("input", "dataset") != "dataset":
         return False

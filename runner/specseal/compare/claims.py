@@ -27,7 +27,7 @@ from specseal.analysis.intervals import LEAST_CONVERSATIONS
 from specseal.analysis.outputs import outputs_digest
 from specseal.analysis.result import Metric
 from specseal.analysis.validity import REASONS
-from specseal.compare.alike import are_same_rows, other_hardware
+from specseal.compare.alike import Inputs, are_same_rows, other_hardware
 from specseal.compare.difference import Place, figures_at, place
 from specseal.compare.equivalence import CONFIDENCE, equivalence
 from specseal.compare.finding import Found, find
@@ -71,13 +71,17 @@ def judge_all(
     claims = tuple(claims)
     names = {claim.metric for claim in claims if claim.metric != OUTPUTS}
     figures = figures_at(side, names) if names else {}
+    inputs = side.lock.input_digests()
     told = tuple(assumptions.items())
     return tuple(
-        replace(_judge(claim, of or side.spec, side, figures), assumptions=told) for claim in claims
+        replace(_judge(claim, of or side.spec, side, figures, inputs), assumptions=told)
+        for claim in claims
     )
 
 
-def _judge(claim: Claim, of: Spec, side: Side, figures: Mapping[Place, Figure]) -> Verdict:
+def _judge(
+    claim: Claim, of: Spec, side: Side, figures: Mapping[Place, Figure], inputs: Inputs
+) -> Verdict:
     found = find(claim, of, side.result)
     figure = None
     if found.metric is not None:
@@ -87,10 +91,11 @@ def _judge(claim: Claim, of: Spec, side: Side, figures: Mapping[Place, Figure]) 
     elif found.metric is None:
         verdict = blank(claim)
     else:
-        verdict = _by_numbers(claim, of, side, found.metric, figure)
+        same_rows = are_same_rows(claim, of, side, inputs, found.metric.where)
+        verdict = _by_numbers(claim, found.metric, figure, same_rows=same_rows)
     timed = figure is not None and figure.rests_on_time
     elsewhere = other_hardware(of, side) if timed else ()
-    return settled(verdict, found, side.lock, elsewhere=elsewhere)
+    return settled(verdict, found, inputs, elsewhere=elsewhere)
 
 
 def _by_outputs(claim: Claim, side: Side, found: Found) -> Verdict:
@@ -110,14 +115,12 @@ def _by_outputs(claim: Claim, side: Side, found: Found) -> Verdict:
     return replace(verdict, answer="not reproduced", reasons=(why,))
 
 
-def _by_numbers(
-    claim: Claim, of: Spec, side: Side, metric: Metric, figure: Figure | None
-) -> Verdict:
+def _by_numbers(claim: Claim, metric: Metric, figure: Figure | None, *, same_rows: bool) -> Verdict:
     """Hold what was measured against the claim."""
     verdict = replace(blank(claim), measured=metric.value)
     evidence = _Evidence()
     if figure is not None and figure.value is not None:
-        evidence = _evidence(figure, same_rows=are_same_rows(claim, of, side, metric.where))
+        evidence = _evidence(figure, same_rows=same_rows)
     verdict = replace(verdict, over=evidence.over)
     if metric.value is not None and evidence.spread is not None:
         low, high = evidence.spread.around(metric.value, CONFIDENCE)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from specseal.analysis.result import Metric, Result, Where
-from specseal.spec.figures import OUTPUTS, is_same, whole_where
+from specseal.spec.figures import BASELINE, OUTPUTS, is_same, whole_where
 from specseal.spec.model import Claim, Spec
 
 _EVERYWHERE = "requests"
@@ -58,7 +58,7 @@ def find(claim: Claim, of: Spec, result: Result) -> Found:
     for metric in there:
         if _differing(where, metric.where) == ():
             return Found(metric=metric)
-    drafted = [metric for metric in there if _only_drafting(_differing(where, metric.where))]
+    drafted = _nearest(where, there)
     if drafted:
         told = tuple(_told(key, where, drafted) for key in _drafting_keys(where, drafted))
         return Found(metric=drafted[0] if len(drafted) == 1 else None, other_drafting=told)
@@ -88,8 +88,18 @@ def _differing(asked: Where, there: Where) -> tuple[str, ...]:
     )
 
 
-def _only_drafting(keys: Sequence[str]) -> bool:
-    return all(_path(key).startswith(_OF_DRAFTER) for key in keys)
+def _nearest(asked: Where, there: Iterable[Metric]) -> list[Metric]:
+    """Return the figures that differ in nothing but drafting, and in as little of it as any does.
+
+    The baseline is near only where there is nothing else.
+    """
+    found: dict[tuple[bool, int], list[Metric]] = {}
+    for metric in there:
+        keys = _differing(asked, metric.where)
+        if all(_path(key).startswith(_OF_DRAFTER) for key in keys):
+            is_baseline = metric.where.get("speculation") == BASELINE
+            found.setdefault((is_baseline, len(keys)), []).append(metric)
+    return found[min(found)] if found else []
 
 
 def _drafting_keys(asked: Where, there: Iterable[Metric]) -> tuple[str, ...]:

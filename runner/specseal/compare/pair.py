@@ -17,7 +17,7 @@ from specseal.analysis.figures import Figure
 from specseal.analysis.outputs import is_greedy, outputs_of
 from specseal.analysis.result import Metric, Where
 from specseal.analysis.validity import REASONS
-from specseal.compare.alike import accelerators, inputs_of
+from specseal.compare.alike import Inputs, accelerators
 from specseal.compare.contrast import REASONS as OF_COMPARING
 from specseal.compare.contrast import Contrast, contrast, same_prompts
 from specseal.compare.difference import Place, figures_at, place
@@ -59,10 +59,11 @@ def judge_pair(
     claims = tuple(_claims(original, metrics, tolerance))
     names = {claim.metric for claim in claims}
     mine, theirs = figures_at(original, names), figures_at(again, names)
-    numbers = tuple(_judge(claim, original, again, mine, theirs) for claim in claims)
+    inputs = again.lock.input_digests()
+    numbers = tuple(_judge(claim, original, again, mine, theirs, inputs) for claim in claims)
     if metrics is not None and OUTPUTS not in metrics:
         return numbers
-    return (*numbers, *_judged_outputs(original, again))
+    return (*numbers, *_judged_outputs(original, again, inputs))
 
 
 def _claims(
@@ -89,7 +90,7 @@ def _source(original: Side) -> ClaimSource:
         title=original.name,
         definition="as docs/metrics.md has it",
         bundle=original.manifest,
-        inputs=inputs_of(original.lock),
+        inputs=original.lock.input_digests(),
     )
 
 
@@ -99,10 +100,11 @@ def _judge(
     again: Side,
     mine: Mapping[Place, Figure],
     theirs: Mapping[Place, Figure],
+    inputs: Inputs,
 ) -> Verdict:
     found = find(claim, original.spec, again.result)
     if found.metric is None:
-        return settled(blank(claim), found, again.lock)
+        return settled(blank(claim), found, inputs)
     first = mine.get(place(claim.metric, claim.where))
     second = theirs.get(place(claim.metric, found.metric.where))
     verdict = replace(blank(claim), measured=found.metric.value)
@@ -117,7 +119,7 @@ def _judge(
         )
         verdict = _by_numbers(verdict, found.metric, told)
     elsewhere = _other_machine(original, again) if timed else ()
-    return settled(verdict, found, again.lock, elsewhere=elsewhere)
+    return settled(verdict, found, inputs, elsewhere=elsewhere)
 
 
 def _by_numbers(verdict: Verdict, metric: Metric, told: Contrast) -> Verdict:
@@ -166,7 +168,7 @@ def _other_machine(original: Side, again: Side) -> tuple[str, ...]:
     return tuple(differs)
 
 
-def _judged_outputs(original: Side, again: Side) -> Iterator[Verdict]:
+def _judged_outputs(original: Side, again: Side, inputs: Inputs) -> Iterator[Verdict]:
     for metric in original.result.metrics:
         where = metric.where
         if metric.name != _EVERYWHERE or where.get("concurrency") != 1 or "category" in where:
@@ -177,7 +179,7 @@ def _judged_outputs(original: Side, again: Side) -> Iterator[Verdict]:
             verdict = blank(claim)
             if found.where is not None:
                 verdict = _by_outputs(verdict, original, again, found.where)
-            yield settled(verdict, found, again.lock)
+            yield settled(verdict, found, inputs)
 
 
 def _by_outputs(verdict: Verdict, original: Side, again: Side, where: Where) -> Verdict:

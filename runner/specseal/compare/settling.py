@@ -9,11 +9,10 @@ from dataclasses import replace
 
 from specseal.analysis.result import Metric
 from specseal.analysis.validity import REASONS
-from specseal.compare.alike import another_question, set_up_otherwise
+from specseal.compare.alike import Inputs, another_question, set_up_otherwise
 from specseal.compare.finding import Found
 from specseal.compare.verdict import Verdict
 from specseal.spec.figures import tolerance_of
-from specseal.spec.locked import Lock
 from specseal.spec.model import Claim
 
 _ABOUT_INTERVALS = ("fewer_than_", "exact_count", "extreme")
@@ -33,23 +32,23 @@ def blank(claim: Claim) -> Verdict:
 
 
 def settled(
-    verdict: Verdict, found: Found, lock: Lock, *, elsewhere: tuple[str, ...] = ()
+    verdict: Verdict, found: Found, inputs: Inputs, *, elsewhere: tuple[str, ...] = ()
 ) -> Verdict:
     """Return what numbers alone said, with what weighs more than they do.
 
     Args:
         verdict: by the numbers.
         found: the figure that it is of.
-        lock: of the result judged.
+        inputs: digests of what the result was made with.
         elsewhere: in what the machine is another, where that matters.
     """
-    claimed = verdict.claim.source.inputs
+    claim = verdict.claim
     # (2), (3)
-    verdict = replace(verdict, differs=(*elsewhere, *set_up_otherwise(claimed, lock)))
+    verdict = replace(verdict, differs=(*elsewhere, *set_up_otherwise(claim, inputs)))
     if found.other_drafting:
         verdict = _drafted_otherwise(verdict, found)
     # (1)
-    decisive = (*another_question(claimed, lock), *found.missing)
+    decisive = (*another_question(claim, inputs), *found.missing)
     if not decisive and not elsewhere:
         return verdict
     return replace(

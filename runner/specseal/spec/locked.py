@@ -44,6 +44,8 @@ MESSAGE_CHARACTERS = 300
 RECIPE_SECTIONS = (
     "engine", "client", "model", "drafter", "dataset", "prompts", "sampling",
 )  # fmt: skip
+CONVERSATIONS = "conversations"
+"""Which of the prompts were to be sent, in whatever order: no section, but part of the points."""
 _VARIED = (*RECIPE_SECTIONS, "spec", "encoder", "hardware", "points")
 
 
@@ -103,6 +105,12 @@ class Lock:
             if len(unlike) > 1:
                 digests[name] = sha256_value(list(unlike.values()))
         return digests
+
+    def input_digests(self) -> dict[str, Digest]:
+        """Return all that says of what a figure is: each section's, and `CONVERSATIONS`."""
+        variants = self.variants_in_full()
+        sent = {name for one in variants for name in one.lock.points["conversations"]}
+        return {**self.section_digests(), CONVERSATIONS: sha256_value(sorted(sent))}
 
     @property
     def prefix_cache(self) -> bool | None:

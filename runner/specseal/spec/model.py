@@ -186,8 +186,8 @@ class ClaimSource:
     bundle: Digest | None = None
     """The bundle that the number was taken from."""
     inputs: dict[str, Digest] = field(default_factory=dict)
-    """SHA-256 of each recipe section of that bundle's lock (`RECIPE_SECTIONS`), by name. Empty:
-    nobody knows what a paper's files were."""
+    """SHA-256 of each recipe section of that bundle's lock (`RECIPE_SECTIONS`), and of which
+    conversations were sent, by name. Empty: nobody knows what a paper's files were."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

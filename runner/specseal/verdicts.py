@@ -1,0 +1,181 @@
+"""Claims held against a bundle: from its folder to a verdict each, and to a table for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from specseal.bundle import Contents, open_bundle
+from specseal.bundle.findings import printable
+from specseal.bundle.table import Summary
+from specseal.compare import ANSWERS, Answer, Side, Verdict, judge_all, overall
+from specseal.digests import Digest
+from specseal.engines import CAPABILITIES
+from specseal.errors import AnswerIsNo, InputError
+from specseal.spec import Spec, load_spec
+
+_HEADERS = ("#", "metric", "of", "claimed", "measured", "90% interval", "tolerance", "answer")
+_ABSENT = "–"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """The verdicts on all claims of a spec, and on whose result."""
+
+    name: str
+    bundle: Digest
+    verdicts: tuple[Verdict, ...]
+
+    @property
+    def answer(self) -> Answer:
+        """Return the answer to all claims together: the worst."""
+        return overall(self.verdicts)
+
+    def to_document(self) -> dict[str, Any]:
+        """Return what programs are shown, as JSON types."""
+        verdicts = [verdict.to_dict() for verdict in self.verdicts]
+        return {"bundle": self.bundle, "answer": self.answer, "verdicts": verdicts}
+
+    def demand(self) -> None:
+        """Raise AnswerIsNo unless every claim is reproduced."""
+        if self.answer != "reproduced":
+            raise AnswerIsNo(f"not every claim is reproduced: {_counted(self.verdicts)}")
+
+
+def side_of(contents: Contents) -> Side:
+    """Return a bundle as one of those compared, under its spec's name."""
+    return Side(
+        name=str(contents.lock.spec["name"]),
+        manifest=contents.manifest,
+        spec=contents.spec,
+        lock=contents.lock,
+        environment=contents.environment,
+        result=contents.result,
+        run=contents.run,
+    )
+
+
+def judged(contents: Contents, of: Spec | None = None) -> Judged:
+    """Hold the claims of a spec against a bundle.
+
+    Args:
+        contents: of the bundle, proven intact.
+        of: the spec; None: the bundle's own.
+    """
+    spec = of or contents.spec
+    side = side_of(contents)
+    verdicts = judge_all(spec.claims, spec.assumptions, side, of=spec)
+    return Judged(name=side.name, bundle=contents.manifest, verdicts=verdicts)
+
+
+def check_claims(bundle: Path, *, of: Path | None = None) -> Judged:
+    """Read a bundle, and hold the claims of its own spec, or of another, against it.
+
+    Args:
+        bundle: its folder; it must be intact, and who signed it is not asked.
+        of: the spec whose claims they are.
+
+    Raises:
+        VerificationFailed: the bundle is not intact.
+        InputError: the spec is not valid, or has no claims.
+    """
+    spec = None if of is None else load_spec(of, capabilities=CAPABILITIES)
+    contents = open_bundle(bundle)
+    if not (spec or contents.spec).claims:
+        raise InputError(
+            f"{of or bundle}: the spec has no claims",
+            mend="name a spec that has with --of, or make one with `specseal claims from BUNDLE`",
+        )
+    return judged(contents, spec)
+
+
+def verdict_table(about: Judged) -> Summary:
+    """Return verdicts as a table: a row a claim, and below it why, by the rows' numbers."""
+    numbered = list(enumerate(about.verdicts, 1))
+    return Summary(
+        setting=printable(f"claims against {about.name}: {_counted(about.verdicts)}"),
+        headers=_HEADERS,
+        rows=tuple((str(number), *_row(verdict)) for number, verdict in numbered),
+        sentences=_by_rows((number, said) for number, one in numbered for said in _why(one)),
+        notes=(
+            *_by_rows((number, one.over) for number, one in numbered if one.over),
+            *_assumed(about.verdicts),
+        ),
+    )
+
+
+def _counted(verdicts: Sequence[Verdict]) -> str:
+    answers = [verdict.answer for verdict in verdicts]
+    return ", ".join(f"{answers.count(answer)} {answer}" for answer in ANSWERS if answer in answers)
+
+
+def _row(verdict: Verdict) -> tuple[str, ...]:
+    claim = verdict.claim
+    claimed = _number(claim.value) if claim.sha256 is None else claim.sha256[:12]
+    if claim.value is not None and claim.decimals is not None:
+        claimed = f"{claim.value:.{claim.decimals}f}"
+    ends = _ABSENT
+    if verdict.low is not None and verdict.high is not None:
+        ends = f"[{_number(verdict.low)}, {_number(verdict.high)}]"
+    tolerance = _ABSENT if verdict.tolerance is None else f"± {verdict.tolerance:.2g}"
+    return (
+        printable(claim.metric),
+        _where(verdict),
+        claimed,
+        _number(verdict.measured) + (" !" if verdict.codes else ""),
+        ends,
+        tolerance,
+        verdict.answer,
+    )
+
+
+def _number(value: float | None) -> str:
+    return _ABSENT if value is None else f"{value:.4g}"
+
+
+def _where(verdict: Verdict) -> str:
+    where = verdict.claim.where
+    told = (
+        str(value) if key in ("category", "speculation") else f"{key} {value}"
+        for key, value in where.items()
+    )
+    return printable(", ".join(told)) or "all"
+
+
+def _why(verdict: Verdict) -> Iterator[str]:
+    """Yield all that is said of one verdict."""
+    yield from verdict.differs
+    yield from verdict.reasons
+    for more, unit, path in (
+        (verdict.more_launches, "launches", "workload.repeats"),
+        (verdict.more_requests, "conversations", "workload.load.requests"),
+    ):
+        if more is not None:
+            yield f"for an answer it would take so many more {unit} (`{path}`): {more}"
+
+
+def _by_rows(said: Iterable[tuple[int, str]]) -> tuple[str, ...]:
+    """Return each sentence once, with the numbers of the rows that it is about before it."""
+    rows: dict[str, list[int]] = {}
+    for number, sentence in said:
+        rows.setdefault(sentence, []).append(number)
+    return tuple(f"{_ranges(numbers)}: {printable(sentence)}" for sentence, numbers in rows.items())
+
+
+def _ranges(numbers: Sequence[int]) -> str:
+    """Return sorted numbers, runs of more than two as their ends: `1-4, 7`."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    told = (f"{run[0]}-{run[-1]}" if len(run) > 2 else ", ".join(map(str, run)) for run in runs)
+    return ", ".join(told)
+
+
+def _assumed(verdicts: Iterable[Verdict]) -> tuple[str, ...]:
+    told = dict.fromkeys(pair for verdict in verdicts for pair in verdict.assumptions)
+    return tuple(printable(f"assumed, {path}: {why}") for path, why in told)
