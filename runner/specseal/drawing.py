@@ -66,7 +66,7 @@ class Summary:
     lead: tuple[str, ...] = ()
     """What is said before the table; without rows there is then no table."""
     records: tuple[Mapping[str, Fact], ...] = ()
-    """What a program gets: one for each figure, all with the same keys."""
+    """What a program gets: one for each figure, all with the same keys. None: the cells of rows."""
     title: str = ""
     """For the caption of a LaTeX table."""
     label: str = ""
@@ -182,13 +182,16 @@ def latex_text(text: str) -> str:
 
 def _csv(summary: Summary) -> str:
     """Draw what a program reads, and no sentences."""
-    text = io.StringIO()
-    names = list(dict.fromkeys(key for record in summary.records for key in record))
-    writer = csv.DictWriter(text, names, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(
-        {key: _csv_cell(value) for key, value in row.items()} for row in summary.records
+    cells = (
+        {**dict(zip(summary.headers, row, strict=True)), "setting": summary.setting}
+        for row in _texts(summary)
     )
+    records: list[Mapping[str, Fact]] = [*summary.records] or [*cells]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(records[0]) if records else [], lineterminator="\n")
+    writer.writeheader()
+    for record in records:
+        writer.writerow({key: _csv_cell(value) for key, value in record.items()})
     return text.getvalue().removesuffix("\n")
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from specseal.bundle import Contents, open_bundle
+from specseal.bundle import open_bundle
 from specseal.compare import Side, names_of
+from specseal.verdicts import side_of
 
 
 def open_sides(bundles: Sequence[Path]) -> list[Side]:
@@ -15,21 +17,6 @@ def open_sides(bundles: Sequence[Path]) -> list[Side]:
     Raises:
         VerificationFailed: one is not intact.
     """
-    return sides_of([open_bundle(bundle) for bundle in bundles])
-
-
-def sides_of(opened: Sequence[Contents]) -> list[Side]:
-    """Return what was verified as sides of a comparison, in their order."""
-    names = names_of([(contents.lock, contents.manifest) for contents in opened])
-    return [
-        Side(
-            name=name,
-            manifest=contents.manifest,
-            spec=contents.spec,
-            lock=contents.lock,
-            environment=contents.environment,
-            result=contents.result,
-            run=contents.run,
-        )
-        for name, contents in zip(names, opened, strict=True)
-    ]
+    sides = [side_of(open_bundle(bundle)) for bundle in bundles]
+    names = names_of([(side.lock, side.manifest) for side in sides])
+    return [replace(side, name=name) for side, name in zip(sides, names, strict=True)]
