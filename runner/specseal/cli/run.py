@@ -7,10 +7,11 @@ from pathlib import Path
 import click
 
 from specseal.bench import Clock, Done, run_spec
-from specseal.bundle import FORMATS, demand_outcome, render
+from specseal.bundle import demand_outcome
 from specseal.cli.context import JSON, RUNTIME, SPEC, print_json, settings, tell
 from specseal.cli.progress import watching
 from specseal.cli.show import as_document, as_table
+from specseal.drawing import FORMATS, render
 from specseal.verdicts import judged, verdict_table
 
 

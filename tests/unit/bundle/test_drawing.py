@@ -5,8 +5,8 @@ import pytest
 
 from attacks.builder import make_lock, make_run
 from specseal.analysis import analyse
-from specseal.bundle.drawing import FORMATS, render
-from specseal.bundle.table import Summary, summarise
+from specseal.bundle.table import summarise
+from specseal.drawing import FORMATS, Summary, render
 
 ENVIRONMENT = {"runtime": "native", "isolation": "none", "pinned": "no"}
 SUMMARY = summarise(analyse(make_run(make_lock())), ENVIRONMENT, by="load")
