@@ -22,7 +22,7 @@ from specseal.compare.inputs import source_files, used_prompts
 from specseal.compare.locks import LOCK
 from specseal.compare.side import Side
 from specseal.digests import canonical, sha256_value
-from specseal.spec.locked import Lock, Variant
+from specseal.spec.locked import RECIPE_SECTIONS, Lock, Variant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,11 +94,20 @@ def _paired(first: Lock, second: Lock) -> Iterator[tuple[Variant, Variant]]:
     if common:
         yield from common
     else:
-        # One of two sweeps, or neither, has what the other has: the nearest are held together.
-        yield min(
-            ((one, other) for one in ones for other in others),
-            key=lambda pair: len(list(_lock_differences(pair[0].lock, pair[1].lock))),
+        pairs = ((one, other) for one in ones for other in others)
+        yield min(pairs, key=lambda pair: _apart(pair[0].lock, pair[1].lock))
+
+
+def _apart(first: Lock, second: Lock) -> int:
+    """Return in how many keys of their sections two locks differ."""
+    return sum(
+        mine.get(key) != theirs.get(key)
+        for mine, theirs in (
+            (getattr(first, name), getattr(second, name))
+            for name in (*RECIPE_SECTIONS, "hardware", "points")
         )
+        for key in mine.keys() | theirs.keys()
+    )
 
 
 def _sweeps(first: Lock, second: Lock) -> Iterator[FieldDifference]:
