@@ -69,7 +69,9 @@ def setup_differences(first: Side, second: Side) -> SetupDifferences:
         found += _lock_differences(one.lock, other.lock)
     for row in ENVIRONMENT:
         found += row.differences(first, second)
-    fields = tuple({(field.path, field.sentence): field for field in found}.values())
+    groups = list(dict.fromkeys(row.group for row in (*LOCK, *ENVIRONMENT)))
+    once = {(field.path, field.sentence): field for field in found}.values()
+    fields = tuple(sorted(once, key=lambda field: groups.index(field.group)))
     # (3)
     kinds = [field.makes for field in fields if field.makes is not None]
     if any(one.lock.recipe != other.lock.recipe for one, other in pairs):
