@@ -164,12 +164,15 @@ def _by_numbers(claim: Claim, metric: Metric, figure: Figure | None, *, same_row
     held = equivalence(
         measured=metric.value, claimed=claim.value, tolerance=tolerance, spread=evidence.spread
     )
+    why, more = held.why_not_more, held.more
+    if more is not None and evidence.why_not_more:
+        why, more = evidence.why_not_more, None
     return replace(
         verdict,
         answer=held.answer,
-        reasons=(held.why_not_more,) if held.why_not_more else (),
-        more_launches=held.more if evidence.of_launches else None,
-        more_requests=None if evidence.of_launches else held.more,
+        reasons=(why,) if why else (),
+        more_launches=more if evidence.of_launches else None,
+        more_requests=None if evidence.of_launches else more,
     )
 
 
@@ -181,6 +184,8 @@ class _Evidence:
     over: str = ""
     of_launches: bool = False
     why_none: str = "the parts that the figure was made of are not in the bundle"
+    why_not_more: str = ""
+    """Why nobody can say how much more of one thing it would take."""
     launches_missing: int | None = None
     conversations_missing: int | None = None
 
@@ -231,7 +236,10 @@ def _of_conversations(figure: Figure, launches: Spread | None) -> _Evidence:
         f"over {n} conversations: the prompts are not known to be the claim's own, so others "
         "might have been drawn"
     )
-    if launches is not None:
-        spread = replace(spread.beside(launches), n=spread.n)
-        over += f"; and over {len(figure.launches)} launches, whose pace differs"
-    return _Evidence(spread=spread, over=over)
+    if launches is None:
+        return _Evidence(spread=spread, over=over)
+    return _Evidence(
+        spread=spread.beside(launches),
+        over=f"{over}; and over {len(figure.launches)} launches, whose pace differs",
+        why_not_more="more conversations and more launches would both narrow the interval",
+    )

@@ -164,6 +164,29 @@ def test_some_rows_of_speed_bench_are_the_papers_own_only_in_whole_categories(me
     assert "launches" in over["math"]
 
 
+def test_phase_that_ends_with_its_time_may_not_come_to_all_of_the_claims_prompts(measured: Side):
+    load = {**measured.lock.points["load"], "duration_s": 5}
+    lock = replace(measured.lock, points={**measured.lock.points, "load": load})
+    assert "conversations" in judge(claim(measured), replace(measured, lock=lock)).over
+
+
+def test_pace_on_other_prompts_varies_by_prompt_and_by_launch():
+    paced = side("paced", launches(1, count=3))
+    pace = claim(
+        paced,
+        metric="latency_mean",
+        where={"speculation": "ngram"},
+        value=value(paced, "latency_mean"),
+        tolerance=Tolerance(relative=0.1),
+        source=PAPER,
+    )
+    verdict = judge(pace, paced)
+    assert "20 conversations" in verdict.over
+    assert "3 launches" in verdict.over
+    once = side("once", launches(1, count=1))
+    assert judge(replace(pace, value=value(once, "latency_mean")), once).more_launches == 1
+
+
 # What makes it another question, or another answer
 
 
