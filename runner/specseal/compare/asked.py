@@ -58,34 +58,42 @@ def another_question_asked(of: Spec, spec: Spec, *, known: Collection[str]) -> t
         spec: the result's.
         known: sections of which the claim names the digest: what was asked for is nothing to that.
     """
-    return _differing(of, spec, _DECISIVE, known)
+    found = _differing(of, spec, _DECISIVE, known)
+    return tuple(said for path, said in found.items() if path not in of.assumptions)
 
 
 def set_up_otherwise_asked(of: Spec, spec: Spec, *, known: Collection[str]) -> tuple[str, ...]:
-    """Return in what a spec asks for the same to be answered by other means."""
-    return _differing(of, spec, _TOLD, known)
+    """Return in what a spec asks for the same to be answered by other means.
+
+    What a claim's source leaves open is no part of its question: it may be set otherwise, too.
+    """
+    left_open = _differing(of, spec, _DECISIVE, known)
+    return (
+        *(said for path, said in left_open.items() if path in of.assumptions),
+        *_differing(of, spec, _TOLD, known).values(),
+    )
 
 
 def other_load(of: Spec, spec: Spec) -> tuple[str, ...]:
     """Return in what the load is another, for figures that are over all its levels."""
-    return _differing(of, spec, _LOAD, ())
+    return tuple(_differing(of, spec, _LOAD, ()).values())
 
 
 def _differing(
     of: Spec, spec: Spec, table: Mapping[str, tuple[str, Fields]], known: Collection[str]
-) -> tuple[str, ...]:
-    found = []
-    for section, (path, fields) in table.items():
+) -> dict[str, str]:
+    """Return what is said of each path in which two specs differ."""
+    found = {}
+    for section, (at, fields) in table.items():
         if section in known:
             continue
         claimed, measured = (list(map(fields, _variants(one))) for one in (of, spec))
         for name in claimed[0]:
             ours, theirs = (_values(name, side) for side in (claimed, measured))
             if ours != theirs:
-                found.append(
-                    f"{path}.{name}: claimed {', '.join(ours)}, measured {', '.join(theirs)}"
-                )
-    return tuple(found)
+                path = f"{at}.{name}"
+                found[path] = f"{path}: claimed {', '.join(ours)}, measured {', '.join(theirs)}"
+    return found
 
 
 def _variants(spec: Spec) -> list[Spec]:

@@ -292,6 +292,21 @@ def test_papers_claim_at_another_temperature_is_not_comparable(measured: Side):
     assert verdict.differs == ("workload.sampling.temperature: claimed 1, measured 0",)
 
 
+def test_what_the_paper_leaves_open_may_be_set_otherwise_and_is_said(measured: Side):
+    workload = measured.spec.workload
+    sampling = replace(workload.sampling, max_tokens=1024)
+    of = asking(
+        measured,
+        workload=replace(workload, sampling=sampling),
+        assumptions={"workload.sampling.max_tokens": "not told"},
+    )
+    verdict = judge(claim(measured, source=PAPER), speed_bench(measured), of=of)
+    assert verdict.answer == "not comparable"  # of other rows
+    verdict = judge(claim(measured, source=PAPER), measured, of=of)
+    assert verdict.answer == "inconclusive"
+    assert verdict.differs == ("workload.sampling.max_tokens: claimed 1024, measured 4096",)
+
+
 def test_digests_that_a_claim_names_count_more_than_what_was_asked_for(measured: Side):
     of = asking(measured, model=replace(measured.spec.model, path="the-same-file.gguf"))
     assert judge(claim(measured), measured, of=of).answer == "reproduced"
