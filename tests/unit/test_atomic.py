@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from specseal.atomic import write_atomically
+from specseal.atomic import write_atomically, write_new
+from specseal.errors import InputError
 
 
 def test_file_is_replaced_and_nothing_else_is_left(tmp_path: Path) -> None:
@@ -32,3 +33,16 @@ def test_what_lay_there_stays_where_writing_fails(
         write_atomically(path, b"new")
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_new_file_is_written_and_never_over_another(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    write_new(path, b"first")
+    with pytest.raises(InputError, match=r"file is there already\n  mend: choose another name"):
+        write_new(path, b"second")
+    assert path.read_bytes() == b"first"
+
+
+def test_new_file_that_can_not_be_written_is_bad_input(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="can't be written: No such file or directory"):
+        write_new(tmp_path / "none" / "file", b"")

@@ -13,7 +13,7 @@ from specseal.cli.main import group
 from specseal.engines import CAPABILITIES
 from specseal.outline import lines, outline
 from specseal.plan import make_plan
-from specseal.spec import load_spec, parse_spec
+from specseal.spec import Spec, load_spec, parse_spec
 from specseal.spec.locked import read_lock
 
 ROOT = Path(__file__).parents[2]
@@ -83,11 +83,19 @@ def test_command_prints_it_and_as_json() -> None:
 
 LONGEST_QUALITATIVE_TOKENS = 2000
 """Of speed-mini's prompts, by no tokenizer more than 1,500."""
+MOST_TURNS = 5
+"""Of SPEED-Bench's conversations, qualitative."""
+TOKENIZERS_DIFFER = 1.25
+"""Lengths of its throughput prompts are counted by another tokenizer than the model's."""
 
 
 @pytest.mark.parametrize("path", READY, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_conversations_of_every_ready_spec_fit_its_context(path: Path) -> None:
     spec = load_spec(path, capabilities=CAPABILITIES)
+    if spec.workload.dataset.kind == "speed-bench":
+        for one in [variant.spec for variant in spec.variants] or [spec]:
+            assert (one.engine.context_length or 4096) >= _needed_by_speed_bench(one)
+        return
     dataset, sampling = spec.workload.dataset, spec.workload.sampling
     assert dataset.name == "speed-mini", "others need a preparation that specs can't ask for yet"
     if dataset.split == "qualitative":
@@ -98,6 +106,14 @@ def test_conversations_of_every_ready_spec_fit_its_context(path: Path) -> None:
             "cpu",
             "specs",
         )
+
+
+def _needed_by_speed_bench(spec: Spec) -> float:
+    most, config = spec.workload.sampling.max_tokens, spec.workload.dataset.config or ""
+    if config == "qualitative":
+        return LONGEST_QUALITATIVE_TOKENS + MOST_TURNS * most
+    thousands = int(config.removeprefix("throughput_").removesuffix("k"))
+    return thousands * 1000 * TOKENIZERS_DIFFER + most
 
 
 def test_specs_of_two_engines_on_one_model_send_the_same_token_ids() -> None:

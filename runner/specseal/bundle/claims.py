@@ -70,7 +70,12 @@ def claim_results(contents: Contents, metrics: Sequence[str] = CLAIMED) -> Claim
             mend=f"ask for another of {', '.join(CLAIMED)}",
         )
     text = with_claims(contents.spec_text, claims)
-    parse_spec(text.encode(), path="the spec with claims")
+    again = parse_spec(text.encode(), path="the spec with claims")
+    if (again.claims, again.digest) != (claims, contents.spec.digest):
+        raise InputError(
+            "the text of the bundle's spec would mean something else with claims at its end",
+            mend="write the claims by hand",
+        )
     return Claiming(text=text, claims=claims, left_out=left_out, replaced=len(contents.spec.claims))
 
 

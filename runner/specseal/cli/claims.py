@@ -45,7 +45,7 @@ def from_bundle(bundle: Path, output: Path | None, metrics: tuple[str, ...], as_
     if output is not None:
         write_new(output, claiming.text.encode())
     if claiming.replaced:
-        tell(f"replaced: {claiming.replaced} claims that the bundle's spec had")
+        tell(f"replaced: the claims that the bundle's spec had ({claiming.replaced})")
     for one in claiming.left_out:
         tell(f"left out: {one.metric}, {len(one.where)} figures: {one.reason}")
     if as_json:

@@ -20,7 +20,7 @@ from specseal.spec.figures import (
     is_same,
     metrics_of,
     tolerance_of,
-    whole_where,
+    whole_where_among,
 )
 from specseal.spec.model import Claim, Spec
 from specseal.spec.schema import shown, suggestion
@@ -45,6 +45,7 @@ def claims_by_themselves(document: Document) -> Iterator[Finding]:
 def claims_against_spec(document: Document, spec: Spec) -> Iterator[Finding]:
     """Yield which claims are of nothing that the spec measures, or are there twice."""
     metrics = metrics_of(spec)
+    figures: dict[str, tuple[Figure, ...]] = {}
     seen: dict[bytes, int] = {}
     for index, claim in enumerate(spec.claims):
         place: Place = ("claims", index)
@@ -56,10 +57,13 @@ def claims_against_spec(document: Document, spec: Spec) -> Iterator[Finding]:
         if claim.metric != OUTPUTS and tolerance_of(claim) is None:
             message = "is missing: only acceptance lengths have one by themselves (5% of the value)"
             yield document.at_key((*place, "tolerance"), message)
-        wrong = list(_figure_is_measured(document, place, claim, spec))
+        if claim.metric not in figures:
+            figures[claim.metric] = figures_of(claim.metric, spec)
+        wrong = list(_figure_is_measured(document, place, claim, figures[claim.metric]))
         yield from wrong
         if not wrong:
-            figure = canonical([claim.metric, whole_where(claim, spec)[0], _of(claim)])
+            (where,) = whole_where_among(claim, figures[claim.metric])
+            figure = canonical([claim.metric, where, _of(claim)])
             first = seen.setdefault(figure, index)
             if first != index:
                 message = f"is there twice: claims[{first}] is of the same figure and source"
@@ -123,9 +127,8 @@ def _inputs_are_of_a_bundle(
 
 
 def _figure_is_measured(
-    document: Document, place: Place, claim: Claim, spec: Spec
+    document: Document, place: Place, claim: Claim, figures: tuple[Figure, ...]
 ) -> Iterator[Finding]:
-    figures = figures_of(claim.metric, spec)
     where: Place = (*place, "where")
     if not figures:
         message = f"nothing that {claim.metric} is of is measured here: leave the claim out"
@@ -144,7 +147,7 @@ def _figure_is_measured(
     fitting = tuple(figure for figure in figures if figure.fits(claim.where))
     if not fitting:
         yield document.at_key(where, "each of it is measured here, but never all together")
-    elif len(whole_where(claim, spec)) > 1:
+    elif len(whole_where_among(claim, fitting)) > 1:
         yield document.at_key(where, _open(claim, fitting))
     elif claim.metric == OUTPUTS and any(figure.temperature for figure in fitting):
         message = "outputs are only the same again at temperature 0: leave the claim out"

@@ -51,7 +51,7 @@ class Figure:
 
 def is_same(one: Any, other: Any) -> bool:
     """Say whether two values of a `where` are equal: 1 and 1.0 are, 1 and true are not."""
-    return canonical(one) == canonical(other)
+    return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)
 
 
 def tolerance_of(claim: Claim) -> Tolerance | None:
@@ -89,8 +89,13 @@ def whole_where(claim: Claim, spec: Spec) -> tuple[Where, ...]:
 
     One, of every claim that a spec was read with; else none, or all that it may be.
     """
+    return whole_where_among(claim, figures_of(claim.metric, spec))
+
+
+def whole_where_among(claim: Claim, figures: Iterable[Figure]) -> tuple[Where, ...]:
+    """Return the same as `whole_where`, of these figures of the claim's metric."""
     found: dict[bytes, Where] = {}
-    for figure in figures_of(claim.metric, spec):
+    for figure in figures:
         if figure.fits(claim.where):
             kept = {key: value for key, value in figure.where.items() if key not in POOLED}
             asked = {key: value for key, value in claim.where.items() if key in POOLED}

@@ -1,10 +1,9 @@
-"""What is refused because specseal, or an engine, can't do it."""
+"""What is refused because an engine can't do it."""
 
 import pytest
 
 from specseal.errors import SpecError
 from specseal.spec import parse_spec
-from specseal.spec.check import NOT_BUILT
 
 METHOD = "{method: ngram, draft_length: 4}"
 
@@ -37,19 +36,6 @@ def refused(good, *replacements):
     with pytest.raises(SpecError) as caught:
         parse_spec(good.encode(), path="x", capabilities=Table())
     return [f"{problem.where}: {problem.message}" for problem in caught.value.problems]
-
-
-NOT_YET = {
-    "claims.*": (("claims: []", "claims: [{metric: x}]"), "is", "leave it out"),
-}
-
-
-@pytest.mark.parametrize("path", NOT_BUILT)
-def test_what_is_not_built_is_refused_by_name(broken, path):
-    replacement, subject, instead = NOT_YET[path]
-    (found,) = broken(replacement)
-    place = path.replace("claims.*", "claims[0]")
-    assert found.partition(": ")[2] == f"{place}: {subject} not supported yet: {instead}"
 
 
 def test_method_and_version_that_the_engine_can_not_honour_name_what_it_can(good):

@@ -8,8 +8,18 @@ from typing import Any
 import pytest
 
 from locks import make_lock
+from specseal.digests import sha256_value
 from specseal.errors import LockError
-from specseal.spec.locked import SCHEMA, Lock, Variant, joined, lock_path, parse_lock
+from specseal.spec.locked import (
+    CONVERSATIONS,
+    RECIPE_SECTIONS,
+    SCHEMA,
+    Lock,
+    Variant,
+    joined,
+    lock_path,
+    parse_lock,
+)
 
 CLOSED = make_lock().points["load"]
 OPEN = {**CLOSED, "mode": "open", "concurrency": [], "rate": [0.5, 2], "arrival": "poisson"}
@@ -116,6 +126,32 @@ def test_variants_come_back_as_they_were_joined() -> None:
 
 def test_variants_hold_only_the_sections_in_which_they_differ() -> None:
     assert [list(row["sections"]) for row in _draft_lengths(2, 4).variants] == [[], ["points"]]
+
+
+def test_digest_of_each_recipe_section_is_of_that_section_alone(lock: Lock) -> None:
+    digests = lock.section_digests()
+    assert digests == {name: sha256_value(getattr(lock, name)) for name in RECIPE_SECTIONS}
+    other = make_lock(model={"chat_template_sha256": "9" * 64}, points={"seed": 9})
+    unlike = {name for name, digest in other.section_digests().items() if digest != digests[name]}
+    assert unlike == {"model"}
+
+
+def test_sweep_changes_the_digests_of_those_sections_only_that_it_varies(lock: Lock) -> None:
+    assert _draft_lengths(2, 4).section_digests() == lock.section_digests()
+    swept = _temperatures(0.0, 0.5, 0.0)
+    told = [one.lock.sampling for one in swept.variants_in_full()][:2]
+    assert swept.section_digests() == lock.section_digests() | {"sampling": sha256_value(told)}
+
+
+def test_which_conversations_are_sent_is_a_digest_of_its_own_in_whatever_order(
+    lock: Lock,
+) -> None:
+    points = lock.points
+    turned = replace(lock, points={**points, "conversations": points["conversations"][::-1]})
+    fewer = replace(lock, points={**points, "conversations": points["conversations"][:-1]})
+    assert turned.input_digests() == lock.input_digests()
+    assert fewer.section_digests() == lock.section_digests()
+    assert fewer.input_digests()[CONVERSATIONS] != lock.input_digests()[CONVERSATIONS]
 
 
 def test_a_lock_without_a_sweep_is_its_own_only_variant(lock: Lock) -> None:

@@ -166,7 +166,8 @@ def test_all_problems_of_a_file_are_told_at_once_by_position(broken):
         "12:41 workload.load.concurrency[1]",
         "15:3 workload.seed",
         "16:8 sweep",
-        "17:10 claims[0]",
+        "17:10 claims[0].source",
+        "17:10 claims[0].value",
     ]
 
 

@@ -135,7 +135,9 @@ def test_what_looks_like_a_path_and_is_none_is_refused(refused, path):
     assert "no such path" in refused(f'{{"{path}": [1]}}')[0]
 
 
-@pytest.mark.parametrize("path", ["apiVersion", "name", "title", "claims", "sweep", "sweep.x"])
+@pytest.mark.parametrize(
+    "path", ["apiVersion", "name", "title", "claims", "assumptions", "sweep", "sweep.x"]
+)
 def test_what_is_about_the_whole_spec_can_not_be_swept(refused, path):
     (found,) = refused(f"{{{path}: [a]}}")
     key = path.partition(".")[0]
