@@ -7,8 +7,9 @@ from pathlib import Path
 
 import click
 
-from specseal.cli.context import BY, FORMAT, JSON, WIDE, print_json
+from specseal.cli.context import JSON, print_json
 from specseal.cli.sides import open_sides
+from specseal.cli.tables import BY, FORMAT, WIDE
 from specseal.columns import GROUPINGS
 from specseal.compare import (
     PRECISIONS,
