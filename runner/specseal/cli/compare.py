@@ -16,10 +16,10 @@ from specseal.compare import (
     Given,
     columns_of,
     compare,
+    comparison_table,
     frontier,
+    frontier_table,
     known_metrics,
-    tabulate,
-    tabulate_frontier,
 )
 from specseal.drawing import render
 
@@ -113,9 +113,9 @@ def command(
         given = Given(prices=prices, parameters=parameters, precision=precision)
         points = frontier(comparison, given, anyway=anyway)
         document["points"] = [point.to_dict() for point in points]
-        summary = tabulate_frontier(comparison, points)
+        summary = frontier_table(comparison, points)
     else:
-        summary = tabulate(comparison, columns, by=by)
+        summary = comparison_table(comparison, columns, by=by)
     if as_json:
         print_json(document)
     else:

@@ -23,6 +23,7 @@ from specseal.compare.locks import LOCK
 from specseal.compare.side import Side
 from specseal.digests import canonical, sha256_value
 from specseal.spec.locked import RECIPE_SECTIONS, Lock, Variant
+from specseal.words import printable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +43,7 @@ class SetupDifferences:
 
     def sentences(self) -> tuple[str, ...]:
         """Return what the two are to each other and why, and then a line a group."""
-        why = ", ".join(dict.fromkeys(field.path for field in self.deciding))
+        why = ", ".join(dict.fromkeys(printable(field.path) for field in self.deciding))
         grouped = groupby(self.fields, key=lambda field: field.group)
         return (
             f"{self.kind}{f': {why}' if why else ''}",

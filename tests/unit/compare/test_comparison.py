@@ -19,8 +19,8 @@ from specseal.compare import (
     Side,
     columns_of,
     compare,
+    comparison_table,
     known_metrics,
-    tabulate,
 )
 from specseal.compare.comparison import Compared, corrected
 from specseal.drawing import render
@@ -54,7 +54,7 @@ def compared(*sides: Side, **asked: Any) -> Comparison:
 
 
 def drawn(found: Comparison, form: str = "simple", by: str = "load") -> str:
-    return render(tabulate(found, columns_of((), wide=False), by=by), form)
+    return render(comparison_table(found, columns_of((), wide=False), by=by), form)
 
 
 SAYS: dict[str, tuple[dict[str, Any], float | None]] = {
@@ -99,7 +99,7 @@ def test_a_result_beside_itself_is_the_same_by_prompt() -> None:
 
 
 def test_figures_are_in_the_order_of_columns_and_rows_in_that_of_loads() -> None:
-    rows = tabulate(compared(make_side("A"), make_side("B")), list(COLUMNS), by="load").rows
+    rows = comparison_table(compared(make_side("A"), make_side("B")), list(COLUMNS), by="load").rows
     assert [tuple(map(str, row[:3])) for row in rows[:6]] == [
         ("AL", "1", "ngram 2"),
         ("AL", "2", "ngram 2"),
@@ -113,7 +113,7 @@ def test_figures_are_in_the_order_of_columns_and_rows_in_that_of_loads() -> None
 def test_another_drafter_stands_beside_the_first_under_both_names() -> None:
     lock = make_lock(drafter={"method": "suffix"}, points={"draft_length": 3})
     found = compared(make_side("A"), make_side("B", lock=lock, run=make_run(lock)))
-    rows = tabulate(found, list(COLUMNS), by="load").rows
+    rows = comparison_table(found, list(COLUMNS), by="load").rows
     assert {str(row[2]) for row in rows} == {"none", "ngram 2 / suffix 3"}
     records = csv.DictReader(io.StringIO(drawn(found, "csv")))
     ways = {(one["first_draft_length"], one["second_speculation"]) for one in records}
@@ -130,7 +130,7 @@ def test_rows_can_be_categories() -> None:
 
 def test_with_more_than_two_each_row_says_which_it_is_of() -> None:
     found = compared(*(make_side(name) for name in "ABC"))
-    summary = tabulate(found, list(COLUMNS), by="load")
+    summary = comparison_table(found, list(COLUMNS), by="load")
     assert summary.headers[0] == "with"
     assert [row[0] for row in summary.rows] == sorted(str(row[0]) for row in summary.rows)
     assert {row[0] for row in summary.rows} == {"B", "C"}
@@ -164,7 +164,7 @@ def test_a_figure_that_is_not_valid_keeps_its_mark_and_its_reason() -> None:
 def test_metrics_that_are_asked_for_are_all_that_is_shown() -> None:
     asked = ("tpot_p90",)
     found = compared(make_side("A"), make_side("B"), metrics=asked)
-    summary = tabulate(found, columns_of(asked, wide=False), by="load")
+    summary = comparison_table(found, columns_of(asked, wide=False), by="load")
     assert {row[0] for row in summary.rows} == {"tpot_p90"}
 
 
@@ -198,7 +198,7 @@ def test_a_figure_that_only_one_has_has_no_row() -> None:
         kept = tuple(one for one in whole.result.metrics if one.name not in left_out)
         return replace(whole, result=replace(whole.result, metrics=kept))
 
-    rows = tabulate(
+    rows = comparison_table(
         compared(lacking("A"), lacking("B", "output_tps")), list(COLUMNS), by="load"
     ).rows
     assert "output tok/s" not in {row[0] for row in rows}
@@ -210,5 +210,5 @@ def only(name: str, *metrics: Metric) -> Side:
 
 def test_a_figure_that_can_not_be_computed_is_absent() -> None:
     found = compared(only("A", metric("ttft_p50", None)), only("B", metric("ttft_p50", 0.1)))
-    (row,) = tabulate(found, list(COLUMNS), by="load").rows
+    (row,) = comparison_table(found, list(COLUMNS), by="load").rows
     assert [str(cell) for cell in row[3:]] == ["–", "100.0", "–", "–", "not valid"]

@@ -11,7 +11,7 @@ import pytest
 from locks import make_lock
 from specseal.analysis import Metric, Result
 from specseal.columns import GROUPINGS
-from specseal.compare import Given, Side, compare, frontier, tabulate_frontier
+from specseal.compare import Given, Side, compare, frontier, frontier_table
 from specseal.compare.efficiency import weight_bytes
 from specseal.compare.frontier import Point
 from specseal.errors import InputError
@@ -245,7 +245,7 @@ def test_result_that_is_not_comparable_has_no_points_unless_asked_for() -> None:
 
 def table(*sides: Side, **given: Any) -> Any:
     found = compare(sides, metrics=[], group=GROUPINGS["load"])
-    return tabulate_frontier(found, frontier(found, Given(**given)))
+    return frontier_table(found, frontier(found, Given(**given)))
 
 
 def test_columns_are_those_that_some_point_has_and_the_rest_is_explained() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from locks import CONVERSATIONS, make_lock
-from specseal.compare import Kind, SetupDifferences, setup_differences
+from specseal.compare import Kind, SetupDifferences, names_of, setup_differences
 from specseal.compare.environments import ENVIRONMENT as ENVIRONMENT_ROWS
 from specseal.compare.locks import LOCK
 from specseal.spec.locked import Lock, Variant, joined
@@ -440,3 +440,22 @@ def test_every_section_of_a_lock_that_says_what_ran_has_a_row() -> None:
         "where things came from", "hardware asked for", "points",
     }  # fmt: skip
     assert {row.group for row in ENVIRONMENT_ROWS} == {"hardware found", "system", "programs found"}
+
+
+# Names
+
+
+def test_results_are_called_by_what_tells_them_apart() -> None:
+    first, second = make_lock(), make_lock(engine={"name": "vllm", "version": "0.32.0"})
+    assert names_of([(first, "a" * 64), (second, "b" * 64)]) == [
+        "llamacpp 2026.10.11549", "vllm 0.32.0",
+    ]  # fmt: skip
+    other = make_lock(spec={"name": "other"})
+    assert names_of([(first, "a" * 64), (other, "b" * 64)]) == ["tiny", "other"]
+    assert names_of([(first, "a" * 64), (first, "b" * 64)]) == ["a" * 12, "b" * 12]
+    assert names_of([(first, "a" * 64)] * 2) == [f"1: {'a' * 12}", f"2: {'a' * 12}"]
+
+
+def test_a_running_server_without_a_version_has_its_engines_name() -> None:
+    locks = [make_lock(engine={"name": "endpoint", "version": ""}), make_lock()]
+    assert names_of([(lock, "a" * 64) for lock in locks])[0] == "endpoint"
