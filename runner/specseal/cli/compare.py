@@ -7,18 +7,19 @@ from pathlib import Path
 
 import click
 
-from specseal.cli.context import BY, FORMAT, JSON, WIDE, print_json
+from specseal.cli.context import JSON, print_json
 from specseal.cli.sides import open_sides
+from specseal.cli.tables import BY, FORMAT, WIDE
 from specseal.columns import GROUPINGS
 from specseal.compare import (
     PRECISIONS,
     Given,
     columns_of,
     compare,
+    comparison_table,
     frontier,
+    frontier_table,
     known_metrics,
-    tabulate,
-    tabulate_frontier,
 )
 from specseal.drawing import render
 
@@ -112,9 +113,9 @@ def command(
         given = Given(prices=prices, parameters=parameters, precision=precision)
         points = frontier(comparison, given, anyway=anyway)
         document["points"] = [point.to_dict() for point in points]
-        summary = tabulate_frontier(comparison, points)
+        summary = frontier_table(comparison, points)
     else:
-        summary = tabulate(comparison, columns, by=by)
+        summary = comparison_table(comparison, columns, by=by)
     if as_json:
         print_json(document)
     else:

@@ -10,30 +10,12 @@ from typing import Any
 
 import click
 
-from specseal.columns import GROUPINGS
 from specseal.digests import Digest
-from specseal.drawing import FORMATS
 from specseal.programs import CHOICES
 from specseal.settings import Settings, load_settings
 
 SPEC = click.argument("spec", type=click.Path(path_type=Path, dir_okay=False, exists=True))
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
-FORMAT = click.option(
-    "--format",
-    "form",
-    type=click.Choice(FORMATS),
-    default=FORMATS[0],
-    show_default=True,
-    help="latex has every interval; csv a line a figure, with all digits.",
-)
-BY = click.option(
-    "--by",
-    type=click.Choice(list(GROUPINGS)),
-    default=next(iter(GROUPINGS)),
-    show_default=True,
-    help="What a row is.",
-)
-WIDE = click.option("--wide", is_flag=True, help="Show more figures.")
 RUNTIME = click.option(
     "--runtime",
     type=click.Choice(CHOICES),

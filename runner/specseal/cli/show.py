@@ -9,7 +9,8 @@ from typing import Any
 import click
 
 from specseal.bundle import Contents, open_bundle, summarise
-from specseal.cli.context import BY, FORMAT, JSON, WIDE, print_json
+from specseal.cli.context import JSON, print_json
+from specseal.cli.tables import BY, FORMAT, WIDE
 from specseal.drawing import FORMATS, render
 
 

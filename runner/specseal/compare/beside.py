@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from specseal.analysis.result import Where
 from specseal.compare.side import Side
-from specseal.words import BASELINE, drafting, said
+from specseal.words import BASELINE, drafting, printable, said
 
 _OF_DRAFTING = ("speculation", "draft_length")
 Way = tuple[str, int]
@@ -82,7 +82,7 @@ def _alone_at(first: Side, second: Side, seen_as: Callable[[Where], Where]) -> I
         for mine, theirs, name in ((one, other, first.name), (other, one, second.name)):
             alone = sorted(mine.get(key, set()) - theirs.get(key, set()), key=_order)
             if alone:
-                yield f"only {name} has {key} {', '.join(map(said, alone))}"
+                yield f"only {name} has {printable(key)} {', '.join(map(said, alone))}"
 
 
 def _values(wheres: Iterator[Where]) -> dict[str, set[str | int | float | bool]]:

@@ -2,13 +2,14 @@
 
 Plan of a verdict; what a later step finds counts only where no earlier one has decided:
 
-1. Inputs that the claim names: with another model, data set, prompts or sampling it is another
-   question, "not comparable". Another engine, client or drafter is said, and judged.
+1. Inputs, by the digests that the claim names, else by what the two specs ask for: with another
+   model, data set, prompts or sampling it is another question, "not comparable". Another engine,
+   client or drafter is said, and judged.
    Where there is no such figure at all, it is "not comparable", too.
 2. With another method, draft length or drafter's setting than claimed, it is "not reproduced",
    whatever the number.
-3. What depends on the machine's pace is only comparable on the accelerators that the claim's spec
-   asks for.
+3. What depends on the machine's pace is only comparable on the accelerators, and at the load, that
+   the claim's spec asks for.
 4. A figure that is not valid proves nothing: "inconclusive".
 5. The 90% interval of what was measured is held against the tolerance; see `equivalence`. On the
    claim's own rows only launches vary. Else prompts are drawn anew; and of what depends on the
@@ -28,6 +29,11 @@ from specseal.analysis.outputs import outputs_digest
 from specseal.analysis.result import Metric
 from specseal.analysis.validity import REASONS
 from specseal.compare.alike import Inputs, are_same_rows, other_hardware
+from specseal.compare.asked import (
+    another_question_asked,
+    other_load,
+    set_up_otherwise_asked,
+)
 from specseal.compare.difference import Place, figures_at, place
 from specseal.compare.equivalence import CONFIDENCE, equivalence
 from specseal.compare.finding import Found, find
@@ -35,7 +41,7 @@ from specseal.compare.settling import blank, not_valid, settled
 from specseal.compare.side import Side
 from specseal.compare.spread import Spread, over_conversations, over_launches
 from specseal.compare.verdict import Verdict
-from specseal.spec.figures import OUTPUTS
+from specseal.spec.figures import LEVELS, OUTPUTS
 from specseal.spec.model import Claim, Spec
 
 _LEAST_LAUNCHES = 2
@@ -94,8 +100,23 @@ def _judge(
         same_rows = are_same_rows(claim, of, side, inputs, found.metric.where)
         verdict = _by_numbers(claim, found.metric, figure, same_rows=same_rows)
     timed = figure is not None and figure.rests_on_time
+    known = claim.source.inputs
     elsewhere = other_hardware(of, side) if timed else ()
-    return settled(verdict, found, inputs, elsewhere=elsewhere)
+    load = () if any(key in claim.where for key in LEVELS) else other_load(of, side.spec)
+    return settled(
+        verdict,
+        found,
+        inputs,
+        decisive=(
+            *another_question_asked(of, side.spec, known=known),
+            *elsewhere,
+            *(load if timed else ()),
+        ),
+        told=(
+            *set_up_otherwise_asked(of, side.spec, known=known),
+            *(() if timed else load),
+        ),
+    )
 
 
 def _by_outputs(claim: Claim, side: Side, found: Found) -> Verdict:
@@ -143,12 +164,15 @@ def _by_numbers(claim: Claim, metric: Metric, figure: Figure | None, *, same_row
     held = equivalence(
         measured=metric.value, claimed=claim.value, tolerance=tolerance, spread=evidence.spread
     )
+    why, more = held.why_not_more, held.more
+    if more is not None and evidence.why_not_more:
+        why, more = evidence.why_not_more, None
     return replace(
         verdict,
         answer=held.answer,
-        reasons=(held.why_not_more,) if held.why_not_more else (),
-        more_launches=held.more if evidence.of_launches else None,
-        more_requests=None if evidence.of_launches else held.more,
+        reasons=(why,) if why else (),
+        more_launches=more if evidence.of_launches else None,
+        more_requests=None if evidence.of_launches else more,
     )
 
 
@@ -160,6 +184,8 @@ class _Evidence:
     over: str = ""
     of_launches: bool = False
     why_none: str = "the parts that the figure was made of are not in the bundle"
+    why_not_more: str = ""
+    """Why nobody can say how much more of one thing it would take."""
     launches_missing: int | None = None
     conversations_missing: int | None = None
 
@@ -210,7 +236,10 @@ def _of_conversations(figure: Figure, launches: Spread | None) -> _Evidence:
         f"over {n} conversations: the prompts are not known to be the claim's own, so others "
         "might have been drawn"
     )
-    if launches is not None:
-        spread = replace(spread.beside(launches), n=spread.n)
-        over += f"; and over {len(figure.launches)} launches, whose pace differs"
-    return _Evidence(spread=spread, over=over)
+    if launches is None:
+        return _Evidence(spread=spread, over=over)
+    return _Evidence(
+        spread=spread.beside(launches),
+        over=f"{over}; and over {len(figure.launches)} launches, whose pace differs",
+        why_not_more="more conversations and more launches would both narrow the interval",
+    )

@@ -15,7 +15,7 @@ from specseal.analysis import Metric
 from specseal.compare.side import Side
 from specseal.hardware import CPU, Accelerator, known
 from specseal.spec.locked import Lock
-from specseal.words import BASELINE
+from specseal.words import BASELINE, printable
 
 PRECISIONS = ("bf16", "fp8", "fp4")
 _PER_MILLION = 1e6
@@ -189,7 +189,7 @@ def weight_bytes(lock: Lock) -> int | str:
         if value and any(part in key.lower() for part in _CONVERTING)
     ]
     if changed:
-        return f"weights may be converted while they are loaded ({', '.join(sorted(changed))})"
+        return f"weights may be converted while they are loaded ({', '.join(map(printable, sorted(changed)))})"
     if engine.get("parallel", {}).get("expert", 1) > 1:
         return "not all experts are read in a step"
     files = {file["path"]: file["bytes"] for file in model["files"]}

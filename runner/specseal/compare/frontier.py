@@ -94,7 +94,7 @@ def frontier(comparison: Comparison, given: Given, *, anyway: bool = False) -> t
     )
 
 
-def tabulate_frontier(comparison: Comparison, points: Sequence[Point]) -> Summary:
+def frontier_table(comparison: Comparison, points: Sequence[Point]) -> Summary:
     """Return the points as a table."""
     wheres = [point.where for point in points]
     paths = sorted({path for where in wheres for path in settings(where)})

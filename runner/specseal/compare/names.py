@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from specseal.digests import Digest
 from specseal.spec.locked import Lock
+from specseal.words import printable
 
 _DIGITS = 12
 
@@ -17,7 +18,10 @@ def names_of(bundles: Sequence[tuple[Lock, Digest]]) -> list[str]:
         bundles: the lock and the identity of each.
     """
     choices = (
-        [f"{lock.engine['name']} {lock.engine['version']}".strip() for lock, _ in bundles],
+        [
+            printable(f"{lock.engine['name']} {lock.engine['version']}".strip())
+            for lock, _ in bundles
+        ],
         [str(lock.spec["name"]) for lock, _ in bundles],
         [manifest[:_DIGITS] for _, manifest in bundles],
         [f"{number}: {one[:_DIGITS]}" for number, (_, one) in enumerate(bundles, start=1)],

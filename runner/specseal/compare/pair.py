@@ -18,6 +18,7 @@ from specseal.analysis.outputs import is_greedy, outputs_of
 from specseal.analysis.result import Metric, Where
 from specseal.analysis.validity import REASONS
 from specseal.compare.alike import Inputs, accelerators
+from specseal.compare.asked import other_load
 from specseal.compare.contrast import REASONS as OF_COMPARING
 from specseal.compare.contrast import Contrast, contrast, same_prompts
 from specseal.compare.difference import Place, figures_at, place
@@ -118,8 +119,11 @@ def _judge(
             least_launches=_LEAST_LAUNCHES,
         )
         verdict = _by_numbers(verdict, found.metric, told)
-    elsewhere = _other_machine(original, again) if timed else ()
-    return settled(verdict, found, inputs, elsewhere=elsewhere)
+    load = other_load(original.spec, again.spec)
+    if timed:
+        decisive = (*_other_machine(original, again), *load)
+        return settled(verdict, found, inputs, decisive=decisive)
+    return settled(verdict, found, inputs, told=load)
 
 
 def _by_numbers(verdict: Verdict, metric: Metric, told: Contrast) -> Verdict:
@@ -131,7 +135,9 @@ def _by_numbers(verdict: Verdict, metric: Metric, told: Contrast) -> Verdict:
         return not_valid(verdict, metric)
     if told.spread is None or "prompts_differ" in told.reasons:
         known = REASONS | dict(OF_COMPARING)
-        said = tuple(f"{code}: {known.get(code, _too_few(told))}" for code in told.reasons)
+        said = tuple(
+            f"{code}: {known[code]}" if code in known else _too_few(told) for code in told.reasons
+        )
         return replace(verdict, reasons=said, more_launches=_missing_launches(told))
     if metric.value is None or claimed is None or tolerance is None:
         return verdict

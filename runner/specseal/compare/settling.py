@@ -32,7 +32,12 @@ def blank(claim: Claim) -> Verdict:
 
 
 def settled(
-    verdict: Verdict, found: Found, inputs: Inputs, *, elsewhere: tuple[str, ...] = ()
+    verdict: Verdict,
+    found: Found,
+    inputs: Inputs,
+    *,
+    decisive: tuple[str, ...] = (),
+    told: tuple[str, ...] = (),
 ) -> Verdict:
     """Return what numbers alone said, with what weighs more than they do.
 
@@ -40,16 +45,17 @@ def settled(
         verdict: by the numbers.
         found: the figure that it is of.
         inputs: digests of what the result was made with.
-        elsewhere: in what the machine is another, where that matters.
+        decisive: what else makes it another question, each as `field: …`.
+        told: what else is otherwise.
     """
     claim = verdict.claim
-    # (2), (3)
-    verdict = replace(verdict, differs=(*elsewhere, *set_up_otherwise(claim, inputs)))
+    # (2)
+    verdict = replace(verdict, differs=(*set_up_otherwise(claim, inputs), *told))
     if found.other_drafting:
         verdict = _drafted_otherwise(verdict, found)
-    # (1)
-    decisive = (*another_question(claim, inputs), *found.missing)
-    if not decisive and not elsewhere:
+    # (1), (3)
+    decisive = (*another_question(claim, inputs), *decisive, *found.missing)
+    if not decisive:
         return verdict
     return replace(
         verdict,
@@ -86,7 +92,10 @@ def _drafted_otherwise(verdict: Verdict, found: Found) -> Verdict:
     """Say that the claim's own drafting was not measured, whatever another came to."""
     near = "what was claimed was not measured"
     if verdict.answer == "reproduced":
-        near += ", although the value is within the tolerance"
+        is_same = (
+            "outputs are the same" if verdict.tolerance is None else "value is within the tolerance"
+        )
+        near += f", although the {is_same}"
     return replace(
         verdict,
         answer="not reproduced",

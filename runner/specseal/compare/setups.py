@@ -22,7 +22,8 @@ from specseal.compare.inputs import source_files, used_prompts
 from specseal.compare.locks import LOCK
 from specseal.compare.side import Side
 from specseal.digests import canonical, sha256_value
-from specseal.spec.locked import Lock, Variant
+from specseal.spec.locked import RECIPE_SECTIONS, Lock, Variant
+from specseal.words import printable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +43,7 @@ class SetupDifferences:
 
     def sentences(self) -> tuple[str, ...]:
         """Return what the two are to each other and why, and then a line a group."""
-        why = ", ".join(dict.fromkeys(field.path for field in self.deciding))
+        why = ", ".join(dict.fromkeys(printable(field.path) for field in self.deciding))
         grouped = groupby(self.fields, key=lambda field: field.group)
         return (
             f"{self.kind}{f': {why}' if why else ''}",
@@ -69,7 +70,9 @@ def setup_differences(first: Side, second: Side) -> SetupDifferences:
         found += _lock_differences(one.lock, other.lock)
     for row in ENVIRONMENT:
         found += row.differences(first, second)
-    fields = tuple({(field.path, field.sentence): field for field in found}.values())
+    groups = list(dict.fromkeys(row.group for row in (*LOCK, *ENVIRONMENT)))
+    once = {(field.path, field.sentence): field for field in found}.values()
+    fields = tuple(sorted(once, key=lambda field: groups.index(field.group)))
     # (3)
     kinds = [field.makes for field in fields if field.makes is not None]
     if any(one.lock.recipe != other.lock.recipe for one, other in pairs):
@@ -94,11 +97,20 @@ def _paired(first: Lock, second: Lock) -> Iterator[tuple[Variant, Variant]]:
     if common:
         yield from common
     else:
-        # One of two sweeps, or neither, has what the other has: the nearest are held together.
-        yield min(
-            ((one, other) for one in ones for other in others),
-            key=lambda pair: len(list(_lock_differences(pair[0].lock, pair[1].lock))),
+        pairs = ((one, other) for one in ones for other in others)
+        yield min(pairs, key=lambda pair: _apart(pair[0].lock, pair[1].lock))
+
+
+def _apart(first: Lock, second: Lock) -> int:
+    """Return in how many keys of their sections two locks differ."""
+    return sum(
+        mine.get(key) != theirs.get(key)
+        for mine, theirs in (
+            (getattr(first, name), getattr(second, name))
+            for name in (*RECIPE_SECTIONS, "hardware", "points")
         )
+        for key in mine.keys() | theirs.keys()
+    )
 
 
 def _sweeps(first: Lock, second: Lock) -> Iterator[FieldDifference]:

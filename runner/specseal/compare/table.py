@@ -28,7 +28,10 @@ def columns_of(names: Sequence[str], *, wide: bool) -> list[Column]:
     """
     usual = {column.metric: column for column in (*COLUMNS, *WIDE)}
     if names:
-        return [usual.get(name, Column(header=name, metric=name, digits=3)) for name in names]
+        return [
+            usual.get(name, Column(header=name, metric=name, digits=3))
+            for name in dict.fromkeys(names)
+        ]
     return [*COLUMNS, *WIDE] if wide else list(COLUMNS)
 
 
@@ -37,7 +40,7 @@ def words(comparison: Comparison) -> tuple[str, ...]:
     return tuple(line for pair in comparison.pairs for line in _words(pair))
 
 
-def tabulate(comparison: Comparison, columns: Sequence[Column], *, by: str) -> Summary:
+def comparison_table(comparison: Comparison, columns: Sequence[Column], *, by: str) -> Summary:
     """Return the figures side by side.
 
     Args:

@@ -62,7 +62,7 @@ def test_each_claim_is_the_figure_of_the_bundle_and_says_of_what_inputs(good: Go
             assert (claim.value, metric.valid) == (metric.value, True)
         assert claim.source.title == "A tiny run"
         assert claim.source.bundle == contents.manifest
-        assert claim.source.inputs == contents.lock.section_digests()
+        assert claim.source.inputs == contents.lock.input_digests()
         assert claim.tolerance is None
 
 

@@ -15,6 +15,7 @@ from specseal.analysis import Failure
 from specseal.bench import Done
 from specseal.cli import run
 from specseal.errors import RunFailed
+from specseal.spec import Claim, ClaimSource
 
 FAILURE = Failure(
     where={"speculation": "ngram", "draft_length": 2, "repeat": 0, "job": "key"},
@@ -66,6 +67,30 @@ def test_good_run_prints_its_table_and_at_last_its_bundle(ran: Ran, tmp_path: Pa
     assert lines[0].startswith("concurrency  drafting")
     assert lines[-1] == str(ran.done.bundle)
     assert "where the time went" in called.stderr
+
+
+def with_claim(done: Done) -> Done:
+    source = ClaimSource(title="A paper", definition="tokens a step")
+    claim = Claim(metric="acceptance_length", value=2.0, source=source)
+    spec = replace(done.contents.spec, claims=(claim,))
+    return replace(done, contents=replace(done.contents, spec=spec))
+
+
+def test_claims_are_judged_below_the_table_and_leave_the_exit_code_alone(
+    ran: Ran, tmp_path: Path
+) -> None:
+    ran.done = with_claim(ran.done)
+    called = call(tmp_path)
+    assert called.exit_code == 0
+    assert "claims against tiny: 1 inconclusive" in called.stdout
+    assert called.stdout.splitlines()[-1] == str(ran.done.bundle)
+    document = json.loads(call(tmp_path, "--json").stdout)
+    assert [one["answer"] for one in document["claims"]["verdicts"]] == ["inconclusive"]
+
+
+def test_spec_without_claims_has_no_verdicts(ran: Ran, tmp_path: Path) -> None:
+    assert "claims against" not in call(tmp_path).stdout
+    assert "claims" not in json.loads(call(tmp_path, "--json").stdout)
 
 
 @pytest.mark.parametrize("fresh", [True, False])

@@ -11,7 +11,7 @@ from specseal.engines import CAPABILITIES
 from specseal.plan import make_plan
 from specseal.spec import Claim, ClaimSource, Tolerance, load_spec, parse_spec
 from specseal.spec.figures import figures_of, is_same, tolerance_of, whole_where
-from specseal.spec.locked import RECIPE_SECTIONS, read_lock
+from specseal.spec.locked import CONVERSATIONS, RECIPE_SECTIONS, read_lock
 from specseal.spec.schema import spec_schema
 
 SOURCE = "source: {title: A paper, definition: tokens a step}"
@@ -343,7 +343,8 @@ def test_whole_where_is_that_of_the_result(good):
 
 
 def test_inputs_are_named_by_the_sections_of_a_lock():
-    assert tuple(spec_schema()["$defs"]["claim_inputs"]["properties"]) == RECIPE_SECTIONS
+    named = spec_schema()["$defs"]["claim_inputs"]["properties"]
+    assert tuple(named) == (*RECIPE_SECTIONS, CONVERSATIONS)
 
 
 def test_published_specs_name_title_address_table_and_definition_of_each_claim(root):

@@ -11,6 +11,7 @@ from locks import make_lock
 from specseal.digests import sha256_value
 from specseal.errors import LockError
 from specseal.spec.locked import (
+    CONVERSATIONS,
     RECIPE_SECTIONS,
     SCHEMA,
     Lock,
@@ -140,6 +141,17 @@ def test_sweep_changes_the_digests_of_those_sections_only_that_it_varies(lock: L
     swept = _temperatures(0.0, 0.5, 0.0)
     told = [one.lock.sampling for one in swept.variants_in_full()][:2]
     assert swept.section_digests() == lock.section_digests() | {"sampling": sha256_value(told)}
+
+
+def test_which_conversations_are_sent_is_a_digest_of_its_own_in_whatever_order(
+    lock: Lock,
+) -> None:
+    points = lock.points
+    turned = replace(lock, points={**points, "conversations": points["conversations"][::-1]})
+    fewer = replace(lock, points={**points, "conversations": points["conversations"][:-1]})
+    assert turned.input_digests() == lock.input_digests()
+    assert fewer.section_digests() == lock.section_digests()
+    assert fewer.input_digests()[CONVERSATIONS] != lock.input_digests()[CONVERSATIONS]
 
 
 def test_a_lock_without_a_sweep_is_its_own_only_variant(lock: Lock) -> None:

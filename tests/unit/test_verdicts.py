@@ -1,0 +1,140 @@
+"""`specseal claims check`, and what `specseal run` says of claims."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from attacks.builder import NOW, SPEC, GoodBundle, inputs_of, make_lock, make_run, make_signer
+from specseal.bundle import claim_results, open_bundle, seal
+from specseal.cli.main import group
+from specseal.compare import Verdict
+from specseal.errors import AnswerIsNo, InputError, SpecError
+from specseal.spec import parse_spec
+from specseal.verdicts import Judged, judged, side_of, verdict_table
+
+CLAIMS = b"""\
+claims:
+  - metric: acceptance_length_harness
+    value: 1.25
+    decimals: 2
+    source: {title: A paper, table: table 1, definition: the harness's figure}
+assumptions:
+  workload.load.concurrency: the paper says batch 2
+"""
+
+
+def call(*arguments: object) -> Result:
+    return CliRunner().invoke(group, ["claims", "check", *map(str, arguments)])
+
+
+@pytest.fixture
+def claiming(good: GoodBundle, tmp_path: Path) -> Path:
+    """The spec of the good bundle, with the bundle's figures as claims."""
+    path = tmp_path / "claims.yaml"
+    path.write_text(claim_results(open_bundle(good.path)).text)
+    return path
+
+
+def bundle_with_claims(folder: Path, claims: bytes = CLAIMS) -> Path:
+    lock = make_lock()
+    inputs = inputs_of(SPEC + claims, lock, make_run(lock), folder)
+    return seal(inputs, folder / "bundle", signer=make_signer(), now=NOW)
+
+
+def test_bundle_that_was_claimed_of_answers_its_own_claims(good: GoodBundle, claiming: Path):
+    done = call(good.path, "--of", claiming, "--json")
+    document = json.loads(done.stdout)
+    by_metric = {one["claim"]["metric"]: one for one in document["verdicts"]}
+    # One launch, in which every token is known: outputs are, lengths are not yet.
+    assert by_metric["outputs"]["answer"] == "reproduced"
+    assert by_metric["acceptance_length_harness"]["answer"] == "inconclusive"
+    assert by_metric["acceptance_length_harness"]["more_launches"] == 1
+    assert document["answer"] == "inconclusive"
+    assert isinstance(done.exception, AnswerIsNo)
+    assert done.exception.exit_code == 1
+
+
+def test_claims_that_all_hold_are_exit_code_0(good: GoodBundle, tmp_path: Path):
+    path = tmp_path / "claims.yaml"
+    path.write_text(claim_results(open_bundle(good.path), ["outputs"]).text)
+    done = call(good.path, "--of", path)
+    assert done.exit_code == 0
+    assert "2 reproduced" in done.output
+
+
+def test_table_says_why_and_what_was_assumed(tmp_path: Path):
+    done = call(bundle_with_claims(tmp_path))
+    assert "inconclusive" in done.output
+    assert "± 0.068" in done.output
+    assert "1: for an answer" in done.output or "1: over" in done.output
+    assert "assumed, workload.load.concurrency: the paper says batch 2" in done.output
+
+
+def test_spec_without_claims_says_where_to_get_some(good: GoodBundle):
+    done = call(good.path)
+    assert isinstance(done.exception, InputError)
+    assert "the spec has no claims" in done.exception.message
+    assert "--of" in done.exception.mend
+
+
+def test_spec_that_is_not_valid_is_refused_before_anything_is_read(tmp_path: Path):
+    path = tmp_path / "broken.yaml"
+    path.write_text("name: x\n")
+    assert isinstance(call(tmp_path / "nothing", "--of", path).exception, SpecError)
+
+
+def test_every_format_is_drawn(tmp_path: Path):
+    bundle = bundle_with_claims(tmp_path)
+    for form in ("github", "latex", "csv"):
+        assert "inconclusive" in call(bundle, "--format", form).output
+
+
+def verdicts(contents: Any, *changes: dict[str, Any]) -> Judged:
+    spec = parse_spec(SPEC + CLAIMS, path="spec.yaml")
+    (verdict,) = judged(contents, spec).verdicts
+    return Judged(
+        name="tiny",
+        bundle=contents.manifest,
+        verdicts=tuple(replace(verdict, **one) for one in changes),
+    )
+
+
+def test_sentence_of_several_claims_is_said_once_with_their_numbers(good: GoodBundle):
+    contents = open_bundle(good.path)
+    told: list[dict[str, Any]] = [
+        {"reasons": (reason,), "more_launches": None, "more_requests": None, "over": ""}
+        for reason in ("a", "a", "a", "b", "a", "a")
+    ]
+    assert verdict_table(verdicts(contents, *told)).sentences == ("1-3, 5, 6: a", "4: b")
+
+
+def test_nothing_in_a_claim_commands_a_terminal(good: GoodBundle):
+    contents = open_bundle(good.path)
+    escape = "\x1b[2J"
+    drawn = verdict_table(
+        verdicts(
+            contents,
+            {"reasons": (escape,), "differs": (escape,), "assumptions": ((escape, escape),)},
+        )
+    )
+    assert escape not in str(drawn.sentences) + "".join(drawn.notes) + "".join(drawn.sentences)
+
+
+def test_side_is_what_the_bundle_holds(good: GoodBundle):
+    contents = open_bundle(good.path)
+    side = side_of(contents)
+    assert (side.name, side.manifest, side.run) == ("tiny", contents.manifest, contents.run)
+
+
+def test_answer_to_all_claims_is_demanded(good: GoodBundle):
+    contents = open_bundle(good.path)
+    verdicts(contents, {"answer": "reproduced"}).demand()
+    with pytest.raises(AnswerIsNo, match="1 reproduced, 1 not comparable"):
+        verdicts(contents, {"answer": "reproduced"}, {"answer": "not comparable"}).demand()
+    assert isinstance(verdicts(contents, {}).verdicts[0], Verdict)
