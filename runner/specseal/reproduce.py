@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import specseal
+from specseal.analysis import Result
 from specseal.atomic import write_atomically
 from specseal.bench import Clock, Watcher, run_spec
 from specseal.bundle import (
@@ -56,6 +57,8 @@ class Reproduced:
     """How each image came to be here, and whether its files are the original's; sentences."""
     judged: Judged
     """A verdict on each figure of the original."""
+    not_judged: tuple[str, ...]
+    """Of which acceptance lengths the original has no figure that can be trusted, and why."""
     attestation: Path | None
     """The folder of the signed statement and the key it needs, where one was asked for."""
 
@@ -68,6 +71,7 @@ class Reproduced:
             "attestation": None if self.attestation is None else str(self.attestation),
             "images": list(self.images),
             "setups": self.setups.to_dict(),
+            "not_judged": list(self.not_judged),
             **{key: value for key, value in self.judged.to_document().items() if key != "bundle"},
         }
 
@@ -157,6 +161,7 @@ def reproduce(
         setups=setup_differences(first, second),
         images=tuple(image_sentences(original.environment, done.contents.environment)),
         judged=judged,
+        not_judged=tuple(_not_judged(original.result)),
         attestation=attestation,
     )
 
@@ -251,6 +256,16 @@ def _image_sentence(role: str, original: dict[str, Any], here: dict[str, Any]) -
         "the original's" if files[0] == files[1] else f"NOT the original's ({files[0][:_DIGITS]})"
     )
     return f"{role} image: {came}; its files are {same} (root file system {files[1][:_DIGITS]})"
+
+
+def _not_judged(result: Result) -> Iterator[str]:
+    found: dict[str, list[str]] = {}
+    for metric in result.metrics:
+        if metric.name.startswith("acceptance_length") and not metric.valid:
+            found.setdefault(metric.name, []).extend(metric.reasons)
+    for name, reasons in found.items():
+        codes = ", ".join(dict.fromkeys(reasons))
+        yield f"not valid in the original, at least in part: {name}: {codes}"
 
 
 def _write_statement(signed: Attestation, home: Path) -> Path:

@@ -77,7 +77,7 @@ def _print(found: Reproduced, clock: Clock, *, as_json: bool) -> None:
         print_json(found.to_dict())
         return
     click.echo(f"original: sha256:{found.original.manifest}")
-    for sentence in (*found.setups.sentences(), *found.images):
+    for sentence in (*found.setups.sentences(), *found.images, *found.not_judged):
         click.echo(sentence)
     click.echo(f"\n{render(verdict_table(found.judged), FORMATS[0])}\n")
     tell(clock.to_text())
