@@ -49,8 +49,8 @@ def _tops(document: Document) -> dict[str, Any]:
 
 
 def _claim(claim: Claim) -> Iterator[str]:
-    told = {key: value for key, value in asdict(claim).items() if value not in (None, {})}
-    source = {key: value for key, value in told.pop("source").items() if value not in (None, {})}
+    told = _told(asdict(claim))
+    source = told.pop("source")
     inputs = source.pop("inputs", None)
     for number, (key, value) in enumerate(told.items()):
         yield f"  {'  ' if number else '- '}{key}: {_flow(value)}"
@@ -61,6 +61,12 @@ def _claim(claim: Claim) -> Iterator[str]:
         yield "      inputs:"
         for key, value in inputs.items():
             yield f"        {key}: {_flow(value)}"
+
+
+def _told(values: dict[str, Any]) -> dict[str, Any]:
+    """Return values without what is not there, at any depth."""
+    inner = {key: _told(one) if isinstance(one, dict) else one for key, one in values.items()}
+    return {key: one for key, one in inner.items() if one is not None and one != {}}
 
 
 def _flow(value: Any) -> str:

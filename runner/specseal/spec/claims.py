@@ -173,6 +173,11 @@ def _open(claim: Claim, fitting: tuple[Figure, ...]) -> str:
 
 def _values(key: str, figures: tuple[Figure, ...]) -> list[str]:
     """Return the values of a key as people write them, each once, the first few."""
-    values = (shown(figure.where[key]) for figure in figures if key in figure.where)
+    values = (_written(figure.where[key]) for figure in figures if key in figure.where)
     unique = list(dict.fromkeys(values))
     return unique if len(unique) <= _MOST_SHOWN else [*unique[:_MOST_SHOWN], "…"]
+
+
+def _written(value: Any) -> str:
+    # A rate of 2 is kept as 2.0, and nobody wrote it so.
+    return shown(int(value) if isinstance(value, float) and value.is_integer() else value)

@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 
 from attacks.builder import NOW, SPEC, GoodBundle, alter_records, inputs_of
 from specseal.analysis.outputs import outputs_digest
-from specseal.bundle import CLAIMED, claim_results, open_bundle, seal
+from specseal.bundle import CLAIMED, Contents, claim_results, open_bundle, seal
 from specseal.cli import claims
 from specseal.engines import CAPABILITIES
 from specseal.errors import InputError, VerificationFailed
@@ -27,19 +27,24 @@ def call(*arguments: object) -> Result:
     return CliRunner().invoke(claims.command, ["from", *map(str, arguments)])
 
 
+@pytest.fixture(scope="module")
+def quickstart() -> Contents:
+    """The reference bundle of specs/quickstart.yaml."""
+    (manifest,) = [path for path in REFERENCES if path.parent.parent.name == "quickstart"]
+    return open_bundle(manifest.parent)
+
+
 def test_valid_lengths_by_category_and_over_all_and_outputs_at_one_are_claimed(
-    good: GoodBundle,
+    quickstart: Contents,
 ) -> None:
-    contents = good.contents
-    claimed = claim_results(contents).claims
+    claimed = claim_results(quickstart).claims
     told = [(one.metric, one.where) for one in claimed]
-    lengths = {"speculation": "ngram", "draft_length": 2}
+    lengths = {"speculation": "ngram", "draft_length": 4}
+    categories = ("humanities", "math", "multilingual", "rag", "stem", "summarization")
+    by_category = [{**lengths, "category": category} for category in categories]
     for metric in ("acceptance_length", "acceptance_length_harness"):
         of_metric = [where for name, where in told if name == metric]
-        assert of_metric == [
-            lengths,
-            *({**lengths, "category": category} for category in ("coding", "math")),
-        ]
+        assert of_metric == [lengths, *by_category]
     assert [where for name, where in told if name == "outputs"] == [
         {"speculation": "none", "concurrency": 1},
         {**lengths, "concurrency": 1},
@@ -47,8 +52,10 @@ def test_valid_lengths_by_category_and_over_all_and_outputs_at_one_are_claimed(
     assert {metric for metric, _ in told} <= set(CLAIMED)
 
 
-def test_each_claim_is_the_figure_of_the_bundle_and_says_of_what_inputs(good: GoodBundle) -> None:
-    contents = good.contents
+def test_each_claim_is_the_figure_of_the_bundle_and_says_of_what_inputs(
+    quickstart: Contents,
+) -> None:
+    contents = quickstart
     spec = parse_spec(claim_results(contents).text.encode(), path="x")
     known = {
         (one.name, json.dumps(one.where, sort_keys=True)): one for one in contents.result.metrics
@@ -60,7 +67,7 @@ def test_each_claim_is_the_figure_of_the_bundle_and_says_of_what_inputs(good: Go
         else:
             metric = known[claim.metric, json.dumps(where, sort_keys=True)]
             assert (claim.value, metric.valid) == (metric.value, True)
-        assert claim.source.title == "A tiny run"
+        assert claim.source.title == contents.spec.title
         assert claim.source.bundle == contents.manifest
         assert claim.source.inputs == contents.lock.input_digests()
         assert claim.tolerance is None
@@ -78,7 +85,7 @@ def test_claims_of_a_reference_bundle_make_a_valid_spec(manifest: Path, tmp_path
     done = call(bundle, "--output", path)
     assert (done.exit_code, done.stdout) == (0, f"{path}\n")
     spec = load_spec(path, capabilities=CAPABILITIES)
-    assert {"acceptance_length", "outputs"} <= {claim.metric for claim in spec.claims}
+    assert {"acceptance_length_drafted", "outputs"} <= {claim.metric for claim in spec.claims}
     kept = (line for line in (bundle / "spec.yaml").read_text("utf-8").splitlines() if "#" in line)
     assert set(kept) <= set(path.read_text("utf-8").splitlines())
 

@@ -66,7 +66,7 @@ def test_claim_is_read_with_its_source_and_what_it_leaves_out(good):
 
 
 BY_THEMSELVES = {
-    "{metric: acceptance_length}": ["claims[0].source: is missing"],
+    "{metric: acceptance_length, value: 1.5}": ["claims[0].source: is missing"],
     f"{{metric: acceptance_length, value: 1.5, {SOURCE}, where: {{concurrency: 0}}}}": [
         "claims[0].where.concurrency: 0 is less than 1"
     ],
@@ -240,7 +240,10 @@ def test_outputs_can_be_claimed_only_where_nothing_is_sampled(broken):
 
 
 def test_overestimate_of_random_tokens_is_claimed_where_both_inputs_are_run(broken):
-    claim = f"{{metric: random_overestimate, value: 0.23, tolerance: {{absolute: 0.05}}, {SOURCE}}}"
+    claim = (
+        "{metric: random_overestimate, where: {speculation: ngram}, value: 0.23,"
+        f" tolerance: {{absolute: 0.05}}, {SOURCE}}}"
+    )
     both = ("  repeats: 2", "  inputs: [dataset, random]\n  repeats: 2")
     assert broken(both, claiming(claim)) == []
     (found,) = broken(both, claiming(LENGTH))
@@ -267,7 +270,7 @@ def test_assumption_must_be_about_a_path_of_the_spec(good, broken):
         "assumptions.name: no such path in a spec; a path reads like drafter.draft_length",
     ]
     assert broken(("claims: []", "assumptions: {drafter.draft_length: 4}")) == [
-        "16:38: assumptions.drafter.draft_length: 4 is not text: put it in quotes"
+        "16:37: assumptions.drafter.draft_length: 4 is not text: put it in quotes"
     ]
 
 

@@ -72,7 +72,7 @@ def column(table, index):
     return {(() if row[0] == "all" else (row[0],)): float(row[index + 1]) for row in rows}
 
 
-@pytest.mark.parametrize(("index", "name"), enumerate(COLUMNS))
+@pytest.mark.parametrize(("index", "name"), list(enumerate(COLUMNS)))
 def test_column_of_table_1_is_claimed_as_printed(root, index, name):
     assert claimed(root, f"speed-bench-{name}") == column(TABLE_1, index)
     printed = AT_TEMPERATURE_1.split()[index]
@@ -103,7 +103,7 @@ def test_trees_are_claimed_as_printed(root):
     assert claimed(root, "speed-bench-qwen3-235b-tree") == expected
 
 
-@pytest.mark.parametrize(("index", "name"), enumerate(["deepseek-r1-mtp", "qwen3-next-mtp"]))
+@pytest.mark.parametrize(("index", "name"), list(enumerate(["deepseek-r1-mtp", "qwen3-next-mtp"])))
 def test_column_of_nemotrons_table_2_is_claimed_as_printed(root, index, name):
     assert claimed(root, f"nemotron-3-super-{name}") == column(NEMOTRON, index)
 
