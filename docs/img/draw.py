@@ -1,6 +1,6 @@
-"""Draw a result as the README shows it: `quickstart.svg` from `quickstart.csv`.
+"""Draw a result as the README shows it: `quickstart.svg` from `quickstart.txt`.
 
-    .venv/bin/specseal show BUNDLE --format csv > docs/img/quickstart.csv
+    .venv/bin/specseal show BUNDLE --format github > docs/img/quickstart.txt
     .venv/bin/python docs/img/draw.py
 
 The table is turned on its side, one line a figure, so that it can be read on a narrow page.
@@ -8,7 +8,6 @@ The table is turned on its side, one line a figure, so that it can be read on a 
 
 from __future__ import annotations
 
-import csv
 import io
 from pathlib import Path
 
@@ -47,23 +46,25 @@ def draw(text: str) -> str:
     """Return the picture of a result, as SVG.
 
     Args:
-        text: what `specseal show --format csv` printed: names first, the setting last.
+        text: what `specseal show --format github` printed: the table, then its setting.
     """
-    names, *rows = csv.reader(io.StringIO(text))
+    drawn, setting = text.split("\n\n")[:2]
+    lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in drawn.splitlines()]
+    names, _, *rows = lines
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for heading in (names[0], *(row[0] for row in rows)):
         table.add_column(heading)
-    figures = list(zip(names, *rows, strict=True))[1:-1]
+    figures = list(zip(names, *rows, strict=True))[1:]
     for figure in figures:
         table.add_row(*figure, end_section=figure is figures[0])
     # Nothing may depend on the terminal of whoever draws.
     console = Console(record=True, file=io.StringIO(), width=200, force_terminal=True)
     console.width = console.measure(table).maximum
     console.print(table)
-    console.print(rows[0][-1], highlight=False)
+    console.print(setting.strip(), highlight=False)
     return console.export_svg(title="specseal show", code_format=TEMPLATE, unique_id="result")
 
 
 if __name__ == "__main__":
-    source = (FOLDER / "quickstart.csv").read_text(encoding="utf-8")
+    source = (FOLDER / "quickstart.txt").read_text(encoding="utf-8")
     (FOLDER / "quickstart.svg").write_text(draw(source), encoding="utf-8")

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from specseal.bundle import Contents, open_bundle
-from specseal.bundle.findings import printable
-from specseal.bundle.table import Summary
 from specseal.compare import ANSWERS, Answer, Side, Verdict, judge_all, overall
 from specseal.digests import Digest
+from specseal.drawing import Summary
 from specseal.engines import CAPABILITIES
 from specseal.errors import AnswerIsNo, InputError
 from specseal.spec import Spec, load_spec
+from specseal.words import printable
 
 _HEADERS = ("#", "metric", "of", "claimed", "measured", "90% interval", "tolerance", "answer")
 _ABSENT = "–"

@@ -9,7 +9,8 @@ import pytest
 import locks
 from attacks.builder import NOW, SPEC, GoodBundle, alter_records, codes, inputs_of, make_run
 from specseal.analysis import RunData
-from specseal.bundle import SealInputs, render, seal, summarise
+from specseal.bundle import SealInputs, seal, summarise
+from specseal.drawing import render
 from specseal.records import Record
 from specseal.spec import parse_spec
 from specseal.spec.locked import Lock

@@ -14,8 +14,8 @@ import click
 import pytest
 
 from specseal import errors
-from specseal.bundle.table import COLUMNS
 from specseal.cli.main import group
+from specseal.columns import COLUMNS
 from specseal.engines import CAPABILITIES
 from specseal.lock.datasets import load_rows
 from specseal.settings import Settings, load_settings
@@ -119,7 +119,7 @@ def test_picture_shows_the_figures_of_the_readmes_table() -> None:
 
 
 def test_picture_is_what_draw_makes_of_its_table() -> None:
-    table = (PICTURES / "quickstart.csv").read_text(encoding="utf-8")
+    table = (PICTURES / "quickstart.txt").read_text(encoding="utf-8")
     drawn = (PICTURES / "quickstart.svg").read_text(encoding="utf-8")
     assert drawn == draw_program().draw(table), "run docs/img/draw.py"
 

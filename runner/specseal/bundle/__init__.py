@@ -1,10 +1,8 @@
 """The bundle: seal a run, verify a folder, keep the keys, show what is in it."""
 
 from specseal.bundle.adding import add_reproduction, add_timestamp
-from specseal.bundle.beside import beside
 from specseal.bundle.claims import CLAIMED, Claiming, claim_results
 from specseal.bundle.contents import SealInputs
-from specseal.bundle.drawing import FORMATS, render
 from specseal.bundle.index import make_index
 from specseal.bundle.keys import PublicKey, Signer, create_key, load_signer, read_public_key
 from specseal.bundle.outcome import demand_outcome
@@ -31,16 +29,16 @@ from specseal.bundle.store import (
     trusted_keys,
     user_store,
 )
-from specseal.bundle.table import GROUPINGS, summarise
+from specseal.bundle.table import summarise
 from specseal.bundle.times import parse_time
 from specseal.bundle.verify import Trust, open_bundle, verify
 
 __all__ = [
-    "CLAIMED", "FORMATS", "GROUPINGS", "VERDICTS", "Answer", "Attestation", "Check", "Claiming",
-    "Contents", "Policy", "PublicKey", "Report", "ReproductionStatement", "Revocation",
-    "SealInputs", "Signer", "Trust", "TrustStore", "Verdict", "add_reproduction", "add_timestamp",
-    "attest_reproduction", "beside", "claim_results", "create_key", "create_trusted_key",
-    "demand_outcome", "load_policy", "load_signer", "make_index", "open_bundle", "parse_time",
-    "query", "read_public_key", "read_store", "render", "revoke", "seal", "summarise", "trust",
+    "CLAIMED", "VERDICTS", "Answer", "Attestation", "Check", "Claiming", "Contents", "Policy",
+    "PublicKey", "Report", "ReproductionStatement", "Revocation", "SealInputs", "Signer", "Trust",
+    "TrustStore", "Verdict", "add_reproduction", "add_timestamp", "attest_reproduction",
+    "claim_results", "create_key", "create_trusted_key", "demand_outcome", "load_policy",
+    "load_signer", "make_index", "open_bundle", "parse_time", "query", "read_public_key",
+    "read_store", "revoke", "seal", "summarise", "trust",
     "trusted_keys", "user_store", "verify", "write_schemas",
 ]  # fmt: skip

@@ -12,9 +12,9 @@ from string import Template
 from typing import Any
 
 from specseal.analysis import Result, RunData
-from specseal.bundle.drawing import render
 from specseal.bundle.table import summarise
 from specseal.digests import Digest
+from specseal.drawing import render
 from specseal.spec.locked import Lock
 
 

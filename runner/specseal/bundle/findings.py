@@ -27,10 +27,3 @@ class BundleBroken(VerificationFailed):
 def broken(code: str, message: str) -> BundleBroken:
     """Return the error of a single finding."""
     return BundleBroken((Finding(code, message),))
-
-
-def printable(text: str) -> str:
-    """Return text with everything escaped that a terminal would obey rather than show."""
-    return "".join(
-        character if character.isprintable() else ascii(character)[1:-1] for character in text
-    )

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from specseal.analysis.validity import REASONS
-from specseal.bundle.findings import printable
+from specseal.words import printable
 
 ABOUT_INTERVALS = {
     "exact_count", "extreme", "fewer_than_5_conversations", "fewer_than_3_launches",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from specseal.analysis import Choice, Crossover, Metric, Result
 from specseal.analysis.validity import CHECKS
-from specseal.bundle.places import broken
 from specseal.errors import RunFailed
+from specseal.words import broken
 
 
 def demand_outcome(result: Result, *, strict: bool) -> None:

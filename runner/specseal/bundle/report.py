@@ -7,12 +7,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from specseal.bundle.findings import printable
 from specseal.bundle.policy import Policy, Standing, counted
 from specseal.bundle.recompute import Contents
 from specseal.bundle.times import render_time
 from specseal.digests import Digest
 from specseal.errors import VerificationFailed
+from specseal.words import printable
 
 SCHEMA = "specseal/verification/1"
 

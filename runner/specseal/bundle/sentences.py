@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from specseal.analysis import Candidate, Choice, Crossover, Failure, Metric, Result
 from specseal.analysis.result import Where
-from specseal.bundle.findings import printable
-from specseal.bundle.places import (
+from specseal.digests import canonical
+from specseal.words import (
     BASELINE,
     LEVELS,
     apart,
@@ -20,10 +20,10 @@ from specseal.bundle.places import (
     drafting,
     level,
     named,
+    printable,
     said,
     settings,
 )
-from specseal.digests import canonical
 
 _IN_WORDS = {"faster_at_no_level", "faster_at_every_level", "faster_again_at_higher_level"}
 """Codes that say of a crossover what its sentence says."""

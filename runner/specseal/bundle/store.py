@@ -16,13 +16,14 @@ from datetime import datetime
 from pathlib import Path
 
 from specseal.atomic import write_atomically
-from specseal.bundle.findings import BundleBroken, printable
+from specseal.bundle.findings import BundleBroken
 from specseal.bundle.keys import PublicKey, create_key, make_private_folders, read_public_key
 from specseal.bundle.strict import parse_file
 from specseal.bundle.times import parse_time, render_time
 from specseal.digests import Digest, canonical
 from specseal.errors import InputError
 from specseal.settings import Settings
+from specseal.words import printable
 
 SCHEMA = "specseal/revocation/1"
 REVOKED = "revoked"

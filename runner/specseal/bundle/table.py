@@ -14,79 +14,20 @@ from typing import Any
 from specseal.analysis import Metric, Result
 from specseal.analysis.result import Where
 from specseal.bundle.notes import ABOUT_INTERVALS, Doubt, notes
-from specseal.bundle.places import (
-    ABSENT,
-    BASELINE,
-    LEVELS,
-    USUAL_INPUT,
-    Scalar,
-    drafting,
-    said,
-    settings,
-    short_names,
-)
 from specseal.bundle.sentences import sentences
+from specseal.columns import (
+    COLUMNS,
+    GROUPINGS,
+    WIDE,
+    Column,
+    is_of_a_row,
+    order,
+    place,
+    split,
+)
 from specseal.digests import canonical
-
-GROUPINGS = {"load": LEVELS, "category": ("category",)}
-"""What a row is, and the keys of `where` that say which."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Column:
-    """One figure of the summary."""
-
-    header: str
-    metric: str
-    scale: float = 1.0
-    digits: int = 2
-    interval: bool = False
-
-
-COLUMNS = (
-    Column(header="AL", metric="acceptance_length"),
-    Column(header="accepted %", metric="acceptance_rate", scale=100, digits=1),
-    Column(header="TTFT p50 ms", metric="ttft_p50", scale=1000, digits=1),
-    Column(header="TPOT p50 ms", metric="tpot_p50", scale=1000),
-    Column(header="user tok/s", metric="user_tps_mean", digits=1),
-    Column(header="output tok/s", metric="output_tps", digits=1),
-    Column(header="speedup user", metric="speedup_user_tps", interval=True),
-    Column(header="speedup output", metric="speedup_output_tps", interval=True),
-    Column(header="identical %", metric="identical_output_share", scale=100, digits=1),
-)
-"""AL is acceptance length, TTFT time to first token, TPOT time per output token. Speedups and
-identical outputs are against the baseline, which has no speedup of its own."""
-
-WIDE = (
-    Column(header="AL drafted", metric="acceptance_length_drafted"),
-    Column(header="AL harness", metric="acceptance_length_harness"),
-    Column(header="AL stream", metric="acceptance_length_stream"),
-    Column(header="TTFT p99 ms", metric="ttft_p99", scale=1000, digits=1),
-    Column(header="TPOT p99 ms", metric="tpot_p99", scale=1000),
-    Column(header="latency p50 s", metric="latency_p50"),
-    Column(header="output tok/s/device", metric="output_tps_per_device", digits=1),
-    Column(header="requests /s", metric="request_rate"),
-    Column(header="goodput /s", metric="goodput"),
-    Column(header="within limits %", metric="goodput_share", scale=100, digits=1),
-    Column(header="accelerator J/tok", metric="accelerator_energy_per_output_token"),
-    Column(header="package J/tok", metric="package_energy_per_output_token"),
-    Column(header="draftable %", metric="drafter_vocabulary_coverage", scale=100, digits=1),
-)
-"""What `--wide` adds, of what there is."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Summary:
-    """A table ready to be drawn."""
-
-    setting: str
-    """Runtime, isolation and whether programs were pinned, and what all rows share."""
-    headers: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    sentences: tuple[str, ...]
-    """What the result says in words."""
-    notes: tuple[str, ...]
-    """Why figures are marked, missing, or without an interval."""
+from specseal.drawing import Cell, Fact, Number, Summary
+from specseal.words import ABSENT, drafting, said, settings, short_names
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +54,7 @@ def summarise(
     names = short_names(paths)
     keys = [*paths, "input", *GROUPINGS[by]]
     rows = _rows(result.metrics, GROUPINGS[by], keys, {column.metric for column in columns})
-    shown, shared = _split(keys, rows, always=GROUPINGS[by])
+    shown, shared = split(keys, [row.where for row in rows], always=GROUPINGS[by])
     with_values = [column for column in columns if any(_has_value(row, column) for row in rows)]
     told = sentences(result)
     trust = {name: environment[name] for name in ("runtime", "isolation", "pinned")}
@@ -126,7 +67,8 @@ def summarise(
         ),
         headers=(*header, *(column.header for column in with_values)),
         rows=tuple(
-            (*_place(row, shown), drafting(row.where), *_cells(row, with_values)) for row in rows
+            (*place(row.where, shown), drafting(row.where), *_cells(row, with_values))
+            for row in rows
         ),
         sentences=tuple(sentence.text for sentence in told),
         notes=notes(
@@ -137,6 +79,7 @@ def summarise(
                 *(code for sentence in told for code in sentence.reasons),
             ],
         ),
+        records=tuple(_records(rows, keys, with_values, trust)),
     )
 
 
@@ -144,70 +87,58 @@ def _rows(
     metrics: Iterable[Metric], group: Sequence[str], keys: Sequence[str], wanted: set[str]
 ) -> list[_Row]:
     """Return the rows in order: by what varies, from left to right, the baseline first."""
-    others = {*LEVELS, "category", "tier", "turn"}.difference(group)
     rows: dict[bytes, _Row] = {}
     for metric in metrics:
-        where = metric.where
-        # What is over both inputs has no row, nor what is over all that a row is one of.
-        is_of_a_row = "input" in where and sum(key in where for key in group) == 1
-        if metric.name in wanted and is_of_a_row and others.isdisjoint(where):
-            rows.setdefault(canonical(where), _Row(where=where)).figures[metric.name] = metric
-    return sorted(rows.values(), key=lambda row: _order(row.where, keys))
-
-
-def _order(where: Where, keys: Sequence[str]) -> tuple[object, ...]:
-    method = where["speculation"]
-    return (
-        *(_natural(where.get(key)) for key in keys),
-        (method != BASELINE, _natural(method), _natural(where.get("draft_length"))),
-    )
-
-
-def _natural(value: Scalar | None) -> tuple[int, Scalar]:
-    if value is None:
-        return 0, 0
-    return (2, value) if isinstance(value, str) else (1, value)
-
-
-def _split(
-    keys: Sequence[str], rows: Sequence[_Row], *, always: Sequence[str]
-) -> tuple[list[str], Where]:
-    """Return the keys that make columns, and what all rows share of the others."""
-    values = {key: {row.where.get(key) for row in rows} for key in keys}
-    shown = [
-        key
-        for key in keys
-        if len(values[key]) > 1 or (key in always and values[key] not in ({None}, set()))
-    ]
-    shared = {
-        key: value
-        for key in keys
-        if key not in shown
-        for value in values[key]
-        if value is not None and (key, value) != ("input", USUAL_INPUT)
-    }
-    return shown, shared
-
-
-def _place(row: _Row, keys: Sequence[str]) -> tuple[str, ...]:
-    return tuple(said(row.where.get(key)) for key in keys)
+        if metric.name in wanted and is_of_a_row(metric.where, group):
+            row = rows.setdefault(canonical(metric.where), _Row(where=metric.where))
+            row.figures[metric.name] = metric
+    return sorted(rows.values(), key=lambda row: order(row.where, keys))
 
 
 def _has_value(row: _Row, column: Column) -> bool:
     return column.metric in row.figures and row.figures[column.metric].value is not None
 
 
-def _cells(row: _Row, columns: Sequence[Column]) -> Iterator[str]:
+def _cells(row: _Row, columns: Sequence[Column]) -> Iterator[Cell]:
     return (_cell(column, row.figures.get(column.metric)) for column in columns)
 
 
-def _cell(column: Column, metric: Metric | None) -> str:
+def _cell(column: Column, metric: Metric | None) -> Cell:
     if metric is None or metric.value is None:
         return ABSENT
-    text = f"{metric.value * column.scale:.{column.digits}f}"
-    if column.interval and metric.low is not None and metric.high is not None:
-        text += f" [{metric.low:.{column.digits}f}, {metric.high:.{column.digits}f}]"
-    return text if metric.valid else f"{text} !"
+    low, high = (None if end is None else end * column.scale for end in (metric.low, metric.high))
+    return Number(
+        value=metric.value * column.scale,
+        digits=column.digits,
+        low=low,
+        high=high,
+        with_interval=column.interval,
+        valid=metric.valid,
+    )
+
+
+def _records(
+    rows: Iterable[_Row], keys: Sequence[str], columns: Sequence[Column], trust: Mapping[str, Any]
+) -> Iterator[dict[str, Fact]]:
+    """Yield what a program gets of each figure: every key of `where`, and the metric as it is."""
+    for row in rows:
+        for column in columns:
+            metric = row.figures.get(column.metric)
+            if metric is not None:
+                yield {
+                    **{
+                        key: metric.where.get(key) for key in ("speculation", "draft_length", *keys)
+                    },
+                    "metric": metric.name,
+                    "value": metric.value,
+                    "low": metric.low,
+                    "high": metric.high,
+                    "unit": metric.unit,
+                    "n": metric.n,
+                    "valid": metric.valid,
+                    "reasons": " ".join(metric.reasons),
+                    **trust,
+                }
 
 
 def _doubts(row: _Row, columns: Sequence[Column], keys: Sequence[str]) -> Iterator[Doubt]:
@@ -222,5 +153,5 @@ def _doubts(row: _Row, columns: Sequence[Column], keys: Sequence[str]) -> Iterat
                     reason=reason,
                     column=column.header,
                     drafting=drafting(row.where),
-                    place=" ".join(_place(row, keys)),
+                    place=" ".join(place(row.where, keys)),
                 )

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from specseal.bundle.envelope import raw_signature, unwrap, unwrap_by_one_of
-from specseal.bundle.findings import BundleBroken, Finding, broken, printable
+from specseal.bundle.findings import BundleBroken, Finding, broken
 from specseal.bundle.keys import PublicKey, parse_public_key
 from specseal.bundle.layout import (
     KEYS,
@@ -30,6 +30,7 @@ from specseal.bundle.texts import check_texts
 from specseal.bundle.timestamp import Timestamp, read_timestamp, unstamped
 from specseal.digests import Digest, sha256_bytes
 from specseal.errors import InputError
+from specseal.words import printable
 
 THE_SIGNER = Policy()
 """The policy that asks for nothing but a trusted signer."""

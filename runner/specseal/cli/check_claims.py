@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from specseal.bundle import FORMATS, render
 from specseal.cli.context import JSON, print_json
+from specseal.drawing import FORMATS, render
 from specseal.verdicts import check_claims, verdict_table
 
 

@@ -17,9 +17,9 @@ from specseal.bundle import (
     trusted_keys,
     user_store,
 )
-from specseal.bundle.findings import printable
 from specseal.cli.context import JSON, print_json, settings
 from specseal.digests import Digest
+from specseal.words import printable
 
 STORE = click.option(
     "--keys",

@@ -2,43 +2,34 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
-from specseal.bundle import FORMATS, GROUPINGS, Contents, beside, open_bundle, render, summarise
+from specseal.bundle import Contents, open_bundle, summarise
 from specseal.cli.context import JSON, print_json
+from specseal.cli.tables import BY, FORMAT, WIDE
+from specseal.drawing import FORMATS, render
 
 
 @click.command()
-@click.argument(
-    "bundles", nargs=-1, required=True, metavar="BUNDLE...", type=click.Path(path_type=Path)
-)
-@click.option("--format", "form", type=click.Choice(FORMATS), default=FORMATS[0], show_default=True)
-@click.option(
-    "--by",
-    type=click.Choice(list(GROUPINGS)),
-    default=next(iter(GROUPINGS)),
-    show_default=True,
-    help="What a row is.",
-)
-@click.option("--wide", is_flag=True, help="Show more columns.")
+@click.argument("bundle", type=click.Path(path_type=Path))
+@FORMAT
+@BY
+@WIDE
 @JSON
-def command(bundles: tuple[Path, ...], form: str, by: str, wide: bool, as_json: bool) -> None:
+def command(bundle: Path, form: str, by: str, wide: bool, as_json: bool) -> None:
     """Show the result in BUNDLE, once it has proven intact; who signed it is not asked.
 
-    Several stand side by side in one table, which says of prompts, model files and the rest whether
-    they are equal.
+    Several bundles are set side by side by `specseal compare`.
     """
-    opened = [open_bundle(bundle) for bundle in bundles]
+    contents = open_bundle(bundle)
     if as_json:
-        documents = [as_document(contents) for contents in opened]
-        print_json(documents[0] if len(documents) == 1 else {"bundles": documents})
-    elif len(opened) == 1:
-        click.echo(as_table(opened[0], form=form, by=by, wide=wide))
+        print_json(as_document(contents))
     else:
-        click.echo(render(beside(opened, by=by, wide=wide), form))
+        click.echo(as_table(contents, form=form, by=by, wide=wide))
 
 
 def as_document(contents: Contents) -> dict[str, Any]:
@@ -50,4 +41,10 @@ def as_table(
     contents: Contents, *, form: str = FORMATS[0], by: str = "load", wide: bool = False
 ) -> str:
     """Return a bundle's summary, drawn."""
-    return render(summarise(contents.result, contents.environment, by=by, wide=wide), form)
+    summary = summarise(contents.result, contents.environment, by=by, wide=wide)
+    named = replace(
+        summary,
+        title=contents.spec.title,
+        label=f"specseal-{contents.spec.name}-{contents.manifest[:12]}",
+    )
+    return render(named, form)

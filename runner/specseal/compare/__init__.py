@@ -1,22 +1,47 @@
 """Whether results agree, whether claims hold, and if not, what differs. Pure: values in and out."""
 
 from specseal.compare.claims import judge, judge_all
+from specseal.compare.comparison import Compared, Comparison, Pair, compare, known_metrics
 from specseal.compare.contrast import REASONS
 from specseal.compare.difference import Difference, differences
+from specseal.compare.efficiency import PRECISIONS, Given
+from specseal.compare.fields import FieldDifference, Kind
+from specseal.compare.frontier import Point, frontier, frontier_table
+from specseal.compare.names import names_of
 from specseal.compare.pair import judge_pair
+from specseal.compare.setups import SetupDifferences, setup_differences
 from specseal.compare.side import Side
+from specseal.compare.table import columns_of, comparison_table, words
 from specseal.compare.verdict import ANSWERS, Answer, Verdict, overall
 
 __all__ = [
     "ANSWERS",
+    "PRECISIONS",
     "REASONS",
     "Answer",
+    "Compared",
+    "Comparison",
     "Difference",
+    "FieldDifference",
+    "Given",
+    "Kind",
+    "Pair",
+    "Point",
+    "SetupDifferences",
     "Side",
     "Verdict",
+    "columns_of",
+    "compare",
+    "comparison_table",
     "differences",
+    "frontier",
+    "frontier_table",
     "judge",
     "judge_all",
     "judge_pair",
+    "known_metrics",
+    "names_of",
     "overall",
-]
+    "setup_differences",
+    "words",
+]  # fmt: skip

@@ -7,7 +7,7 @@ half as much the other. `contrast` says what is paired with what.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -65,7 +65,11 @@ class Relative:
 
 
 def differences(
-    first: Side, second: Side, *, metrics: Collection[str] | None = None
+    first: Side,
+    second: Side,
+    *,
+    metrics: Collection[str] | None = None,
+    seen_as: Callable[[Where], Where] = dict,
 ) -> tuple[Difference, ...]:
     """Compare every metric that both results have at the same `where`, in the order of the first.
 
@@ -73,15 +77,20 @@ def differences(
         first: what the differences are relative to.
         second: the other.
         metrics: names of the metrics; None: all of them.
+        seen_as: at which `where` of the first a figure of the second is to stand: another drafter
+            beside the first's.
     """
-    theirs = {place(metric.name, metric.where): metric for metric in second.result.metrics}
+    theirs = {place(metric.name, seen_as(metric.where)): metric for metric in second.result.metrics}
     shared = [
         (metric, theirs[at])
         for metric in first.result.metrics
         if (at := place(metric.name, metric.where)) in theirs
         and (metrics is None or metric.name in metrics)
     ]
-    mine, others = figures_at(first, metrics), figures_at(second, metrics)
+    mine = figures_at(first, metrics)
+    others = {
+        place(one.name, seen_as(one.where)): one for one in figures(second.run, names=metrics)
+    }
     found = []
     for metric, other in shared:
         at = place(metric.name, metric.where)

@@ -5,6 +5,7 @@ has come before it gets its final name.
 """
 
 from specseal.delivery.archive import ArchiveSource, write_archive
+from specseal.delivery.bibtex import Cited, read_doi
 from specseal.delivery.deposit import Described, datacite, read_citation, zenodo
 from specseal.delivery.fetch import RegistrySource, find_attestations, find_bundle
 from specseal.delivery.folder import FolderSource
@@ -15,8 +16,9 @@ from specseal.delivery.places import InArchive, InFolder, InRegistry, Place, par
 from specseal.delivery.push import Push
 
 __all__ = [
-    "ArchiveSource", "Described", "Entry", "FolderSource", "InArchive", "InFolder", "InRegistry",
-    "Landing", "Limits", "Place", "Push", "RegistrySource", "Source", "attestation_manifest",
-    "bundle_manifest", "datacite", "find_attestations", "find_bundle", "group_later",
-    "identity_tag", "parse_place", "read_citation", "refuse_existing", "write_archive", "zenodo",
+    "ArchiveSource", "Cited", "Described", "Entry", "FolderSource", "InArchive", "InFolder",
+    "InRegistry", "Landing", "Limits", "Place", "Push", "RegistrySource", "Source",
+    "attestation_manifest", "bundle_manifest", "datacite", "find_attestations", "find_bundle",
+    "group_later", "identity_tag", "parse_place", "read_citation", "read_doi", "refuse_existing",
+    "write_archive", "zenodo",
 ]  # fmt: skip

@@ -6,7 +6,9 @@ from attacks.builder import make_lock, make_run
 from specseal.analysis import Metric, Result, analyse
 from specseal.analysis.validity import REASONS
 from specseal.bundle.notes import ABOUT_INTERVALS
-from specseal.bundle.table import COLUMNS, WIDE, Summary, summarise
+from specseal.bundle.table import summarise
+from specseal.columns import COLUMNS, WIDE
+from specseal.drawing import Summary
 
 RESULT = analyse(make_run(make_lock()))
 ENVIRONMENT = {"runtime": "native", "isolation": "none", "pinned": "yes"}

@@ -1,4 +1,7 @@
-"""What a figure of a result is of, in words: how drafts were made, at which load, of what input."""
+"""What a figure of a result is of, in words: how drafts were made, at which load, of what input.
+
+What strangers wrote is shown so that nothing in it commands a terminal.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,6 @@ from collections.abc import Iterable, Mapping
 
 from specseal.analysis import Failure
 from specseal.analysis.result import Where
-from specseal.bundle.findings import printable
 from specseal.digests import canonical
 
 Scalar = str | int | float | bool
@@ -18,6 +20,13 @@ USUAL_INPUT = "dataset"
 _OF_A_RUN = {
     "speculation", "draft_length", "input", "category", "tier", "turn", "repeat", "job", *LEVELS,
 }  # fmt: skip
+
+
+def printable(text: str) -> str:
+    """Return text with everything escaped that a terminal would obey rather than show."""
+    return "".join(
+        character if character.isprintable() else ascii(character)[1:-1] for character in text
+    )
 
 
 def settings(where: Where) -> Where:
