@@ -23,7 +23,7 @@ def test_every_format_for_people_shows_runtime_isolation_and_whether_programs_we
 ) -> None:
     text = render(SUMMARY, form)
     assert "runtime: native · isolation: none · pinned: no" in text
-    assert "1.21 [1.21, 1.22]" in text or "1.21_{[1.21, 1.22]}" in text
+    assert "1.21 [1.21, 1.22]" in text or r"$1.21_{\pm 0.00}$" in text
 
 
 @pytest.mark.parametrize("form", [form for form in FORMATS if form != "csv"])

@@ -189,10 +189,11 @@ def weight_bytes(lock: Lock) -> int | str:
         if value and any(part in key.lower() for part in _CONVERTING)
     ]
     if changed:
-        return f"weights may be converted while they are loaded ({', '.join(map(printable, sorted(changed)))})"
+        told = ", ".join(map(printable, sorted(changed)))
+        return f"weights may be converted while they are loaded ({told})"
     if engine.get("parallel", {}).get("expert", 1) > 1:
         return "not all experts are read in a step"
-    files = {file["path"]: file["bytes"] for file in model["files"]}
+    files: dict[str, int] = {file["path"]: file["bytes"] for file in model["files"]}
     if model["load"] in files and model["load"].endswith(".gguf"):
         return "weights are in several files" if "-of-" in model["load"] else files[model["load"]]
     weights = [path for path in files if path.endswith(".safetensors")]

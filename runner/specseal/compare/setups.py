@@ -11,7 +11,7 @@ Plan:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -70,7 +70,7 @@ def setup_differences(first: Side, second: Side) -> SetupDifferences:
         found += _lock_differences(one.lock, other.lock)
     for row in ENVIRONMENT:
         found += row.differences(first, second)
-    groups = list(dict.fromkeys(row.group for row in (*LOCK, *ENVIRONMENT)))
+    groups = [*(row.group for row in LOCK), *(row.group for row in ENVIRONMENT)]
     once = {(field.path, field.sentence): field for field in found}.values()
     fields = tuple(sorted(once, key=lambda field: groups.index(field.group)))
     # (3)
@@ -136,7 +136,7 @@ def _drafting(lock: Lock) -> list[Any]:
     return [lock.drafter["method"], lock.points["draft_length"], lock.drafter["args"]]
 
 
-_SHARED = {
+_SHARED: dict[str, Callable[[Lock], Any]] = {
     "prompts (token ids)": used_prompts,
     "model files before any step": lambda lock: sorted(
         file["sha256"] for file in source_files(lock.model)

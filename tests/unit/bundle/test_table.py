@@ -47,7 +47,7 @@ def table(*metrics: Metric, by: str = "load") -> Summary:
 def row(result: Result, group: str, by: str = "load", drafting: str = "ngram 2") -> dict[str, str]:
     summary = summarise(result, ENVIRONMENT, by=by)
     (found,) = (cells for cells in summary.rows if cells[:2] == (group, drafting))
-    return dict(zip(summary.headers, found, strict=True))
+    return dict(zip(summary.headers, map(str, found), strict=True))
 
 
 def test_every_column_shows_a_metric_that_there_is() -> None:
@@ -225,5 +225,5 @@ def test_text_that_would_command_the_terminal_is_shown_escaped(key: str) -> None
     summary = table(*(length(**{**where, key: value}) for value in values), by="category")
     assert len(summary.rows) == 2
     assert "\x1b" not in "".join(
-        (*summary.headers, *(cell for row in summary.rows for cell in row))
+        (*summary.headers, *(str(cell) for row in summary.rows for cell in row))
     )
