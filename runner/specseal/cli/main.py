@@ -16,7 +16,7 @@ import specseal
 from specseal.errors import MachineLacks, RunFailed, SpecsealError
 
 _NAMES = (
-    "init", "validate", "plan", "lock", "build", "run", "verify", "show", "query", "index",
+    "init", "validate", "plan", "data", "lock", "build", "run", "verify", "show", "query", "index",
     "publish", "pull", "attest", "keys", "engines", "doctor", "schema",
 )  # fmt: skip
 
