@@ -157,7 +157,7 @@ def _lengths(copy: ImportedCopy) -> str:
     if lengths.checked_by is None:
         return f"not checked ({lengths.reason})"
     if CONFIGS[copy.config].tokens is None:
-        return f"any, counted by {lengths.checked_by}"
+        return f"of no bucket, counted by {lengths.checked_by}"
     return f"checked by {lengths.checked_by}"
 
 

@@ -27,6 +27,8 @@ VOCABULARY_SHA256 = Digest("446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5
 EXTRA = "pip install 'specseal[speed-bench]'"
 _URL = "https://openaipublic.blob.core.windows.net/encodings/o200k_base.tiktoken"
 """Never asked: tiktoken's cache names a file by the SHA-1 of where it comes from."""
+_AT_ONCE = 64
+"""Conversations; ids of all that the longest configuration has would take gigabytes."""
 _BRINGS_VOCABULARY = "bpe_openai"
 
 
@@ -40,9 +42,13 @@ class TokenCounter:
 
     def count(self, conversations: Sequence[Sequence[str]]) -> list[int]:
         """Return the tokens of each conversation's turns together; special tokens are text."""
-        texts = [text for turns in conversations for text in turns]
-        lengths = iter(map(len, self.encoding.encode_ordinary_batch(texts)))
-        return [sum(next(lengths) for _ in turns) for turns in conversations]
+        counts: list[int] = []
+        for start in range(0, len(conversations), _AT_ONCE):
+            some = conversations[start : start + _AT_ONCE]
+            texts = [text for turns in some for text in turns]
+            lengths = iter(map(len, self.encoding.encode_ordinary_batch(texts)))
+            counts += [sum(next(lengths) for _ in turns) for turns in some]
+        return counts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
