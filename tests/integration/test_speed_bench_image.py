@@ -17,7 +17,7 @@ from specseal.data_preparation import CODE_COMMIT, DATA_REVISION, prepare_speed_
 from specseal.errors import RunFailed
 from specseal.image_inputs import describe_image
 from specseal.images import build_program
-from specseal.lock import imported
+from specseal.lock import imported_copies
 from specseal.runtimes import ContainerRuntime, ProgramRun
 from specseal.settings import Settings, images_folder
 from speedbench import WORDS
@@ -92,7 +92,7 @@ def test_step_out_of_a_repository_is_run_and_its_rows_come_in(
         ["qualitative"], settings=own_site, environ={}, counter=WORDS, now=NOW, say=print,
         program=program,
     )  # fmt: skip
-    assert imported(own_site) == [copy]
+    assert imported_copies(own_site) == [copy]
     assert copy.rows == 880
     assert copy.prepared_by is not None
     assert copy.prepared_by["data_revision"] == DATA_REVISION
@@ -104,10 +104,10 @@ def test_repository_that_does_not_answer_is_told_and_nothing_is_kept(
     # Port 9 of the container's own loopback: the network is there, and nobody answers.
     monkeypatch.setattr(data_preparation, "REPOSITORY", "https://127.0.0.1:9/none.git")
     with_wheels = replace(own_site, cache_dir=site.cache_dir)
-    before = imported(with_wheels)
+    before = imported_copies(with_wheels)
     with pytest.raises(RunFailed, match="prepare step ended with exit code 1") as caught:
         prepare_speed_bench(
             ["qualitative"], settings=with_wheels, environ={}, counter=WORDS, now=NOW, say=print
         )
     assert "nothing was imported" in caught.value.message
-    assert imported(with_wheels) == before
+    assert imported_copies(with_wheels) == before

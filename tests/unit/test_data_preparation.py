@@ -19,7 +19,7 @@ from specseal.data_preparation import (
     step_run,
 )
 from specseal.errors import MachineLacks, RunFailed
-from specseal.lock import CONFIGS, ImportedCopy, imported
+from specseal.lock import CONFIGS, ImportedCopy, imported_copies
 from specseal.lock.rows import PLACEHOLDER
 from specseal.runtimes import ProgramRun, containers
 from specseal.settings import Settings
@@ -80,7 +80,7 @@ def test_what_the_step_leaves_is_imported_with_what_it_was_made_of(site: Setting
     step = Step(lambda run: leave(run.out, "qualitative", "throughput_1k"))
     copies = prepare(site, step, "qualitative", "throughput_1k")
     assert [copy.config for copy in copies] == ["qualitative", "throughput_1k"]
-    assert copies == imported(site)
+    assert copies == imported_copies(site)
     assert copies[0].prepared_by == {
         "repository": "https://github.com/NVIDIA/Model-Optimizer.git",
         "commit": CODE_COMMIT,
@@ -144,14 +144,14 @@ def test_step_that_fails_is_told_with_its_last_words_but_not_the_token(site: Set
     assert "nothing was imported" in caught.value.message
     assert TOKEN not in str(caught.value)
     assert "HF_TOKEN" in caught.value.mend
-    assert imported(site) == []
+    assert imported_copies(site) == []
 
 
 def test_step_that_leaves_out_a_configuration_is_told_and_nothing_is_kept(site: Settings) -> None:
     step = Step(lambda run: leave(run.out, "qualitative"))
     with pytest.raises(RunFailed, match="ended well, and left nothing of throughput_1k"):
         prepare(site, step, "qualitative", "throughput_1k")
-    assert imported(site) == []
+    assert imported_copies(site) == []
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def test_step_that_fails_in_silence_is_told_by_row_and_nothing_is_kept(
     with pytest.raises(RunFailed, match="ended well, and what it left is not whole") as caught:
         prepare(site, Step(leave_one_wrong), "qualitative", "throughput_1k")
     assert said in caught.value.message
-    assert imported(site) == []
+    assert imported_copies(site) == []
 
 
 def test_step_without_a_note_of_its_sources_is_not_believed(site: Settings) -> None:
@@ -182,7 +182,7 @@ def test_step_without_a_note_of_its_sources_is_not_believed(site: Settings) -> N
 
     with pytest.raises(RunFailed, match="left no note of what it fetched"):
         prepare(site, Step(leave_no_note), "qualitative")
-    assert imported(site) == []
+    assert imported_copies(site) == []
 
 
 def test_without_a_container_engine_it_says_what_to_do_instead(

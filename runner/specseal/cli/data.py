@@ -23,7 +23,7 @@ from specseal.lock import (
     choose_copy,
     find_official,
     import_files,
-    imported,
+    imported_copies,
     open_counter,
     remove_copy,
 )
@@ -85,7 +85,7 @@ def prepare(data_set: str, configs: tuple[str, ...], accept_licences: bool, as_j
 @JSON
 def list_data(as_json: bool) -> None:
     """List what was imported."""
-    _print(imported(settings()), as_json)
+    _print(imported_copies(settings()), as_json)
 
 
 @command.command("show")

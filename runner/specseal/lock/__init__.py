@@ -7,7 +7,7 @@ from specseal.lock.imported import (
     ImportedCopy,
     choose_copy,
     import_files,
-    imported,
+    imported_copies,
     remove_copy,
 )
 from specseal.lock.models import FilePin, ModelPin, lay_out, materialise, pin_folder
@@ -50,7 +50,7 @@ __all__ = [
     "file_to_load",
     "find_official",
     "import_files",
-    "imported",
+    "imported_copies",
     "keep_first_layers",
     "lay_out",
     "materialise",

@@ -118,7 +118,7 @@ def import_files(
     return [_keep(copy, rows, settings) for copy, rows in good]
 
 
-def imported(settings: Settings) -> list[ImportedCopy]:
+def imported_copies(settings: Settings) -> list[ImportedCopy]:
     """Return every copy, by configuration and then by the time of its import.
 
     Raises:
@@ -137,14 +137,16 @@ def choose_copy(named: str, settings: Settings) -> ImportedCopy:
         InputError: there are several.
     """
     if named in CONFIGS:
-        return _only([one for one in imported(settings) if one.config == named], named)
+        return _only([one for one in imported_copies(settings) if one.config == named], named)
     beginning = named.removeprefix("sha256:")
     if not re.fullmatch(f"[0-9a-f]{{{_LEAST_DIGITS},64}}", beginning):
         raise InputError(
             f"{named!r} is no configuration of SPEED-Bench, and no digest",
             mend=f"name one of {', '.join(CONFIGS)}, or {_LEAST_DIGITS} digits of a digest or more",
         )
-    return _only([one for one in imported(settings) if one.sha256.startswith(beginning)], named)
+    return _only(
+        [one for one in imported_copies(settings) if one.sha256.startswith(beginning)], named
+    )
 
 
 def remove_copy(copy: ImportedCopy, settings: Settings) -> None:
@@ -165,7 +167,7 @@ def find_imported(config: str, sha256: Digest | None, *, settings: Settings) -> 
         MachineLacks: there is no such copy, or it is damaged.
         InputError: there are several, and none is named.
     """
-    copies = [one for one in imported(settings) if one.config == config]
+    copies = [one for one in imported_copies(settings) if one.config == config]
     if sha256 is None:
         digest = _only(copies, config).sha256
     else:
