@@ -75,6 +75,8 @@ bench-verify: .venv/.dev ## time `verify` of 100,000 requests of 100 chunks, and
 locks: .venv/.ci ## bring the requirement files up to date; LOCK_ARGS=--upgrade moves the pins
 	@$(COMPILE) pyproject.toml $(REQUIREMENTS)/build.in -o $(REQUIREMENTS)/base.txt
 	@$(COMPILE) pyproject.toml --extra hf -c $(REQUIREMENTS)/base.txt -o $(REQUIREMENTS)/hf.txt
+	@$(COMPILE) pyproject.toml --extra speed-bench -c $(REQUIREMENTS)/base.txt \
+		-o $(REQUIREMENTS)/speed-bench.txt
 	@$(COMPILE) $(REQUIREMENTS)/dev.in -c $(REQUIREMENTS)/base.txt -o $(REQUIREMENTS)/dev.txt
 	@$(COMPILE) $(REQUIREMENTS)/crate.in -o $(REQUIREMENTS)/crate.txt
 	@$(COMPILE) $(REQUIREMENTS)/ci.in -c $(REQUIREMENTS)/dev.txt -c $(REQUIREMENTS)/base.txt \

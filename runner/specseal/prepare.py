@@ -24,6 +24,7 @@ from specseal.lock import (
     Encoded,
     Inputs,
     Store,
+    as_locked,
     changed_pins,
     encoding_key,
     file_to_load,
@@ -225,7 +226,7 @@ class Preparation:
             ),
             workload=replace(
                 spec.workload,
-                dataset=replace(spec.workload.dataset, revision=lock.dataset["revision"]),
+                dataset=as_locked(spec.workload.dataset, lock.dataset),
             ),
         )
         return replace(self._draft(pinned), lock=without_prompts(lock))

@@ -16,8 +16,8 @@ import specseal
 from specseal.errors import MachineLacks, RunFailed, SpecsealError
 
 _NAMES = (
-    "init", "validate", "plan", "lock", "build", "run", "verify", "show", "compare", "reproduce",
-    "cite", "query", "index", "claims", "publish", "pull", "attest", "keys", "engines",
+    "init", "validate", "plan", "data", "lock", "build", "run", "verify", "show", "compare",
+    "reproduce", "cite", "query", "index", "claims", "publish", "pull", "attest", "keys", "engines",
     "doctor", "schema",
 )  # fmt: skip
 

@@ -3,7 +3,12 @@
 Everything is keyed by the digest of its inputs; what exists already is not made again.
 """
 
-from specseal.images.containers import Images, build_images, differences_of_builds
+from specseal.images.containers import (
+    Images,
+    build_images,
+    build_program,
+    differences_of_builds,
+)
 from specseal.images.native import Environments, build_environments
 
 __all__ = [
@@ -11,5 +16,6 @@ __all__ = [
     "Images",
     "build_environments",
     "build_images",
+    "build_program",
     "differences_of_builds",
 ]

@@ -83,6 +83,27 @@ def differences_of_builds(
     }
 
 
+def build_program(
+    pinned: dict[str, Any],
+    *,
+    client: docker.DockerClient,
+    settings: Settings,
+    say: Callable[[str], None],
+) -> str:
+    """Return the id of the image of a program that belongs to no lock.
+
+    Args:
+        pinned: the image, as `specseal.image_inputs.describe_image` has it.
+        client: the container engine.
+        settings: site settings.
+        say: shows a line.
+
+    Raises:
+        LockError, MachineLacks, RunFailed: see `build_images`.
+    """
+    return _Builder(None, client, settings, say).build(pinned, "program")[0]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Ingredients:
     """What an image is built from, held against the lock."""
@@ -102,7 +123,7 @@ class _Builder:
 
     def __init__(
         self,
-        lock: Lock,
+        lock: Lock | None,
         client: docker.DockerClient,
         settings: Settings,
         say: Callable[[str], None],
@@ -142,7 +163,7 @@ class _Builder:
         found = describe_again(root, pinned)
         check(f"images/{pinned['folder']}", {key: pinned[key] for key in found}, found)
         source: dict[str, Any] = {}
-        if role == "client":
+        if role == "client" and self._lock:
             source = dict(describe_client_source(Path(base.__file__).parents[1]))
             check("the client's source tree", self._lock.client["source"], source)
         requirements = house = None
@@ -153,14 +174,7 @@ class _Builder:
             )
         wheels = house.wheels if house else {}
         inputs = inputs_digest(pinned, wheels, source)
-        labels = {
-            f"{LABEL}.inputs": inputs,
-            f"{LABEL}.recipe": self._lock.recipe,
-            f"{LABEL}.spec": self._lock.spec["name"],
-            "org.opencontainers.image.version": self._lock.engine["version"]
-            if role == "engine"
-            else specseal.__version__,
-        }
+        labels = {f"{LABEL}.inputs": inputs, **self._labels(role)}
         return _Ingredients(
             folder=root / pinned["folder"],
             requirements=requirements,
@@ -170,6 +184,17 @@ class _Builder:
             labels=labels,
             has_client=role == "client",
         )
+
+    def _labels(self, role: str) -> dict[str, str]:
+        version = "org.opencontainers.image.version"
+        if self._lock is None:
+            return {version: specseal.__version__}
+        engine_version: str = self._lock.engine["version"]
+        return {
+            f"{LABEL}.recipe": self._lock.recipe,
+            f"{LABEL}.spec": self._lock.spec["name"],
+            version: engine_version if role == "engine" else specseal.__version__,
+        }
 
     def _make(self, made: _Ingredients, tag: str, *, from_nothing: bool = False) -> Any:
         self._say(f"building {tag}")

@@ -18,10 +18,11 @@ from specseal.errors import LockError
 from specseal.http import open_session
 from specseal.image_inputs import describe_client_source
 from specseal.lock.built import pin_built_image, pin_image_on
-from specseal.lock.datasets import DatasetPin, Row, load_rows
+from specseal.lock.datasets import DatasetPin, load_rows
 from specseal.lock.draftable import read_draftable
 from specseal.lock.models import FilePin, ModelPin, lock_model, materialise
 from specseal.lock.registry import resolve_image
+from specseal.lock.rows import Row
 from specseal.lock.steps import steps_for
 from specseal.lock.store import Store
 from specseal.registry import parse_reference

@@ -76,6 +76,11 @@ class Store:
                 return self._write(file)
         return self._write(content)
 
+    def remove(self, digest: Digest) -> None:
+        """Forget a file, where it is there. Raises: LockError: that is no digest; OSError."""
+        self._path(digest).unlink(missing_ok=True)
+        self._intact.pop(digest, None)
+
     def _path(self, digest: Digest) -> Path:
         # A digest may come out of a lock that somebody else wrote: it must not become a way out.
         if not re.fullmatch(r"[0-9a-f]{64}", digest):

@@ -1,6 +1,13 @@
 """Runtimes: where a job runs. Two containers on one loopback, or two native processes."""
 
-from specseal.runtimes.base import JobRun, ProgramRun, ProgramRuntime, Progress, Runtime
+from specseal.runtimes.base import (
+    JobRun,
+    NetworkAccess,
+    ProgramRun,
+    ProgramRuntime,
+    Progress,
+    Runtime,
+)
 from specseal.runtimes.containers import ContainerRuntime, connect, describe_container_engine
 from specseal.runtimes.devices import Address
 from specseal.runtimes.machine import describe_machine
@@ -14,6 +21,7 @@ __all__ = [
     "Inspection",
     "JobRun",
     "NativeRuntime",
+    "NetworkAccess",
     "Preflight",
     "ProgramRun",
     "ProgramRuntime",

@@ -82,15 +82,28 @@ class JobRun:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkAccess:
+    """Lets a program reach the network, as this machine would."""
+
+    environment: Mapping[str, str]
+    """Such as a token; it gets into no log."""
+    ca_bundle: Path | None
+    """Certificates to believe, besides those that the program brings."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProgramRun:
-    """One program, beside no engine and no client, that reads a model and writes files."""
+    """One program, beside no engine and no client, that reads a folder and writes files."""
 
     args: tuple[str, ...]
     """With `{model}` and `{out}` for the two folders."""
-    model: Path
+    model: Path | None
+    """What it reads; None: nothing of this machine."""
     out: Path
     """An empty folder."""
     name: str
+    network: NetworkAccess | None = None
+    """None: no network, as for everything that measures or makes what is measured."""
 
     def arguments(self, *, model: str, out: str) -> list[str]:
         """Return the arguments with both folders filled in."""

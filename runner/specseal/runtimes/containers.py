@@ -26,7 +26,15 @@ from specseal import owner
 from specseal.engines import filled
 from specseal.errors import MachineLacks, RunFailed
 from specseal.records import JobStatus, write_json_atomically
-from specseal.runtimes.base import POLL_S, JobRun, ProgramRun, Watch, conclude, supervise
+from specseal.runtimes.base import (
+    POLL_S,
+    JobRun,
+    NetworkAccess,
+    ProgramRun,
+    Watch,
+    conclude,
+    supervise,
+)
 from specseal.runtimes.machine import split_cpus, usable_cpus
 from specseal.runtimes.passing import NO_NVIDIA, container_settings
 from specseal.settings import Settings
@@ -158,7 +166,12 @@ class ContainerRuntime:
             settings = _program_settings(run, user, scratch)
             with (
                 _answering(),
-                self._started(self._engine_image, settings, log=scratch / "log") as program,
+                self._started(
+                    self._engine_image,
+                    settings,
+                    log=scratch / "log",
+                    proxied=run.network is not None,
+                ) as program,
             ):
                 while (code := program.exit_code()) is None:
                     time.sleep(POLL_S)
@@ -166,11 +179,14 @@ class ContainerRuntime:
                     raise run.refuse(code, program.log())
 
     @contextmanager
-    def _started(self, image: str, settings: dict[str, Any], *, log: Path) -> Iterator[_Container]:
+    def _started(
+        self, image: str, settings: dict[str, Any], *, log: Path, proxied: bool = False
+    ) -> Iterator[_Container]:
         container = self._docker.containers.create(
             image,
             labels={owner.LABEL: owner.this_owner()},
-            use_config_proxy=False,  # a proxy's address, and its password, are this host's alone
+            # A proxy's address, and its password, are this host's alone where nothing needs them.
+            use_config_proxy=proxied,
             **settings,
         )
         try:
@@ -272,10 +288,28 @@ def _engine_settings(
 def _program_settings(run: ProgramRun, user: str, scratch: Path) -> dict[str, Any]:
     settings = _alone(user, usable_cpus(), scratch, {"model": run.model})
     settings["mounts"].append(Mount("/made", str(run.out), type="bind"))
-    return settings | {
-        "command": run.arguments(model="/model", out="/made"),
-        "environment": _engine_environment(NO_NVIDIA),
-    }
+    reaching = _reaching(run.network) if run.network else {}
+    settings["mounts"] += reaching.pop("mounts", [])
+    environment = {**NO_NVIDIA, **reaching.pop("environment", {})}
+    return (
+        settings
+        | reaching
+        | {
+            "command": run.arguments(model="/model", out="/made"),
+            "environment": _engine_environment(environment),
+        }
+    )
+
+
+def _reaching(network: NetworkAccess) -> dict[str, Any]:
+    """Return what gives a container the network that this machine has."""
+    environment = {**network.environment, "HF_HUB_OFFLINE": "0"}
+    mounts = []
+    if network.ca_bundle:
+        inside = "/ca-bundle.pem"
+        mounts.append(Mount(inside, str(network.ca_bundle), type="bind", read_only=True))
+        environment |= {"SSL_CERT_FILE": inside, "REQUESTS_CA_BUNDLE": inside}
+    return {"network_mode": "bridge", "mounts": mounts, "environment": environment}
 
 
 def _alone(

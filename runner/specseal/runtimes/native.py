@@ -23,6 +23,7 @@ import psutil
 
 from specseal import owner
 from specseal.engines import filled
+from specseal.errors import MachineLacks
 from specseal.records import JobStatus, write_json_atomically
 from specseal.runtimes.base import POLL_S, JobRun, ProgramRun, Watch, conclude, supervise
 from specseal.runtimes.machine import split_cpus, usable_cpus
@@ -103,9 +104,15 @@ class NativeRuntime:
 
     def run_alone(self, run: ProgramRun) -> None:
         """Run the engine's program to its end; see `ProgramRuntime.run_alone`."""
+        if run.network:
+            raise MachineLacks(
+                f"{run.name} reaches the network, and so runs in a container of its own only",
+                mend="start a Docker Engine",
+            )
         with tempfile.TemporaryDirectory(prefix="specseal-program-") as folder:
             scratch = Path(folder)
-            arguments = run.arguments(model=str(run.model.resolve()), out=str(run.out.resolve()))
+            model = str(run.model.resolve()) if run.model else ""
+            arguments = run.arguments(model=model, out=str(run.out.resolve()))
             with _started(
                 [*self._engine, *arguments],
                 self._environment(scratch) | visible(()),

@@ -12,7 +12,8 @@ import pytest
 
 from specseal.digests import sha256_file, sha256_value
 from specseal.errors import InputError, LockError, MachineLacks, SpecError
-from specseal.lock.datasets import PLACEHOLDER, DatasetPin, load_rows
+from specseal.lock.datasets import DatasetPin, load_rows
+from specseal.lock.rows import PLACEHOLDER
 from specseal.settings import Settings
 from specseal.spec.model import Dataset
 

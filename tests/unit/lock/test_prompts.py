@@ -12,7 +12,7 @@ from specseal.digests import sha256_bytes
 from specseal.errors import LockError
 from specseal.lock import AS_TEXT, Draft, Encoded, prompts_as_text, random_prompts, with_prompts
 from specseal.lock import without_prompts as bare
-from specseal.lock.datasets import Row
+from specseal.lock.rows import Row
 from specseal.lock.vocabulary import Vocabulary
 
 TOKENIZER = {
