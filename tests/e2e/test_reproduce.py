@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from e2e.conftest import Place
+from e2e.conftest import Place, prompt_row
 
 pytestmark = [pytest.mark.slow, pytest.mark.engine]
+
+PROMPTS = {
+    "count": ("math", ["Count to ten, twice: one, two, three, four, five, one, two, three,"]),
+    "sum": ("math", ["One and one is two, two and two is four. One and one is"]),
+    "echo": (
+        "writing",
+        ["Say this again: the cat sat on the mat, the cat sat on the mat, the cat"],
+    ),
+    "list": ("writing", ["Name three colours, and name them again.", "And once more, please."]),
+}
 
 
 def steady(place: Place) -> None:
@@ -71,3 +82,59 @@ def test_files_that_the_spec_names_by_path_are_asked_for(place: Place) -> None:
     assert lonely.returncode == 2
     assert "prompts.jsonl" in lonely.stderr
     assert "--beside FOLDER" in lonely.stderr
+
+
+def longer(place: Place) -> None:
+    """Make the small spec one of two categories, long enough that no cut at the end matters."""
+    steady(place)
+    rows = [
+        json.dumps({**prompt_row(name, turns), "category": category})
+        for name, (category, turns) in PROMPTS.items()
+    ]
+    (place.folder / "prompts.jsonl").write_text("\n".join(rows))
+    place.spec.write_text(place.spec.read_text().replace("max_tokens: 16", "max_tokens: 96"))
+
+
+def checked(place: Place, spec: str) -> tuple[int, dict[str, Any]]:
+    """Run a spec that has claims, measuring anew; return the exit code and verdicts of checking."""
+    done = place.call("run", spec, "--runtime", "native", "--fresh")
+    assert done.returncode == 0, done.stderr
+    found = place.call("claims", "check", done.stdout.splitlines()[-1], "--json")
+    document: dict[str, Any] = json.loads(found.stdout)
+    return found.returncode, document
+
+
+def test_a_results_claims_are_reproduced_and_a_change_of_the_setting_is_named(place: Place) -> None:
+    longer(place)
+    bundle = measured(place)
+    done = place.call("claims", "from", bundle, "--output", "again.yaml")
+    assert done.returncode == 0, done.stderr
+    again = (place.folder / "again.yaml").read_text()
+
+    code, same = checked(place, "again.yaml")
+    assert code == 0, same
+    claims = [one["claim"] for one in same["verdicts"]]
+    lengths = {
+        claim["where"].get("category") for claim in claims if claim["metric"] == "acceptance_length"
+    }
+    assert lengths == {None, "math", "writing"}
+    assert {claim["metric"] for claim in claims} >= {"outputs", "acceptance_length"}
+    assert {one["answer"] for one in same["verdicts"]} == {"reproduced"}
+
+    other_length = again.replace("draft_length: 4}", "draft_length: 2}", 1)
+    assert other_length != again
+    (place.folder / "shorter.yaml").write_text(other_length)
+    code, shorter = checked(place, "shorter.yaml")
+    assert code == 1
+    assert shorter["answer"] == "not reproduced"
+    drafted = [one for one in shorter["verdicts"] if one["claim"]["metric"] == "acceptance_length"]
+    assert {one["answer"] for one in drafted} == {"not reproduced"}
+    assert all(any("draft_length" in field for field in one["differs"]) for one in drafted)
+
+    other_model = again.replace("version: 0.1.2", "version: 0.1.2\n  first_layers: 28", 1)
+    assert other_model != again
+    (place.folder / "model.yaml").write_text(other_model)
+    code, model = checked(place, "model.yaml")
+    assert code == 1
+    assert {one["answer"] for one in model["verdicts"]} == {"not comparable"}
+    assert all(any("model" in field for field in one["differs"]) for one in model["verdicts"])
