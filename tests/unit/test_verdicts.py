@@ -30,6 +30,7 @@ assumptions:
 """
 
 
+REFERENCE = Path(__file__).parents[2] / "artifacts" / "reference"
 DRAFTING = SPEC.replace(b"draft_length: 2", b"draft_length: 4")
 """What an engine can do: the small bundle's draft length is none that llama.cpp has."""
 
@@ -84,6 +85,32 @@ def test_claims_that_all_hold_are_exit_code_0(bundle: Path, contents: Contents, 
     done = call(bundle, "--of", path)
     assert done.exit_code == 0
     assert "2 reproduced" in done.output
+
+
+def test_real_result_reproduces_what_was_claimed_of_it_in_every_category(tmp_path: Path):
+    (reference,) = (REFERENCE / "quickstart").iterdir()
+    path = tmp_path / "claims.yaml"
+    claimed = ["acceptance_length", "acceptance_length_harness", "outputs"]
+    path.write_text(claim_results(open_bundle(reference), claimed).text)
+    done = call(reference, "--of", path, "--json")
+    assert done.exit_code == 0
+    verdicts = json.loads(done.stdout)["verdicts"]
+    assert {verdict["answer"] for verdict in verdicts} == {"reproduced"}
+    categories = {verdict["claim"]["where"].get("category") for verdict in verdicts}
+    assert len(categories) == 7  # six, and all of them
+
+    path.write_text(path.read_text().replace("draft_length: 4", "draft_length: 6"))
+    done = call(reference, "--of", path, "--json")
+    assert done.exit_code == 1
+    drafted = [
+        verdict
+        for verdict in json.loads(done.stdout)["verdicts"]
+        if verdict["claim"]["where"]["speculation"] == "ngram"
+    ]
+    assert {verdict["answer"] for verdict in drafted} == {"not reproduced"}
+    assert {tuple(verdict["differs"]) for verdict in drafted} == {
+        ("drafter.draft_length: claimed 6, measured 4",)
+    }
 
 
 def test_table_says_why_and_what_was_assumed(tmp_path: Path):
