@@ -92,6 +92,11 @@ class Clock:
         """Count a duration towards a stage."""
         self.spent_s[name] = self.spent_s.get(name, 0.0) + duration_ns / 1e9
 
+    def to_text(self) -> str:
+        """Return one line for people."""
+        spent = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in self.spent_s.items())
+        return f"where the time went: {spent}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
@@ -111,6 +116,7 @@ def run_spec(
     fresh: bool = False,
     any_hardware: bool = False,
     supersedes: Path | None = None,
+    beside: Path | None = None,
 ) -> Done:
     """Lock if needed, build, run, seal and verify.
 
@@ -123,6 +129,7 @@ def run_spec(
         fresh: measure everything anew, whatever has been measured before.
         any_hardware: take other accelerators than the spec names, and say so in the result.
         supersedes: the folder of the bundle that the new one corrects.
+        beside: the folder that the spec's paths start from; None: its own.
 
     Raises:
         SpecError, LockError, MachineLacks, RunFailed: what was measured is kept.
@@ -139,7 +146,9 @@ def run_spec(
         look = _Look(_preflight(spec, name, settings, any_hardware=any_hardware), watcher.say)
         for asked in _hardware_of(spec):
             look.at(asked)
-    preparation = Preparation(spec, spec_path, runtime=name, settings=settings, say=watcher.say)
+    preparation = Preparation(
+        spec, spec_path, runtime=name, settings=settings, say=watcher.say, beside=beside
+    )
     with clock.stage("locking"):
         prepared = preparation.ready()
     with clock.stage("building"):

@@ -85,13 +85,25 @@ class Preparation:
     """Prepares one spec on one machine."""
 
     def __init__(
-        self, spec: Spec, spec_path: Path, *, runtime: str, settings: Settings, say: Say
+        self,
+        spec: Spec,
+        spec_path: Path,
+        *,
+        runtime: str,
+        settings: Settings,
+        say: Say,
+        beside: Path | None = None,
     ) -> None:
-        """Take a spec and the name of the runtime that preparation jobs run on."""
-        self._spec, self._folder, self._lock_path = spec, spec_path.parent, lock_path(spec_path)
+        """Take a spec and the name of the runtime that preparation jobs run on.
+
+        The spec's paths start from `beside`, or from its own folder.
+        """
+        self._spec, self._lock_path = spec, lock_path(spec_path)
         self._runtime, self._settings, self._say = runtime, settings, say
         self._store = Store(settings.cache_dir)
-        self._inputs = Inputs(spec_folder=self._folder, settings=settings, store=self._store)
+        self._inputs = Inputs(
+            spec_folder=beside or spec_path.parent, settings=settings, store=self._store
+        )
         self._models = Models(inputs=self._inputs, runtime=runtime, say=say)
 
     def make_lock(self) -> Lock:

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from attacks.builder import NOW, SPEC, GoodBundle, inputs_of, make_lock, make_run, make_signer
-from specseal.bundle import claim_results, open_bundle, seal
+import locks
+from attacks.builder import NOW, SPEC, inputs_of, make_run, make_signer
+from specseal.bundle import Contents, claim_results, open_bundle, seal
 from specseal.cli.main import group
 from specseal.compare import Verdict
 from specseal.errors import AnswerIsNo, InputError, SpecError
@@ -29,55 +30,99 @@ assumptions:
 """
 
 
+REFERENCE = Path(__file__).parents[2] / "artifacts" / "reference"
+DRAFTING = SPEC.replace(b"draft_length: 2", b"draft_length: 4")
+"""What an engine can do: the small bundle's draft length is none that llama.cpp has."""
+
+
+def make_bundle(folder: Path, claims: bytes = b"") -> Path:
+    spec = parse_spec(DRAFTING + claims, path="spec.yaml")
+    lock = locks.make_lock(
+        spec={"name": spec.name, "sha256": spec.digest}, points={"draft_length": 4}
+    )
+    inputs = inputs_of(DRAFTING + claims, lock, make_run(lock), folder)
+    return seal(inputs, folder / "bundle", signer=make_signer(), now=NOW)
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_bundle(tmp_path_factory.mktemp("verdicts"))
+
+
+@pytest.fixture(scope="module")
+def contents(bundle: Path) -> Contents:
+    return open_bundle(bundle)
+
+
 def call(*arguments: object) -> Result:
     return CliRunner().invoke(group, ["claims", "check", *map(str, arguments)])
 
 
 @pytest.fixture
-def claiming(good: GoodBundle, tmp_path: Path) -> Path:
-    """The spec of the good bundle, with the bundle's figures as claims."""
+def claiming(contents: Contents, tmp_path: Path) -> Path:
+    """The spec of the bundle, with the bundle's figures as claims."""
     path = tmp_path / "claims.yaml"
-    path.write_text(claim_results(open_bundle(good.path)).text)
+    path.write_text(claim_results(contents).text)
     return path
 
 
-def bundle_with_claims(folder: Path, claims: bytes = CLAIMS) -> Path:
-    lock = make_lock()
-    inputs = inputs_of(SPEC + claims, lock, make_run(lock), folder)
-    return seal(inputs, folder / "bundle", signer=make_signer(), now=NOW)
-
-
-def test_bundle_that_was_claimed_of_answers_its_own_claims(good: GoodBundle, claiming: Path):
-    done = call(good.path, "--of", claiming, "--json")
+def test_bundle_that_was_claimed_of_answers_its_own_claims(bundle: Path, claiming: Path):
+    done = call(bundle, "--of", claiming, "--json")
     document = json.loads(done.stdout)
     by_metric = {one["claim"]["metric"]: one for one in document["verdicts"]}
     # One launch, in which every token is known: outputs are, lengths are not yet.
     assert by_metric["outputs"]["answer"] == "reproduced"
-    assert by_metric["acceptance_length_harness"]["answer"] == "inconclusive"
-    assert by_metric["acceptance_length_harness"]["more_launches"] == 1
+    assert by_metric["acceptance_length_drafted"]["answer"] == "inconclusive"
+    assert by_metric["acceptance_length_drafted"]["more_launches"] == 1
     assert document["answer"] == "inconclusive"
     assert isinstance(done.exception, AnswerIsNo)
     assert done.exception.exit_code == 1
 
 
-def test_claims_that_all_hold_are_exit_code_0(good: GoodBundle, tmp_path: Path):
+def test_claims_that_all_hold_are_exit_code_0(bundle: Path, contents: Contents, tmp_path: Path):
     path = tmp_path / "claims.yaml"
-    path.write_text(claim_results(open_bundle(good.path), ["outputs"]).text)
-    done = call(good.path, "--of", path)
+    path.write_text(claim_results(contents, ["outputs"]).text)
+    done = call(bundle, "--of", path)
     assert done.exit_code == 0
     assert "2 reproduced" in done.output
 
 
+def test_real_result_reproduces_what_was_claimed_of_it_in_every_category(tmp_path: Path):
+    (reference,) = (REFERENCE / "quickstart").iterdir()
+    path = tmp_path / "claims.yaml"
+    claimed = ["acceptance_length", "acceptance_length_harness", "outputs"]
+    path.write_text(claim_results(open_bundle(reference), claimed).text)
+    done = call(reference, "--of", path, "--json")
+    assert done.exit_code == 0
+    verdicts = json.loads(done.stdout)["verdicts"]
+    assert {verdict["answer"] for verdict in verdicts} == {"reproduced"}
+    categories = {verdict["claim"]["where"].get("category") for verdict in verdicts}
+    assert len(categories) == 7  # six, and all of them
+
+    path.write_text(path.read_text().replace("draft_length: 4", "draft_length: 6"))
+    done = call(reference, "--of", path, "--json")
+    assert done.exit_code == 1
+    drafted = [
+        verdict
+        for verdict in json.loads(done.stdout)["verdicts"]
+        if verdict["claim"]["where"]["speculation"] == "ngram"
+    ]
+    assert {verdict["answer"] for verdict in drafted} == {"not reproduced"}
+    assert {tuple(verdict["differs"]) for verdict in drafted} == {
+        ("drafter.draft_length: claimed 6, measured 4",)
+    }
+
+
 def test_table_says_why_and_what_was_assumed(tmp_path: Path):
-    done = call(bundle_with_claims(tmp_path))
+    done = call(make_bundle(tmp_path, CLAIMS))
     assert "inconclusive" in done.output
     assert "± 0.068" in done.output
     assert "1: for an answer" in done.output or "1: over" in done.output
     assert "assumed, workload.load.concurrency: the paper says batch 2" in done.output
 
 
-def test_spec_without_claims_says_where_to_get_some(good: GoodBundle):
-    done = call(good.path)
+def test_spec_without_claims_says_where_to_get_some(bundle: Path):
+    done = call(bundle)
     assert isinstance(done.exception, InputError)
     assert "the spec has no claims" in done.exception.message
     assert "--of" in done.exception.mend
@@ -90,13 +135,13 @@ def test_spec_that_is_not_valid_is_refused_before_anything_is_read(tmp_path: Pat
 
 
 def test_every_format_is_drawn(tmp_path: Path):
-    bundle = bundle_with_claims(tmp_path)
+    bundle = make_bundle(tmp_path, CLAIMS)
     for form in ("github", "latex", "csv"):
         assert "inconclusive" in call(bundle, "--format", form).output
 
 
-def verdicts(contents: Any, *changes: dict[str, Any]) -> Judged:
-    spec = parse_spec(SPEC + CLAIMS, path="spec.yaml")
+def verdicts(contents: Contents, *changes: dict[str, Any]) -> Judged:
+    spec = parse_spec(DRAFTING + CLAIMS, path="spec.yaml")
     (verdict,) = judged(contents, spec).verdicts
     return Judged(
         name="tiny",
@@ -105,8 +150,7 @@ def verdicts(contents: Any, *changes: dict[str, Any]) -> Judged:
     )
 
 
-def test_sentence_of_several_claims_is_said_once_with_their_numbers(good: GoodBundle):
-    contents = open_bundle(good.path)
+def test_sentence_of_several_claims_is_said_once_with_their_numbers(contents: Contents):
     told: list[dict[str, Any]] = [
         {"reasons": (reason,), "more_launches": None, "more_requests": None, "over": ""}
         for reason in ("a", "a", "a", "b", "a", "a")
@@ -114,8 +158,7 @@ def test_sentence_of_several_claims_is_said_once_with_their_numbers(good: GoodBu
     assert verdict_table(verdicts(contents, *told)).sentences == ("1-3, 5, 6: a", "4: b")
 
 
-def test_nothing_in_a_claim_commands_a_terminal(good: GoodBundle):
-    contents = open_bundle(good.path)
+def test_nothing_in_a_claim_commands_a_terminal(contents: Contents):
     escape = "\x1b[2J"
     drawn = verdict_table(
         verdicts(
@@ -126,14 +169,12 @@ def test_nothing_in_a_claim_commands_a_terminal(good: GoodBundle):
     assert escape not in str(drawn.sentences) + "".join(drawn.notes) + "".join(drawn.sentences)
 
 
-def test_side_is_what_the_bundle_holds(good: GoodBundle):
-    contents = open_bundle(good.path)
+def test_side_is_what_the_bundle_holds(contents: Contents):
     side = side_of(contents)
     assert (side.name, side.manifest, side.run) == ("tiny", contents.manifest, contents.run)
 
 
-def test_answer_to_all_claims_is_demanded(good: GoodBundle):
-    contents = open_bundle(good.path)
+def test_answer_to_all_claims_is_demanded(contents: Contents):
     verdicts(contents, {"answer": "reproduced"}).demand()
     with pytest.raises(AnswerIsNo, match="1 reproduced, 1 not comparable"):
         verdicts(contents, {"answer": "reproduced"}, {"answer": "not comparable"}).demand()

@@ -87,7 +87,7 @@ def _where(job: JobData, phase: PhaseData) -> Where:
     return where | load_where(phase.load)
 
 
-def _generated(phase: PhaseData, category: object) -> Iterator[tuple[Turn, str | None]]:
+def _generated(phase: PhaseData, category: object) -> Iterator[tuple[Turn, Digest | None]]:
     """Yield each turn and the hash of its ids, None where it failed or nobody knows them."""
     table = table_of(phase.records)
     ids, hashes = table.lists["output_ids"], table.texts[OUTPUT_SHA256]
@@ -95,6 +95,8 @@ def _generated(phase: PhaseData, category: object) -> Iterator[tuple[Turn, str |
     for row, (conversation, _, turn) in enumerate(table.turn_keys()):
         if category not in (None, table.texts["category"][row]):
             continue
-        known = ids[row]
-        digest = hashes[row] if known is None else ids_sha256(known)
+        known, withheld = ids[row], hashes[row]
+        digest = None if withheld is None else Digest(withheld)
+        if known is not None:
+            digest = ids_sha256(known)
         yield (phase.input, conversation, turn), digest if completed[row] else None

@@ -13,7 +13,8 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ from specseal.bundle.index import bundles_below
 from specseal.bundle.keys import PublicKey, parse_public_key
 from specseal.bundle.layout import KEYS, MAX_PARSED_BYTES, RESULT_ATTESTATION
 from specseal.bundle.manifest import MANIFEST, parse_manifest
-from specseal.bundle.parquet import open_table
+from specseal.bundle.parquet import Table, open_table
 from specseal.bundle.statement import ResultStatement, read_result_statement
 from specseal.bundle.tables import RECORDS, TELEMETRY
 from specseal.digests import Digest, sha256_bytes
@@ -71,6 +72,14 @@ class _Sealed:
     signer: Digest
     statement: ResultStatement
     files: Mapping[str, bytes]
+    tables: dict[str, Table] = field(default_factory=dict)
+    """Its Parquet files that were looked into."""
+
+    def table(self, name: str) -> Table:
+        """Open a Parquet file, or return it opened. Raises: BundleBroken."""
+        if name not in self.tables:
+            self.tables[name] = open_table(self.files[name], name)
+        return self.tables[name]
 
 
 def query(sql: str, places: Sequence[Path], *, now: datetime | None = None) -> Answer:
@@ -91,13 +100,15 @@ def query(sql: str, places: Sequence[Path], *, now: datetime | None = None) -> A
     asked = [table for table in _TABLES if table in words]
     paths = {path for table in asked for path in _TABLES[table].files}
     moment = now or datetime.now(UTC)
-    opened = (_open(path, paths, moment) for place in places for path in bundles_below(place))
-    bundles = list({bundle.identity: bundle for bundle in opened}.values())
-    with _Engine() as engine:
-        engine.give({name: _first(_TABLES[name], bundles) for name in asked})
+    # Hashing, checking signatures and decoding let go of the interpreter: threads share the work.
+    with _Engine() as engine, ThreadPoolExecutor(os.cpu_count()) as threads:
+        found = [path for place in places for path in bundles_below(place)]
+        opened = threads.map(lambda path: _open(path, paths, moment), found)
+        bundles = list({bundle.identity: bundle for bundle in opened}.values())
+        engine.give({name: _first(_TABLES[name], bundles, threads) for name in asked})
         needed = engine.needed(sql)
         later = [name for name in asked if _TABLES[name].shape is not None]
-        engine.give({name: _joined(_TABLES[name].rows, bundles, needed) for name in later})
+        engine.give({name: _joined(_TABLES[name].rows, bundles, needed, threads) for name in later})
         columns, rows = engine.ask(sql)
     return Answer(columns=columns, rows=rows, bundles=len(bundles))
 
@@ -183,25 +194,29 @@ def _of_columns(table: pa.Table, names: frozenset[str]) -> pa.Table:
     return table.select([name for name in table.column_names if name in names | {"bundle"}])
 
 
-def _first(table: _Table, bundles: Sequence[_Sealed]) -> pa.Table:
+def _first(table: _Table, bundles: Sequence[_Sealed], threads: Executor) -> pa.Table:
     """Return what DuckDB may plan with: every column; no rows where these are read afterwards."""
-    return _joined(table.shape or table.rows, bundles, None)
+    return _joined(table.shape or table.rows, bundles, None, threads)
 
 
-def _joined(make: _Make, bundles: Sequence[_Sealed], columns: frozenset[str] | None) -> pa.Table:
-    made = []
-    for bundle in bundles:
-        try:
-            made.append(make(bundle, columns))
-        # Signed, but by anyone, and held to no schema here.
-        except (
-            AttributeError, LookupError, TypeError, ValueError, pa.ArrowException, BundleBroken,
-        ) as error:  # fmt: skip
-            raise VerificationFailed(
-                f"{bundle.path}: not what a bundle holds: {error}",
-                mend="`specseal verify` says more",
-            ) from error
+def _joined(
+    make: _Make, bundles: Sequence[_Sealed], columns: frozenset[str] | None, threads: Executor
+) -> pa.Table:
+    made = threads.map(lambda bundle: _made(make, bundle, columns), bundles)
     return pa.concat_tables(made, promote_options="permissive")
+
+
+def _made(make: _Make, bundle: _Sealed, columns: frozenset[str] | None) -> pa.Table:
+    try:
+        return make(bundle, columns)
+    # Signed, but by anyone, and held to no schema here.
+    except (
+        AttributeError, LookupError, TypeError, ValueError, pa.ArrowException, BundleBroken,
+    ) as error:  # fmt: skip
+        raise VerificationFailed(
+            f"{bundle.path}: not what a bundle holds: {error}",
+            mend="`specseal verify` says more",
+        ) from error
 
 
 def _open(path: Path, wanted: set[str], now: datetime) -> _Sealed:
@@ -299,12 +314,12 @@ def _metrics(bundle: _Sealed, columns: frozenset[str] | None) -> pa.Table:
 
 def _parquet(name: str) -> _Table:
     def rows(bundle: _Sealed, columns: frozenset[str] | None) -> pa.Table:
-        table = open_table(bundle.files[name], name)
+        table = bundle.table(name)
         wanted = None if columns is None else [one for one in table.schema.names if one in columns]
         return _of(bundle, table.whole(wanted))
 
     def shape(bundle: _Sealed, columns: frozenset[str] | None) -> pa.Table:
-        return _of(bundle, open_table(bundle.files[name], name).schema.empty_table())
+        return _of(bundle, bundle.table(name).schema.empty_table())
 
     return _Table(files=(name,), rows=rows, shape=shape)
 

@@ -23,6 +23,13 @@ RUNTIME = click.option(
     show_default=True,
     help="Where jobs run; auto takes the container engine if one answers.",
 )
+HARDWARE = click.option(
+    "--hardware",
+    type=click.Choice(("as-locked", "any")),
+    default="as-locked",
+    show_default=True,
+    help="Which accelerators will do; any takes others of the same family, and says so.",
+)
 
 
 def read_identity(text: str) -> Digest:

@@ -16,8 +16,9 @@ import specseal
 from specseal.errors import MachineLacks, RunFailed, SpecsealError
 
 _NAMES = (
-    "init", "validate", "plan", "lock", "build", "run", "verify", "show", "compare", "cite",
-    "query", "index", "claims", "publish", "pull", "attest", "keys", "engines", "doctor", "schema",
+    "init", "validate", "plan", "lock", "build", "run", "verify", "show", "compare", "reproduce",
+    "cite", "query", "index", "claims", "publish", "pull", "attest", "keys", "engines",
+    "doctor", "schema",
 )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ import click
 
 from specseal.bench import Clock, Done, run_spec
 from specseal.bundle import demand_outcome
-from specseal.cli.context import JSON, RUNTIME, SPEC, print_json, settings, tell
+from specseal.cli.context import HARDWARE, JSON, RUNTIME, SPEC, print_json, settings, tell
 from specseal.cli.progress import watching
 from specseal.cli.show import as_document, as_table
 from specseal.drawing import FORMATS, render
@@ -19,13 +19,7 @@ from specseal.verdicts import judged, verdict_table
 @SPEC
 @RUNTIME
 @click.option("--fresh", is_flag=True, help="Measure anew whatever has been measured before.")
-@click.option(
-    "--hardware",
-    type=click.Choice(("as-locked", "any")),
-    default="as-locked",
-    show_default=True,
-    help="Which accelerators will do; any takes others of the same family, and says so.",
-)
+@HARDWARE
 @click.option(
     "--strict",
     is_flag=True,
@@ -79,8 +73,5 @@ def _print(done: Done, clock: Clock, *, as_json: bool) -> None:
     click.echo(as_table(done.contents))
     if found:
         click.echo(f"\n{render(verdict_table(found), FORMATS[0])}\n")
-    tell(
-        "where the time went: "
-        + ", ".join(f"{name} {seconds:.1f} s" for name, seconds in clock.spent_s.items())
-    )
+    tell(clock.to_text())
     click.echo(done.bundle)

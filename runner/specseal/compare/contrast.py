@@ -138,10 +138,10 @@ def _random(lock: Lock) -> list[object]:
 
 
 def _of_conversations(first: Parts, second: Parts, *, paired: bool) -> Contrast:
-    n = min(np.count_nonzero(first.denominator), np.count_nonzero(second.denominator))
+    n = int(min(np.count_nonzero(first.denominator), np.count_nonzero(second.denominator)))
     over: Over = "prompts paired" if paired else "prompts"
     if n < LEAST_CONVERSATIONS:
-        return Contrast(spread=None, over=over, n=int(n), reasons=(TOO_FEW_CONVERSATIONS,))
+        return Contrast(spread=None, over=over, n=n, reasons=(TOO_FEW_CONVERSATIONS,))
     if paired:
         n = len(first.numerator)
         spread = over_paired(
@@ -153,7 +153,7 @@ def _of_conversations(first: Parts, second: Parts, *, paired: bool) -> Contrast:
             over_conversations(second.numerator, second.denominator),
         )
     reasons = () if spread is not None else ("not_positive",)
-    return Contrast(spread=spread, over=over, n=int(n), reasons=reasons)
+    return Contrast(spread=spread, over=over, n=n, reasons=reasons)
 
 
 def _of_launches(first: Figure, second: Figure, least: int, *, same_prompts: bool) -> Contrast:

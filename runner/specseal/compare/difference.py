@@ -136,14 +136,13 @@ def _difference(
     ends = None
     if found and found.spread and first.value and second.value:
         ends = relative(first.value, second.value, found.spread)
-    is_ratio = first.value and second.value is not None
     return Difference(
         metric=first.name,
         where=dict(first.where),
         unit=first.unit,
         first=first.value,
         second=second.value,
-        relative=second.value / first.value - 1 if is_ratio else None,
+        relative=_relative(first.value, second.value),
         low=ends.low if ends else None,
         high=ends.high if ends else None,
         p=ends.p if ends else None,
@@ -152,6 +151,10 @@ def _difference(
         valid=first.valid and second.valid,
         reasons=tuple(dict.fromkeys((*doubts, *(found.reasons if found else ())))),
     )
+
+
+def _relative(first: float | None, second: float | None) -> float | None:
+    return second / first - 1 if first and second is not None else None
 
 
 def _doubts(metric: Metric, figure: Figure | None) -> tuple[str, ...]:

@@ -27,6 +27,7 @@ from specseal.compare.finding import find
 from specseal.compare.settling import blank, not_valid, settled
 from specseal.compare.side import Side
 from specseal.compare.verdict import Verdict
+from specseal.digests import Digest
 from specseal.spec.figures import LEVELS, OUTPUTS, tolerance_of
 from specseal.spec.model import Claim, ClaimSource, Tolerance
 
@@ -210,5 +211,5 @@ def _by_outputs(verdict: Verdict, original: Side, again: Side, where: Where) -> 
     return replace(verdict, answer="reproduced")
 
 
-def _is_open(outputs: set[object]) -> bool:
+def _is_open(outputs: set[Digest | None]) -> bool:
     return len(outputs) > 1 or None in outputs

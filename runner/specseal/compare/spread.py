@@ -3,7 +3,8 @@
 A figure is a ratio of sums over conversations, R = Σn ÷ Σd, or it is measured anew in each launch.
 
     pseudo-value  C · log R − (C − 1) · log R without conversation c, of C conversations
-    one figure    the pseudo-values' standard error, with C − 1 degrees of freedom
+    one figure    the pseudo-values' standard error, with E − 1 degrees of freedom, where
+                  E = (Σd)² ÷ Σd² conversations count: a long one weighs as much as many short ones
     paired        that of the differences of two figures' pseudo-values of each conversation
     unpaired      that of two figures each, by Welch
     launches      the same of the logarithms of the launches' own values
@@ -13,9 +14,14 @@ independent, so that Student's t holds for them where it would not for R. Everyt
 scale: a difference is a factor, and no interval goes below 0. What can be 0 or less has its spread
 on the plain scale, and no ratio.
 
-Source: jackknife, R. G. Miller, The jackknife: a review, Biometrika 61 (1974); B. L. Welch, The
-generalization of Student's problem when several different population variances are involved,
-Biometrika 34 (1947).
+With C − 1 degrees of freedom, 95% intervals of 20 conversations of very unequal length miss 7.5
+times in 100, and with E − 1 they miss 6 times; of hundreds, both 5. Differences of two such figures
+miss 5 times where they are paired or have as many, and 5.6 times where the one has twice as many
+(20,000 pairs, drawn as the tests draw them).
+
+Source: jackknife, R. G. Miller, The jackknife: a review, Biometrika 61 (1974); E, L. Kish, Survey
+Sampling (1965), 11.7; B. L. Welch, The generalization of Student's problem when several different
+population variances are involved, Biometrika 34 (1947).
 """
 
 from __future__ import annotations
@@ -65,7 +71,7 @@ class Spread:
     def with_units(self, n: int) -> Spread:
         """Return what the spread would be of another number of conversations or launches."""
         error = self.error * math.sqrt(self.n / n)
-        return replace(self, error=error, freedom=self.freedom + n - self.n, n=n)
+        return replace(self, error=error, freedom=(self.freedom + 1) * n / self.n - 1, n=n)
 
     def beside(self, other: Spread) -> Spread:
         """Return the spread of what varies for two reasons, or of the difference of two.
@@ -91,7 +97,7 @@ def over_conversations(numerator: FloatArray, denominator: FloatArray) -> Spread
         denominator: likewise.
     """
     values = pseudo_values(numerator, denominator)
-    return None if values is None else _of_mean(values)
+    return None if values is None else _of_mean(values, _effective(denominator))
 
 
 def over_paired(
@@ -100,7 +106,9 @@ def over_paired(
     """Return the spread of log(second ÷ first), each (numerator, denominator) of one conversation
     at the same place; None where a logarithm can't be told."""
     ours, theirs = pseudo_values(*first), pseudo_values(*second)
-    return None if ours is None or theirs is None else _of_mean(theirs - ours)
+    if ours is None or theirs is None:
+        return None
+    return _of_mean(theirs - ours, min(_effective(first[1]), _effective(second[1])))
 
 
 def over_launches(values: Sequence[float]) -> Spread | None:
@@ -130,8 +138,17 @@ _ROUNDING = 1e-12
 """Values closer than this to each other differ by the order in which floats were added up."""
 
 
-def _of_mean(values: FloatArray) -> Spread:
+def _effective(denominator: FloatArray) -> float:
+    """Return as how many conversations of equal length these weigh; at least 2."""
+    return max(2.0, float(denominator.sum() ** 2 / (denominator**2).sum()))
+
+
+def _of_mean(values: FloatArray, effective: float | None = None) -> Spread:
     n = len(values)
     deviation = float(np.std(values, ddof=1))
     is_none = deviation <= _ROUNDING * max(1.0, float(np.abs(values).max())) * n
-    return Spread(error=0.0 if is_none else deviation / math.sqrt(n), freedom=float(n - 1), n=n)
+    return Spread(
+        error=0.0 if is_none else deviation / math.sqrt(n),
+        freedom=(n if effective is None else effective) - 1.0,
+        n=n,
+    )

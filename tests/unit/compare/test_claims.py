@@ -32,7 +32,7 @@ def launches(seed: int, prompts: int = 20, count: int = 2, noise: float = 0.0):
 
 @pytest.fixture(scope="module")
 def measured() -> Side:
-    return side("measured", launches(1, noise=0.002))
+    return side("measured", launches(1, noise=0.01))
 
 
 def of_bundle(original: Side) -> ClaimSource:
@@ -193,7 +193,7 @@ def test_pace_on_other_prompts_varies_by_prompt_and_by_launch():
 def test_other_draft_length_is_not_reproduced_and_named_even_where_the_value_is_the_same(
     measured: Side,
 ):
-    other = side("other", launches(1, noise=0.002), draft_length=5)
+    other = side("other", launches(1, noise=0.01), draft_length=5)
     verdict = judge(claim(measured), other, of=measured.spec)
     assert verdict.answer == "not reproduced"
     assert verdict.differs == ("drafter.draft_length: claimed 3, measured 5",)

@@ -98,8 +98,8 @@ def test_pace_is_compared_by_launches_and_told_by_prompts_only_with_a_caution():
 
 
 def test_throughput_of_three_launches_each_has_an_interval():
-    one = side("one", drawn(1, 20, launches=3), seconds=[1.0, 1.01, 0.99])
-    other = side("other", drawn(1, 20, launches=3), seconds=[1.25, 1.24, 1.26])
+    one = side("one", drawn(1, 20) * 3, seconds=[1.0, 1.01, 0.99])
+    other = side("other", drawn(1, 20) * 3, seconds=[1.25, 1.24, 1.26])
     found = one_of(one, other, "output_tps")
     assert found.relative == pytest.approx(-0.2, abs=0.01)
     assert found.low < -0.2 < found.high < -0.15

@@ -38,13 +38,24 @@ def test_launches_are_compared_as_by_welchs_test_of_their_logarithms():
 
 def test_conversations_are_paired_as_by_the_paired_test_of_their_pseudo_values():
     generator = np.random.default_rng(1)
-    first = generator.integers(20, 200, 12).astype(float), generator.integers(5, 60, 12) * 1.0
-    second = first[0], first[1] + generator.integers(0, 9, 12)
+    steps = np.full(12, 30.0)  # equal, so that all 12 count
+    first = generator.integers(40, 120, 12).astype(float), steps
+    second = first[0] + generator.integers(0, 9, 12), steps
     spread = over_paired(first, second)
     ours, theirs = pseudo_values(*first), pseudo_values(*second)
     library = stats.ttest_rel(theirs, ours)
     assert spread.n == 12
     assert spread.p_of_zero(np.mean(theirs - ours)) == pytest.approx(library.pvalue, rel=1e-12)
+
+
+def test_conversations_of_unequal_length_count_as_fewer():
+    equal, unequal = np.full(10, 5.0), np.array([1.0] * 9 + [41.0])
+    generator = np.random.default_rng(1)
+    ratios = generator.uniform(2, 3, 10)
+    assert over_conversations(equal * ratios, equal).freedom == pytest.approx(9)
+    found = over_conversations(unequal * ratios, unequal)
+    assert found.freedom == 1  # hardly more than one of them counts, and two are the least
+    assert found.n == 10
 
 
 @given(_counts)

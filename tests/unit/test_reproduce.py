@@ -1,0 +1,101 @@
+"""What `reproduce` refuses before anything runs, and what it says of images."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import specseal
+from attacks.builder import GoodBundle
+from specseal.bundle import Contents
+from specseal.errors import InputError, MachineLacks
+from specseal.image_inputs import describe_client_source
+from specseal.reproduce import image_sentences, refuse_what_cannot_be_the_same
+
+HERE = Path()
+
+
+@pytest.fixture(scope="module")
+def original(good: GoodBundle) -> Contents:
+    """A bundle whose load generator is the one here."""
+    contents = good.contents
+    here = dict(describe_client_source(Path(specseal.__file__).parent))
+    client = {**contents.lock.client, "source": here}
+    return replace(contents, lock=replace(contents.lock, client=client))
+
+
+def test_what_this_specseal_can_run_is_not_refused(original: Contents) -> None:
+    refuse_what_cannot_be_the_same(original, any_hardware=False, beside=HERE)
+
+
+def test_another_load_generator_is_refused_with_the_version_to_install(original: Contents) -> None:
+    client = {**original.lock.client, "source": {"run.py": "0" * 64}}
+    other = replace(original, lock=replace(original.lock, client=client))
+    with pytest.raises(MachineLacks, match="another load generator") as refused:
+        refuse_what_cannot_be_the_same(other, any_hardware=True, beside=HERE)
+    assert original.environment["specseal_version"] in refused.value.mend
+
+
+def test_files_named_by_path_are_asked_for(original: Contents) -> None:
+    spec = {**original.lock.spec, "model": {"kind": "path", "path": "model.gguf"}}
+    by_path = replace(original, lock=replace(original.lock, spec=spec))
+    with pytest.raises(InputError, match=r"only their digests: model\.gguf") as refused:
+        refuse_what_cannot_be_the_same(by_path, any_hardware=False, beside=None)
+    assert "--beside FOLDER" in refused.value.mend
+
+
+def test_a_running_server_is_refused(original: Contents) -> None:
+    spec = {**original.lock.spec, "url": "http://127.0.0.1:8000"}
+    server = replace(original, lock=replace(original.lock, spec=spec))
+    with pytest.raises(InputError, match="a server that was running"):
+        refuse_what_cannot_be_the_same(server, any_hardware=False, beside=HERE)
+
+
+def test_an_original_on_other_accelerators_than_its_spec_needs_any_hardware(
+    original: Contents,
+) -> None:
+    elsewhere = replace(original, environment={**original.environment, "hardware": "any"})
+    with pytest.raises(MachineLacks, match="other accelerators than its spec names"):
+        refuse_what_cannot_be_the_same(elsewhere, any_hardware=False, beside=HERE)
+    refuse_what_cannot_be_the_same(elsewhere, any_hardware=True, beside=HERE)
+
+
+def environment(engine: dict[str, Any], *others: dict[str, Any]) -> dict[str, Any]:
+    client = {"repository_digest": None, "rootfs_sha256": "c" * 64}
+    variants = [{"engine": one, "client": client} for one in (engine, *others)]
+    images: dict[str, Any] = dict(variants[0])
+    return {"runtime": "docker", "images": images | ({"variants": variants} if others else {})}
+
+
+BUILT = {"repository_digest": None, "rootfs_sha256": "a" * 64}
+PULLED = {"repository_digest": "sha256:" + "b" * 64, "rootfs_sha256": "b" * 64}
+
+
+def test_images_are_said_to_be_built_or_pulled_and_to_agree() -> None:
+    engine, client = image_sentences(environment(BUILT), environment(BUILT))
+    assert engine.startswith("engine image: built here from locked inputs; its files are the orig")
+    assert client.startswith("client image: built here")
+    pulled, _ = image_sentences(environment(PULLED), environment(PULLED))
+    assert "pulled by its digest" in pulled
+
+
+def test_an_image_with_other_files_is_said_to_differ() -> None:
+    other = {**BUILT, "rootfs_sha256": "d" * 64}
+    engine, _ = image_sentences(environment(BUILT), environment(other))
+    assert "NOT the original's (aaaaaaaaaaaa)" in engine
+    assert "dddddddddddd" in engine
+
+
+def test_each_variants_image_is_held_against_its_own() -> None:
+    other = {**BUILT, "rootfs_sha256": "d" * 64}
+    said = list(image_sentences(environment(BUILT, BUILT), environment(BUILT, other)))
+    assert len(said) == 3  # two engines, and one client that both share
+
+
+def test_without_containers_there_are_no_images_to_compare() -> None:
+    native = {**environment(BUILT), "runtime": "native"}
+    (said,) = image_sentences(environment(BUILT), native)
+    assert "no two images to compare" in said
