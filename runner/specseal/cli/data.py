@@ -162,7 +162,7 @@ def _lengths(copy: ImportedCopy) -> str:
 
 
 def _told(copy: ImportedCopy) -> Iterable[str]:
-    tokens = CONFIGS[copy.config].tokens
+    about = CONFIGS[copy.config]
     yield f"{copy.config}  sha256 {copy.sha256}"
     yield f"  rows      {copy.rows}"
     yield f"  revision  {copy.revision or 'none that is known by its digest'}"
@@ -172,11 +172,12 @@ def _told(copy: ImportedCopy) -> Iterable[str]:
         yield f"  prepared  by {by['repository']} at {by['commit']}"
         yield f"            of nvidia/SPEED-Bench at {by['data_revision']}"
     yield f"  lengths   {_lengths(copy)}"
-    if tokens:
-        least, most = bucket(tokens)
+    if about.tokens:
+        least, most = bucket(about.tokens)
         yield f"            {least} to {most} tokens are right"
     yield ""
-    for category, turns in copy.conversations.items():
+    for category in about.categories:
+        turns = copy.conversations[category]
         rows = ", ".join(f"{count} of {number}" for number, count in turns.items())
         line = f"  {category:15} {sum(turns.values())} rows; turns: {rows}"
         if found := copy.lengths.by_category.get(category):

@@ -53,11 +53,6 @@ class Config:
     tokens: int | None = None
     """Of a row's input, where rows are all of one length."""
 
-    @property
-    def rows(self) -> int:
-        """How many rows there are in all."""
-        return self.rows_a_category * len(self.categories)
-
 
 def _throughput(tokens: int) -> Config:
     return Config(

@@ -44,8 +44,18 @@ def test_file_that_was_never_kept_is_refused(tmp_path):
 
 
 def test_digest_that_is_a_path_is_refused(tmp_path):
-    with pytest.raises(LockError, match="not a SHA-256 digest"):
-        Store(tmp_path).has(Digest("../../etc/passwd"))
+    for ask in (Store(tmp_path).has, Store(tmp_path).remove):
+        with pytest.raises(LockError, match="not a SHA-256 digest"):
+            ask(Digest("../../etc/passwd"))
+
+
+def test_removed_file_is_gone_and_may_be_kept_again(tmp_path):
+    store = Store(tmp_path)
+    digest = store.put(CONTENT)
+    for _ in range(2):  # the second time there is nothing to remove
+        store.remove(digest)
+    assert not store.has(digest)
+    assert store.get(store.put(CONTENT)).read_bytes() == CONTENT
 
 
 @pytest.mark.parametrize("damage", [CONTENT[:-1], CONTENT[:-1] + b"!", b""])

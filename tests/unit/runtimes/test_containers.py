@@ -63,6 +63,7 @@ def test_program_alone_gets_no_device(tmp_path: Path) -> None:
     settings = containers._program_settings(run, "65532:65532", tmp_path)
     assert "device_requests" not in settings
     assert settings["environment"]["NVIDIA_VISIBLE_DEVICES"] == "void"
+    assert settings["network_mode"] == "none"
 
 
 class Started:

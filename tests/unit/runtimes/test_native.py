@@ -12,7 +12,14 @@ import pytest
 
 from specseal.engines import Launch
 from specseal.errors import EngineFailed, MachineLacks, RunFailed
-from specseal.runtimes import ContainerRuntime, JobRun, NativeRuntime, Progress
+from specseal.runtimes import (
+    ContainerRuntime,
+    JobRun,
+    NativeRuntime,
+    NetworkAccess,
+    ProgramRun,
+    Progress,
+)
 from specseal.runtimes.devices import Address
 
 KEY = "sk-0123456789"
@@ -183,3 +190,11 @@ def test_containers_refuse_a_running_server_before_anything_is_done(running: Job
         containers.run(running, quiet)
     assert caught.value.mend == "use --runtime native"
     assert not (running.folder / "scratch").exists()
+
+
+def test_program_that_needs_a_network_runs_in_a_container_only(tmp_path: Path, notes: Path) -> None:
+    network = NetworkAccess(environment={}, ca_bundle=None)
+    run = ProgramRun(args=(), model=None, out=tmp_path, name="prepare", network=network)
+    with pytest.raises(MachineLacks, match="prepare reaches the network, and so runs in a cont"):
+        runtime(notes).run_alone(run)
+    assert list(notes.iterdir()) == []
