@@ -416,21 +416,42 @@ def test_records_that_make_no_sense_are_a_no_and_no_crash(
 
 
 SBOM = "env/engine.cdx.json"
+_WHEEL = "the component pkg:pypi/wheel@1.0 is not as in environment.json"
+_OTHER_HASH = {"alg": "SHA-256", "content": "0" * 64}
 
 
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda bom: bom["components"].pop(), "pypi wheel 1.0 is not as in environment.json"),
-        (lambda bom: bom["components"][1].update(version="2"), "pypi wheel 2 is not as in"),
+        (lambda bom: bom["components"].pop(), _WHEEL),
+        (lambda bom: bom["components"][1].update(version="2"), _WHEEL),
+        (lambda bom: bom["components"][1].update(name="left-pad"), _WHEEL),
+        (lambda bom: bom["components"][1].update(purl="pkg:pypi/left-pad@0.0.1"), _WHEEL),
+        (lambda bom: bom["components"][1].update(supplier={"name": "someone"}), _WHEEL),
+        (lambda bom: bom["components"][1]["hashes"][0].update(content="5" * 64), _WHEEL),
+        (lambda bom: bom["components"][1]["hashes"][0].update(alg="MD5"), _WHEEL),
+        (lambda bom: bom["components"][1]["hashes"].append(_OTHER_HASH), _WHEEL),
+        (lambda bom: bom["components"].append(bom["components"][1]), _WHEEL),
         (
-            lambda bom: bom["components"][1]["hashes"][0].update(content="5" * 64),
-            "pypi wheel 1.0 is not as in",
+            lambda bom: bom["components"].insert(0, {"type": "library", "name": "more"}),
+            "the component more is not as in",
         ),
-        (lambda bom: bom.update(components="none"), "deb/debian libc6 2.36-9 is not as in"),
-        (lambda bom: bom.update(components=[3]), "can't be read"),
+        (lambda bom: bom.update(components="none"), _WHEEL),
+        (lambda bom: bom.update(components=[3]), "the component without a name is not as in"),
+        (lambda bom: bom["dependencies"][0]["dependsOn"].pop(), "what depends on what is not"),
+        (lambda bom: bom.update(vulnerabilities=[{"id": "made up"}]), "what else it says is not"),
+        (lambda bom: bom.update(version=True), "what else it says is not"),
+        (
+            lambda bom: bom["metadata"]["component"].update(name="another program"),
+            "what else it says is not",
+        ),
     ],
-)
+    ids=[
+        "missing", "version", "name", "purl", "further member", "digest", "kind of digest",
+        "second digest", "twice", "one more", "no list", "no object", "dependency",
+        "invented vulnerability", "true for 1", "program",
+    ],
+)  # fmt: skip
 def test_bill_of_materials_that_is_not_the_environments_is_refused(
     good: GoodBundle, bundle: Path, change: Callable[[dict[str, Any]], None], said: str
 ) -> None:

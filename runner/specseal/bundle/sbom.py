@@ -10,7 +10,8 @@ Source: CycloneDX 1.6, written by cyclonedx-python-lib.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -86,12 +87,10 @@ def sboms_against_environment(
         if path not in contents:
             findings.append(Finding("schemas.sbom", f"{path}: missing"))
             continue
-        told = _told(parse_file(contents[path], path=path, code="schemas.sbom"))
-        # As pairs: one without a digest that is missing, or too many, is as wrong as another one.
-        differing = sorted({key for key, _ in told.items() ^ packages.items()})
+        document = parse_file(contents[path], path=path, code="schemas.sbom")
         findings += [
-            Finding("schemas.sbom", f"{path}: {' '.join(key)} is not as in environment.json")
-            for key in differing
+            Finding("schemas.sbom", f"{path}: {what} is not as in environment.json")
+            for what in _differing(document, path, packages)
         ]
     return findings
 
@@ -137,13 +136,12 @@ def _kind(package: Mapping[str, str]) -> str:
 
 
 def _render(path: str, packages: Mapping[Key, str | None]) -> bytes:
-    name = PurePosixPath(path).name.removesuffix(".cdx.json")
+    name = _name_of(path)
     bom = Bom()
     program = Component(name=name, type=ComponentType.APPLICATION, bom_ref=name)
     bom.metadata.component = program
     for (kind, package, version), digest in sorted(packages.items()):
-        registry, _, namespace = kind.partition("/")
-        url = PackageURL(type=registry, namespace=namespace or None, name=package, version=version)
+        url = _url_of(kind, package, version)
         hashes = [HashType(alg=HashAlgorithm.SHA_256, content=digest)] if digest else []
         bom.components.add(
             Component(
@@ -162,14 +160,64 @@ def _render(path: str, packages: Mapping[Key, str | None]) -> bytes:
     return canonical(document) + b"\n"
 
 
-def _told(document: Any) -> dict[Key, str | None]:
-    """Return what a file says, as `_packages` has it; what has another form differs from it."""
-    components = document.get("components", []) if isinstance(document, dict) else []
-    told: dict[Key, str | None] = {}
-    for component in components if isinstance(components, list) else []:
-        purl = str(component.get("purl", ""))
-        kind = purl.removeprefix("pkg:").rpartition("/")[0]
-        hashes = component.get("hashes") or [{"content": None}]
-        key = (kind, str(component.get("name")), str(component.get("version")))
-        told[key] = hashes[0].get("content")
-    return told
+def _name_of(path: str) -> str:
+    return PurePosixPath(path).name.removesuffix(".cdx.json")
+
+
+def _url_of(kind: str, package: str, version: str) -> PackageURL:
+    registry, _, namespace = kind.partition("/")
+    return PackageURL(type=registry, namespace=namespace or None, name=package, version=version)
+
+
+def _differing(document: Any, path: str, packages: Mapping[Key, str | None]) -> Iterator[str]:
+    """Yield what of a file is not as it is to be: each component whole, and there once.
+
+    What it is to be is written out here and not asked of the library that writes it: files of
+    before must hold when a later version of that writes them another way. As canonical bytes,
+    because to Python true is 1.
+    """
+    name = _name_of(path)
+    members = dict(document) if isinstance(document, dict) else {}
+    wanted = [_component(key, digest) for key, digest in packages.items()]
+    told, links = members.pop("components", []), members.pop("dependencies", [])
+    for differing in sorted({_called(one) for one in _unlike(told, wanted)}):
+        yield f"the component {differing}"
+    if _unlike(links, _dependencies(name, wanted)):
+        yield "what depends on what"
+    if canonical(members) != canonical(_about(name)):
+        yield "what else it says"
+
+
+def _unlike(told: Any, wanted: list[dict[str, Any]]) -> list[Any]:
+    """Return what is in one of two lists only, or oftener; anything but a list is an empty one."""
+    found = Counter(canonical(one) for one in (told if isinstance(told, list) else []))
+    right = Counter(canonical(one) for one in wanted)
+    return [json.loads(one) for one in (found - right) + (right - found)]
+
+
+def _component(key: Key, digest: str | None) -> dict[str, Any]:
+    url = _url_of(*key).to_string()
+    named = {"type": "library", "name": key[1], "version": key[2], "purl": url, "bom-ref": url}
+    return named | ({"hashes": [{"alg": "SHA-256", "content": digest}]} if digest else {})
+
+
+def _dependencies(name: str, components: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return that the program depends on every component, and these on none."""
+    urls = sorted(one["bom-ref"] for one in components)
+    return [{"ref": name} | ({"dependsOn": urls} if urls else {}), *({"ref": url} for url in urls)]
+
+
+def _about(name: str) -> dict[str, Any]:
+    """Return all members of a file but its lists."""
+    return {
+        "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",
+        "bomFormat": "CycloneDX",
+        "metadata": {"component": {"bom-ref": name, "name": name, "type": "application"}},
+        "specVersion": "1.6",
+        "version": 1,
+    }
+
+
+def _called(component: Any) -> str:
+    named = component if isinstance(component, dict) else {}
+    return str(named.get("purl", named.get("name", "without a name")))

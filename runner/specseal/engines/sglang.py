@@ -9,7 +9,10 @@ What makes two jobs of SGLang unequal without being asked, and is therefore said
 - `--attention-backend`: the default hangs on speculation. It is flashinfer (CUDA) or aiter (ROCm)
   here, with and without; `engine.args` may name another, for models that refuse these (gpt-oss:
   triton), for trees (not on aiter) and for n-grams (flashinfer or triton: the others verify a tree
-  of one breadth with a chain's mask).
+  of one breadth with a chain's mask). Prefill and decoding have the same, because drafts are
+  verified on that of the former; models for which 0.5.23 sets one by itself are read back.
+- `--speculative-draft-model-quantization`: left out, a drafter's weights are quantized as the
+  model's are asked to be. `unquant` is what its files have, which all engines do here.
 - `--mem-fraction-static`: the default leaves room for a drafter. It is 0.8, the paper's.
 - `--chunked-prefill-size`: the default hangs on the device's memory (`engines/prefill.py`); −1 is
   off. `--enable-mixed-chunk` is refused: speculation switches it off, the baseline would not.
@@ -63,6 +66,7 @@ from specseal.engines.sglang_flags import (
     prefill_chunk,
     replaced,
     told,
+    told_quantization,
 )
 from specseal.errors import Dishonoured
 from specseal.records import JobStatus, Snapshot
@@ -206,9 +210,13 @@ class SGLang:
         log: str,
     ) -> tuple[str, ...]:
         """Hold what it says of its settings against each that was given; then its counters."""
-        settings = _settings(request, speculation_of(request))
+        speculation = speculation_of(request)
+        settings = _settings(request, speculation)
         wanted = {one.key: one.said[0] for one in settings if one.said}
-        return sglang_found.against(request, wanted, status.engine, snapshots)
+        return (
+            *sglang_found.against(request, wanted, status.engine, snapshots),
+            *sglang_found.backends_against(speculation.verified_on, status.engine),
+        )
 
 
 def _settings(request: LaunchRequest, speculation: Speculation) -> tuple[Setting, ...]:
@@ -237,13 +245,15 @@ def _settings(request: LaunchRequest, speculation: Speculation) -> tuple[Setting
         told("--attention-backend", replaced(request, "attention-backend")),
         told("--chunked-prefill-size", prefill_chunk(request)),
         told("--disable-overlap-schedule", is_overlap_off(request)),
-        *(
-            told(f"--{key}", request.asked(key))
-            for key in ("dtype", "quantization")
-            if request.asked(key) is not None
-        ),
+        *((told("--dtype", request.asked("dtype")),) if request.asked("dtype") else ()),
+        # One that the files name is found by itself, and not told here.
+        *((_quantization(request),) if request.asked("quantization") else ()),
         *speculation.settings,
     )
+
+
+def _quantization(request: LaunchRequest) -> Setting:
+    return Setting("--quantization", request.asked("quantization"), (told_quantization(request),))
 
 
 def _check_known(request: LaunchRequest) -> None:

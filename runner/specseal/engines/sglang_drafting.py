@@ -6,7 +6,14 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from specseal.engines.base import LaunchRequest
-from specseal.engines.sglang_flags import PAPER, Setting, replaced, told
+from specseal.engines.sglang_flags import (
+    AS_ITS_FILES,
+    PAPER,
+    Setting,
+    replaced,
+    told,
+    told_quantization,
+)
 from specseal.errors import Dishonoured
 
 NGRAM_DEPTH = 18
@@ -53,6 +60,8 @@ class Speculation:
     reserved: int = 0
     """Tokens of the context that SGLang keeps free for a step."""
     is_tree: bool = False
+    verified_on: tuple[str, ...] = ()
+    """Attention backends that verify its drafts rightly; empty: all do."""
 
 
 def speculation_of(request: LaunchRequest) -> Speculation:
@@ -75,7 +84,7 @@ def speculation_of(request: LaunchRequest) -> Speculation:
         raise Dishonoured(("drafter", "model"), message)
     head = (
         Setting("--speculative-algorithm", known.algorithm, (known.said,)),
-        *((Setting("--speculative-draft-model-path", "{drafter}"),) if known.has_model else ()),
+        *_weights(request),
     )
     tail = (
         told("--speculative-accept-threshold-single", LOSSLESS),
@@ -85,6 +94,23 @@ def speculation_of(request: LaunchRequest) -> Speculation:
     speculation = make(request, head)
     _check_sampling(request, is_tree=speculation.is_tree)
     return replace(speculation, settings=(*speculation.settings, *tail))
+
+
+def _weights(request: LaunchRequest) -> tuple[Setting, ...]:
+    """Return where a drafter's weights are, and that they are not quantized by SGLang.
+
+    It would take over what is asked for the model. Layers of the model's own are quantized as the
+    model is: said by no flag, which would quantize experts that its files leave as they were.
+    """
+    quantization = "--speculative-draft-model-quantization"
+    if request.has_drafter_model:
+        return (
+            Setting("--speculative-draft-model-path", "{drafter}"),
+            Setting(quantization, AS_ITS_FILES, (None,)),
+        )
+    if request.method == "mtp" and request.asked("quantization"):
+        return (Setting(quantization, None, (told_quantization(request),)),)
+    return ()
 
 
 def _eagle(request: LaunchRequest, head: tuple[Setting, ...]) -> Speculation:
@@ -118,6 +144,7 @@ def _eagle(request: LaunchRequest, head: tuple[Setting, ...]) -> Speculation:
         drafted=drafted,
         reserved=max(top_k * steps, drafted + 1),
         is_tree=top_k > 1,
+        verified_on=TREE_BACKENDS if top_k > 1 else (),
     )
 
 
@@ -162,6 +189,7 @@ def _ngram(request: LaunchRequest, head: tuple[Setting, ...]) -> Speculation:
         ),
         drafted=length,
         reserved=length + 1,
+        verified_on=NGRAM_BACKENDS,
     )
 
 

@@ -17,6 +17,8 @@ CHUNK = "chunked-prefill-size"
 MEMORY_SHARE = 0.8
 REPLACEABLE = ("attention-backend", "mem-fraction-static", CHUNK)
 """Settings that the spec may replace in `engine.args`."""
+AS_ITS_FILES = "unquant"
+"""Quantization of weights that are left as their files have them; read back, it is none."""
 OVERLAP_OFF = "disable-overlap-schedule"
 _OTHERWISE = {
     "tensor-parallel-size": "say it as engine.parallel.tensor",
@@ -27,6 +29,8 @@ _OTHERWISE = {
     "pp-size": "layers are not spread over devices here",
     "dtype": "say it as engine.dtype",
     "quantization": "say it as engine.quantization",
+    "prefill-attention-backend": "say attention-backend: drafts are verified on it, too",
+    "decode-attention-backend": "say attention-backend: drafts are verified on it, too",
     "stream-output": "it loses token ids",
     "enable-mixed-chunk": "speculation switches it off, and the baseline would keep it",
     "preferred-sampling-params": "sampling is said under workload",
@@ -68,6 +72,12 @@ def replaced(request: LaunchRequest, key: str) -> Any:
     """Return one of `REPLACEABLE`, as `engine.args` has it, or what it is here."""
     own = {"attention-backend": BACKENDS[request.family], "mem-fraction-static": MEMORY_SHARE}
     return _given(request).get(key, own[key])
+
+
+def told_quantization(request: LaunchRequest) -> str | None:
+    """Return what is read back of the quantization that is asked for the model."""
+    asked: str | None = request.asked("quantization")
+    return None if asked == AS_ITS_FILES else asked
 
 
 def prefill_chunk(request: LaunchRequest) -> int:
@@ -124,7 +134,7 @@ def handed_on(request: LaunchRequest, settings: tuple[Setting, ...]) -> tuple[st
 
 def _refusal(key: str, own: set[str]) -> str | None:
     if key.startswith("speculative"):
-        return "say it under drafter"
+        return "how it drafts is said under drafter, and the rest is the same for all"
     # Its parser takes the beginning of a flag's name for the flag.
     if any(flag.startswith(key) for flag in own):
         return "it is set from the rest of the spec"

@@ -9,7 +9,7 @@ srt/managers/scheduler.py, srt/managers/scheduler_components/internal_state.py.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from specseal.engines.base import LaunchRequest
@@ -99,6 +99,19 @@ def _settings_against(wanted: Mapping[str, Any], info: Mapping[str, Any]) -> Ite
             yield f"it does not say its {key}, asked for {value!r}"
         elif info[key] != value:
             yield f"{key} is {info[key]!r}, asked for {value!r}"
+
+
+def backends_against(verified_on: Collection[str], engine: Mapping[str, Any]) -> Iterator[str]:
+    """Yield which backend of prefill or decoding it has set that does not verify drafts rightly.
+
+    Args:
+        verified_on: those that do; empty: all.
+        engine: what was read back.
+    """
+    for key in ("prefill_attention_backend", "decode_attention_backend"):
+        found = _info(engine).get(key)
+        if verified_on and found not in (None, *verified_on):
+            yield f"{key} is {found!r}, on which its drafts are verified wrongly"
 
 
 def _files_against(request: LaunchRequest, info: Mapping[str, Any]) -> Iterator[str]:

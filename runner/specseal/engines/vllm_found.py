@@ -47,6 +47,10 @@ def configuration_against(
     # vLLM may take a faster kernel for the same weights: awq is then awq_marlin.
     if wanted is not None and not str(scheme).startswith(wanted):
         yield f"model_config.quantization is {scheme!r}, asked for {wanted!r}"
+    # A drafter's files say how they are quantized; only layers of the model's own are as it is.
+    drafter = _at(config, "speculative_config.quantization")
+    if drafter is not None and (request.method != "mtp" or request.has_drafter_model):
+        yield f"speculative_config.quantization is {drafter!r}, asked for as its files are"
 
 
 def counted_against(request: LaunchRequest, snapshots: tuple[Snapshot, ...]) -> tuple[str, ...]:

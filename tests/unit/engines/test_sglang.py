@@ -80,8 +80,11 @@ def line(
 RULES = " --speculative-accept-threshold-single 1.0 --speculative-accept-threshold-acc 1.0"
 
 
+DRAFTER = "--speculative-draft-model-path {drafter} --speculative-draft-model-quantization unquant"
+
+
 def chain(algorithm: str, length: int = 3, *, model: bool = True) -> str:
-    drafter = "--speculative-draft-model-path {drafter} " if model else ""
+    drafter = f"{DRAFTER} " if model else ""
     return (
         f" --speculative-algorithm {algorithm} {drafter}--speculative-num-steps {length} "
         f"--speculative-eagle-topk 1 --speculative-num-draft-tokens {length + 1}{RULES}"
@@ -108,7 +111,7 @@ GOLDEN: dict[str, tuple[LaunchRequest, str]] = {
     ),
     "tree of 0.5.7": (
         replace(EAGLE3, drafter_args={"top_k": 2, "draft_tokens": 8}),
-        line(4113) + " --speculative-algorithm EAGLE3 --speculative-draft-model-path {drafter} "
+        line(4113) + f" --speculative-algorithm EAGLE3 {DRAFTER} "
         "--speculative-num-steps 3 --speculative-eagle-topk 2 --speculative-num-draft-tokens 9"
         + RULES,
     ),
@@ -142,14 +145,12 @@ GOLDEN: dict[str, tuple[LaunchRequest, str]] = {
     ),
     "dflash": (
         replace(NEWEST, method="dflash", draft_length=15),
-        line(4120, incremental=True)
-        + " --speculative-algorithm DFLASH --speculative-draft-model-path {drafter} "
+        line(4120, incremental=True) + f" --speculative-algorithm DFLASH {DRAFTER} "
         "--speculative-num-draft-tokens 16" + RULES,
     ),
     "tree": (
         TREE,
-        line(4125, incremental=True)
-        + " --speculative-algorithm EAGLE3 --speculative-draft-model-path {drafter} "
+        line(4125, incremental=True) + f" --speculative-algorithm EAGLE3 {DRAFTER} "
         "--speculative-num-steps 5 --speculative-eagle-topk 4 --speculative-num-draft-tokens 21"
         + RULES,
     ),
@@ -364,6 +365,24 @@ def test_what_it_cannot_do_is_refused_with_its_place(name: str) -> None:
     assert ".".join(refused.value.place) == place
 
 
+@pytest.mark.parametrize("version", ["0.5.7", "0.5.23"])
+def test_drafter_is_not_quantized_because_the_model_is_but_the_models_own_layers_are(
+    version: str,
+) -> None:
+    asked = of(EAGLE3, version=version, quantization="fp8")
+    args = engine("sglang").launch(asked).args
+    assert args[args.index("--speculative-draft-model-quantization") + 1] == "unquant"
+    own = of(MTP, version=version, quantization="fp8")
+    assert "--speculative-draft-model-quantization" not in engine("sglang").launch(own).args
+    for request in (asked, own):
+        assert engine("sglang").proof(request, status(info(request)), (snapshot(9),), "") == ()
+
+
+def test_a_chain_may_be_verified_on_any_backend() -> None:
+    found = status(info(EAGLE3, prefill_attention_backend="trtllm_mha"))
+    assert engine("sglang").proof(EAGLE3, found, (snapshot(9),), "") == ()
+
+
 @pytest.mark.parametrize(
     ("argument", "value", "said"),
     [
@@ -378,6 +397,9 @@ def test_what_it_cannot_do_is_refused_with_its_place(name: str) -> None:
         ("quantization", "fp8", "engine.quantization"),
         ("speculative_num_steps", 5, "under drafter"),
         ("speculative-accept-threshold-acc", 0.5, "under drafter"),
+        ("speculative_draft_model_quantization", "fp8", "the same for all"),
+        ("prefill_attention_backend", "trtllm_mha", "drafts are verified on it, too"),
+        ("decode-attention-backend", "fa3", "drafts are verified on it, too"),
         ("stream_output", True, "loses token ids"),
         ("config", "a.yaml", "not in a file"),
         ("preferred_sampling_params", {}, "under workload"),
@@ -475,6 +497,11 @@ def info(request: LaunchRequest, **changes: Any) -> dict[str, Any]:
             return float(value)
         return int(value) if value.lstrip("-").isdigit() else value
 
+    def quantization_of_the_drafter() -> Any:
+        """SGLang's own rule: what is asked for the model, where nothing else is said."""
+        said = told("--speculative-draft-model-quantization") or told("--quantization")
+        return None if said == "unquant" else said
+
     alias = {"NEXTN": "EAGLE"}
     algorithm = told("--speculative-algorithm")
     keys = (
@@ -497,6 +524,7 @@ def info(request: LaunchRequest, **changes: Any) -> dict[str, Any]:
         "disable_radix_cache": "--disable-radix-cache" in flags,
         "disable_overlap_schedule": "--disable-overlap-schedule" in flags,
         **{key.replace("-", "_"): told(f"--{key}") for key in keys},
+        "speculative_draft_model_quantization": quantization_of_the_drafter(),
         "version": request.version,
         "internal_states": [{at_once: request.max_sequences}],
         **changes,
@@ -553,6 +581,18 @@ def test_an_engine_that_did_as_asked_is_proven(name: str) -> None:
             {"internal_states": [{"pp_max_micro_batch_size": 20}]},
             "20 requests can run at once, asked for 32",
         ),
+        (
+            of(EAGLE3, quantization="fp8"),
+            {"speculative_draft_model_quantization": "fp8"},
+            "speculative_draft_model_quantization is 'fp8', asked for None",
+        ),
+        (
+            of(MTP, quantization="fp8"),
+            {"speculative_draft_model_quantization": None},
+            "speculative_draft_model_quantization is None, asked for 'fp8'",
+        ),
+        (NGRAM, {"prefill_attention_backend": "trtllm_mha"}, "drafts are verified wrongly"),
+        (TREE, {"decode_attention_backend": "trtllm_mha"}, "drafts are verified wrongly"),
         (EAGLE3, {"internal_states": []}, "how many requests can run"),
         (EAGLE3, {"internal_states": [{}]}, "None requests can run"),
     ],

@@ -318,6 +318,23 @@ def test_a_faster_kernel_for_the_same_quantized_weights_is_proven() -> None:
     assert engine("vllm").proof(request, found, (), "") == ()
 
 
+def test_layers_of_the_model_that_draft_are_quantized_as_it_is_and_other_drafters_are_not() -> None:
+    engine_ = {**NGRAM.engine, "family": "cuda", "quantization": "fp8"}
+    own = replace(NGRAM, method="mtp", engine=engine_)
+    for request, files in ((own, False), (replace(own, has_drafter_model=True), True)):
+        (said,) = [
+            one.startswith("speculative_config.quantization is 'fp8'")
+            for one in engine("vllm").proof(request, status(_quantized()), (), "")
+            if "speculative_config.quantization" in one
+        ] or [False]
+        assert said is files
+
+
+def _quantized() -> dict[str, Any]:
+    found = ngram(method="mtp", quantization="fp8")
+    return {**found, "model_config": {"max_model_len": 2048, "quantization": "fp8"}}
+
+
 def test_a_baseline_that_did_not_speculate_is_proven() -> None:
     counted = (snapshot(drafts=None),)
     assert engine("vllm").proof(BASELINE, status(config()), counted, "") == ()
