@@ -243,6 +243,19 @@ def refuse_existing(path: Path) -> None:
         raise InputError(f"{path}: there is something already", mend="name another place")
 
 
+def refuse_within(path: Path, folder: Path) -> None:
+    """Refuse a target that is a folder, or lies in it: what is written there would change it.
+
+    Raises:
+        InputError: it is so.
+    """
+    if path.resolve().is_relative_to(folder.resolve()):
+        raise InputError(
+            f"{path}: lies in the bundle {folder}, which holds only what was signed",
+            mend="name a place outside it",
+        )
+
+
 def _files(tree: Path) -> list[Path]:
     """Return all below a folder that is not a folder itself; links are not followed."""
     found = []
