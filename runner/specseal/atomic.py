@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 from pathlib import Path
 
 from specseal.errors import InputError
+
+_NO_LINKS = (errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.EMLINK)
+"""What a disk that knows no hard links (exFAT, some shares) fails with."""
 
 
 def write_atomically(path: Path, data: bytes, *, partial_in: Path | None = None) -> None:
@@ -30,6 +34,42 @@ def write_atomically(path: Path, data: bytes, *, partial_in: Path | None = None)
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def name_new(partial: Path, path: Path) -> None:
+    """Give a file that is whole its final name, where nothing has that name.
+
+    Args:
+        partial: the file, on the same disk; its name is gone afterwards.
+        path: the name.
+
+    Raises:
+        InputError: there is something already.
+        OSError: it can't be named so.
+    """
+    _sync(partial)
+    try:
+        try:
+            path.hardlink_to(partial)  # which, unlike a rename, never replaces anything
+            partial.unlink()
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            with path.open("xb"):
+                partial.replace(path)
+    except FileExistsError as error:
+        raise InputError(
+            f"{path}: there is something already", mend="name another place"
+        ) from error
+    _sync(path.parent)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def write_new(path: Path, data: bytes) -> None:

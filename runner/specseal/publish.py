@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+from specseal.atomic import name_new, write_new
 from specseal.bundle import Contents, Report, Trust
 from specseal.bundle.findings import BundleBroken
 from specseal.bundle.layout import KEYS, PROVENANCE_ATTESTATION, RESULT_ATTESTATION
@@ -32,6 +34,7 @@ from specseal.delivery import (
     parse_place,
     read_citation,
     refuse_existing,
+    refuse_within,
     write_archive,
     zenodo,
 )
@@ -106,7 +109,7 @@ def publish(bundle: Path, target: str, *, site: Site, trust: Trust, say: Say) ->
         say: tells the person.
 
     Raises:
-        InputError: the target can't be meant, or there is something already.
+        InputError: the target can't be meant, lies in the bundle, or there is something already.
         VerificationFailed: the bundle does not hold.
         RegistryError: the registry does not take it.
         MachineLacks: the registry can't be reached.
@@ -116,8 +119,11 @@ def publish(bundle: Path, target: str, *, site: Site, trust: Trust, say: Say) ->
         raise InputError(
             f"{target}: a digest is found, not chosen", mend="name a tag, or nothing but the name"
         )
+    if not isinstance(place, InRegistry):
+        refuse_within(place.path, bundle)
     if isinstance(place, InArchive):
-        refuse_existing(place.path)
+        for path in (place.path, *_beside(place.path)):
+            refuse_existing(path)
     verified = _verify(bundle, trust)
     if isinstance(place, InRegistry):
         return _to_registry(verified, place, site, say)
@@ -190,17 +196,27 @@ def _to_folder(verified: _Verified, place: InFolder, trust: Trust) -> Published:
 
 
 def _to_archive(verified: _Verified, target: Path) -> Published:
-    staging = target.with_name(f".{target.name}.in-progress")
+    beside = _beside(target)
     target.parent.mkdir(parents=True, exist_ok=True)
-    staging.unlink(missing_ok=True)
-    try:
-        size_bytes = _write_archive(verified, staging)
-        beside = _write_metadata(verified, target, size_bytes)
-        refuse_existing(target)
-        staging.rename(target)
-    finally:
-        staging.unlink(missing_ok=True)
+    # A folder of a name that nobody can have guessed, and in which nobody else may write.
+    with TemporaryDirectory(
+        prefix=f".{target.name}.", suffix=".in-progress", dir=target.parent
+    ) as folder:
+        archive = Path(folder) / target.name
+        size_bytes = _write_archive(verified, archive)
+        texts = _metadata(verified, size_bytes)
+        # The archive first: of two that are published at once, only one gets this far.
+        name_new(archive, target)
+        for path, text in zip(beside, texts, strict=True):
+            staging = Path(folder) / path.name
+            write_new(staging, text)
+            name_new(staging, path)
     return Published(bundle=verified.identity, where=str(target), beside=beside)
+
+
+def _beside(target: Path) -> tuple[Path, Path]:
+    """Return where the metadata of an archive lies: Zenodo's, and DataCite's."""
+    return target.with_suffix(".zenodo.json"), target.with_suffix(".datacite.json")
 
 
 def _write_archive(verified: _Verified, path: Path) -> int:
@@ -219,7 +235,8 @@ def _write_archive(verified: _Verified, path: Path) -> int:
         return file.seek(0, os.SEEK_END)
 
 
-def _write_metadata(verified: _Verified, target: Path, size_bytes: int) -> tuple[Path, ...]:
+def _metadata(verified: _Verified, size_bytes: int) -> tuple[bytes, bytes]:
+    """Return the texts of the files that lie `_beside` an archive."""
     contents = verified.contents
     citation = read_citation(_read(verified.source, verified.entries, _CITATION))
     locks = [variant.lock for variant in contents.lock.variants_in_full()]
@@ -233,16 +250,11 @@ def _write_metadata(verified: _Verified, target: Path, size_bytes: int) -> tuple
         version=contents.environment["specseal_version"],
         size_bytes=size_bytes,
     )
-    documents = {"zenodo": zenodo(citation, described), "datacite": datacite(citation, described)}
-    paths = []
-    for name, document in documents.items():
-        path = target.with_suffix(f".{name}.json")
-        staging = path.with_name(f".{path.name}.in-progress")
-        text = json.dumps(document, ensure_ascii=False, indent=1)
-        staging.write_text(f"{text}\n", encoding="utf-8")
-        staging.replace(path)
-        paths.append(path)
-    return tuple(paths)
+    return _text(zenodo(citation, described)), _text(datacite(citation, described))
+
+
+def _text(document: Mapping[str, Any]) -> bytes:
+    return f"{json.dumps(document, ensure_ascii=False, indent=1)}\n".encode()
 
 
 class _Fixed:

@@ -38,6 +38,7 @@ from specseal.delivery import (
     find_attestations,
     find_bundle,
     parse_place,
+    refuse_within,
 )
 from specseal.digests import Digest
 from specseal.errors import AnswerIsNo, InputError, RegistryError, VerificationFailed
@@ -142,7 +143,10 @@ def pull(
         MachineLacks: the registry can't be reached, or another pull is at work there.
     """
     place = parse_place(source)
-    with Landing(into or _default(place)) as landing:
+    target = into or _default(place)
+    if isinstance(place, InFolder):
+        refuse_within(target, place.path)
+    with Landing(target) as landing:
         if isinstance(place, InRegistry):
             return _from_registry(place, landing, site, trust, say, expected)
         with open_local(place) as local:

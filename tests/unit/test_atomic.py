@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
 import pytest
 
-from specseal.atomic import write_atomically, write_new
+from specseal.atomic import name_new, write_atomically, write_new
 from specseal.errors import InputError
 
 
@@ -46,3 +47,22 @@ def test_new_file_is_written_and_never_over_another(tmp_path: Path) -> None:
 def test_new_file_that_can_not_be_written_is_bad_input(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="can't be written: No such file or directory"):
         write_new(tmp_path / "none" / "file", b"")
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_name_is_given_once_with_hard_links_and_without(
+    links: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*arguments: object) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    if not links:
+        monkeypatch.setattr(Path, "hardlink_to", fail)
+    for text in ("first", "second"):
+        (tmp_path / text).write_text(text)
+    name_new(tmp_path / "first", tmp_path / "file")
+    with pytest.raises(InputError, match="file: there is something already"):
+        name_new(tmp_path / "second", tmp_path / "file")
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {
+        "file": "first", "second": "second"
+    }  # fmt: skip

@@ -9,7 +9,7 @@ from specseal.delivery.bibtex import Cited, read_doi
 from specseal.delivery.deposit import Described, datacite, read_citation, zenodo
 from specseal.delivery.fetch import RegistrySource, find_attestations, find_bundle
 from specseal.delivery.folder import FolderSource
-from specseal.delivery.landing import Landing, refuse_existing
+from specseal.delivery.landing import Landing, refuse_existing, refuse_within
 from specseal.delivery.oci import attestation_manifest, bundle_manifest, group_later, identity_tag
 from specseal.delivery.parcel import Entry, Limits, Source
 from specseal.delivery.places import InArchive, InFolder, InRegistry, Place, parse_place
@@ -20,5 +20,5 @@ __all__ = [
     "InRegistry", "Landing", "Limits", "Place", "Push", "RegistrySource", "Source",
     "attestation_manifest", "bundle_manifest", "datacite", "find_attestations", "find_bundle",
     "group_later", "identity_tag", "parse_place", "read_citation", "read_doi", "refuse_existing",
-    "write_archive", "zenodo",
+    "refuse_within", "write_archive", "zenodo",
 ]  # fmt: skip

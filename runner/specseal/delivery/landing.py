@@ -10,17 +10,24 @@ that is there with the right digest is not fetched again, and whatever else is t
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import os
 import shutil
+import stat
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
 from specseal.delivery.parcel import Entry, Limits, Source, check_entries, refused
 from specseal.digests import sha256_file
 from specseal.errors import InputError, MachineLacks, SpecsealError
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_NO_FOLDER = (errno.ENOTDIR, errno.ELOOP)
+"""What opening something else than a folder, or a link to one, fails with."""
 
 
 class Landing:
@@ -30,8 +37,10 @@ class Landing:
         target: the folder that is to appear, which must not be there yet; those above are made.
 
     Raises:
-        InputError: there is something at the target already.
-        MachineLacks: another process is at work there, or the folder can't be made.
+        InputError: there is something at the target already, or what lies in the place of the
+            in-progress folder is not this user's own: it may have come with somebody's files.
+        MachineLacks: another process is at work there.
+        OSError: the folder can't be made.
     """
 
     def __init__(self, target: Path) -> None:
@@ -44,19 +53,70 @@ class Landing:
         self._descriptor = -1
 
     def __enter__(self) -> Landing:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-        self._descriptor = os.open(self.folder, flags)
+        self.folder.parent.mkdir(parents=True, exist_ok=True)
+        # Whoever held it may remove it between the look and the lock: then there is a new one.
+        while not self._hold():
+            pass
+        return self
+
+    def _hold(self) -> bool:
+        """Open the folder and lock it; return whether it is still there under its name."""
+        with suppress(FileExistsError):
+            # Nobody else's to write in, so that what was verified is what is renamed.
+            self.folder.mkdir(mode=0o700)
+        try:
+            self._descriptor = os.open(self.folder, _FOLDER)
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            if error.errno not in _NO_FOLDER:
+                raise
+            raise self._not_ours("is no folder") from error
         try:
             # Given back by the kernel, however the process ends.
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            held = self._is_there()
+            if held:
+                self._check_own()
         except BlockingIOError as error:
             os.close(self._descriptor)
             raise MachineLacks(
                 f"{self.target}: another process is bringing it here",
                 mend="wait for it to end",
             ) from error
-        return self
+        except BaseException:
+            os.close(self._descriptor)
+            raise
+        if not held:
+            os.close(self._descriptor)
+        return held
+
+    def _is_there(self) -> bool:
+        try:
+            there = self.folder.lstat()
+        except FileNotFoundError:
+            return False
+        return os.path.samestat(there, os.fstat(self._descriptor))
+
+    def _check_own(self) -> None:
+        """Refuse a folder that somebody else has prepared, or may change meanwhile."""
+        found = os.fstat(self._descriptor)
+        if found.st_uid != os.geteuid() or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            raise self._not_ours("belongs to another user, or others may write in it")
+        try:
+            os.close(os.open(self.tree.name, _FOLDER, dir_fd=self._descriptor))
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            if error.errno not in _NO_FOLDER:
+                raise
+            raise self._not_ours(f"has a {self.tree.name!r} that is no folder") from error
+
+    def _not_ours(self, sentence: str) -> InputError:
+        return InputError(
+            f"{self.folder}: {sentence}, so it is not what an earlier attempt left here",
+            mend="see where it comes from, remove it, and run the command again",
+        )
 
     def __exit__(
         self,
@@ -181,6 +241,19 @@ def refuse_existing(path: Path) -> None:
     """
     if path.exists() or path.is_symlink():
         raise InputError(f"{path}: there is something already", mend="name another place")
+
+
+def refuse_within(path: Path, folder: Path) -> None:
+    """Refuse a target that is a folder, or lies in it: what is written there would change it.
+
+    Raises:
+        InputError: it is so.
+    """
+    if path.resolve().is_relative_to(folder.resolve()):
+        raise InputError(
+            f"{path}: lies in the bundle {folder}, which holds only what was signed",
+            mend="name a place outside it",
+        )
 
 
 def _files(tree: Path) -> list[Path]:

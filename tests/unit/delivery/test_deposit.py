@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
@@ -11,6 +13,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+import specseal.publish
 from attacks.builder import GoodBundle
 from specseal.bundle import TrustStore
 from specseal.delivery import Described, datacite, read_citation, zenodo
@@ -185,11 +188,81 @@ def test_archive_that_is_there_is_never_replaced(zipped, tmp_path):
     assert (tmp_path / "x.zip").read_bytes() == b"mine"
 
 
+@pytest.mark.parametrize("name", ["x.zenodo.json", "x.datacite.json"])
+def test_metadata_in_which_names_were_put_is_never_replaced(zipped, tmp_path, name):
+    (tmp_path / name).write_text("edited")
+    with pytest.raises(InputError, match=f"{name}: there is something already"):
+        zipped(name="x.zip")
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir() if path.is_file()] == [
+        (name, "edited")
+    ]
+
+
+def test_links_laid_where_the_files_are_staged_are_not_written_through(zipped, tmp_path):
+    (tmp_path / "key").write_text("secret")
+    (tmp_path / "out").mkdir()
+    for name in ("result.zip", "result.zenodo.json", "result.datacite.json"):
+        (tmp_path / "out" / f".{name}.in-progress").symlink_to(tmp_path / "key")
+    zipped()
+    assert (tmp_path / "key").read_text() == "secret"
+
+
+def test_of_two_archives_published_to_one_name_at_once_the_first_to_end_is_there_whole(
+    zipped, tmp_path, monkeypatch
+):
+    zipped(name="whole.zip")
+    usual, half, go_on = specseal.publish.write_archive, threading.Event(), threading.Event()
+
+    def write_half_and_wait(source, entries, file):
+        file.write(b"half")
+        file.flush()
+        half.set()
+        assert go_on.wait(60)
+        file.seek(0)
+        usual(source, entries, file)
+
+    def second():
+        with pytest.raises(InputError, match="something already"):
+            zipped()
+
+    def write_while_another_begins(source, entries, file):
+        monkeypatch.setattr("specseal.publish.write_archive", write_half_and_wait)
+        others.append(pool.submit(second))
+        assert half.wait(60)
+        usual(source, entries, file)
+
+    others = []
+    with ThreadPoolExecutor() as pool:
+        monkeypatch.setattr("specseal.publish.write_archive", write_while_another_begins)
+        try:
+            zipped()
+            found = (tmp_path / "out/result.zip").read_bytes()
+        finally:
+            go_on.set()
+        others[0].result()
+    assert found == (tmp_path / "whole.zip").read_bytes()
+    assert found == (tmp_path / "out/result.zip").read_bytes()
+
+
+@pytest.mark.parametrize("name", ["x.zip", "logs/x.zip", ".", "logs", "new"])
+def test_target_within_the_bundle_itself_is_refused_and_the_bundle_is_as_it_was(
+    good, bundle, site_of, trust, monkeypatch, name
+):
+    monkeypatch.chdir(bundle)
+    with pytest.raises(InputError, match="name a place outside it"):
+        publish(Path(), name, site=site_of(), trust=trust, say=print)
+    with pytest.raises(InputError, match="name a place outside it"):
+        pull(".", Path("sub") / name, site=site_of(), trust=trust, say=print)
+    with pytest.raises(InputError, match="name a place outside it"):
+        pull(".", None, site=site_of(), trust=trust, say=print)
+    assert good.verify(bundle).trusted
+
+
 def test_what_a_killed_publish_left_is_no_hindrance(zipped, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / ".result.zip.in-progress").write_bytes(b"half")
     zipped()
-    assert not list((tmp_path / "out").glob(".*"))
+    assert len(list((tmp_path / "out").iterdir())) == 4
 
 
 def test_bundle_that_does_not_hold_becomes_no_archive(zipped, bundle, tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import signal
 import subprocess
 import sys
@@ -223,12 +225,74 @@ def test_two_at_once_are_not_let_in(tmp_path: Path) -> None:
         pass
 
 
-def test_link_in_place_of_the_hidden_folder_is_not_followed(tmp_path: Path) -> None:
-    (tmp_path / "elsewhere").mkdir()
-    (tmp_path / ".bundle.in-progress").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(OSError, match=r"directory|symbolic"), Landing(tmp_path / "bundle"):
+@pytest.mark.parametrize("place", [".bundle.in-progress", ".bundle.in-progress/bundle"])
+def test_link_in_place_of_the_hidden_folder_or_of_what_is_in_it_is_refused_and_not_followed(
+    tmp_path: Path, place: str
+) -> None:
+    """A folder that was prepared may have come with a clone or an unpacked archive."""
+    photo = tmp_path / "home" / "photos" / "one.jpg"
+    photo.parent.mkdir(parents=True)
+    photo.write_bytes(b"photo")
+    (tmp_path / place).parent.mkdir(exist_ok=True)
+    (tmp_path / place).symlink_to(tmp_path / "home")
+    with (
+        pytest.raises(InputError, match=r"\.bundle\.in-progress: .*not what an earlier attempt"),
+        Landing(tmp_path / "bundle"),
+    ):
         pass
-    assert names_in(tmp_path / "elsewhere") == []
+    assert content(tmp_path / "home") == {"photos/one.jpg": b"photo"}
+    assert not (tmp_path / "bundle").exists()
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o770, 0o702])
+def test_hidden_folder_in_which_others_may_write_is_refused(tmp_path: Path, mode: int) -> None:
+    folder = tmp_path / ".bundle.in-progress"
+    folder.mkdir()
+    folder.chmod(mode)
+    with pytest.raises(InputError, match="others may write"), Landing(tmp_path / "bundle"):
+        pass
+
+
+def test_hidden_folder_of_another_user_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".bundle.in-progress").mkdir(mode=0o700)
+    monkeypatch.setattr("os.geteuid", lambda: tmp_path.stat().st_uid + 1)
+    with pytest.raises(InputError, match="belongs to another user"), Landing(tmp_path / "bundle"):
+        pass
+
+
+def test_hidden_folder_is_nobody_elses_whatever_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0o002)
+    try:
+        with Landing(tmp_path / "bundle") as landing:
+            assert landing.folder.stat().st_mode & 0o777 == 0o700
+            landing.take(Files(FILES), LIMITS)
+            landing.settle()
+    finally:
+        os.umask(before)
+    assert (tmp_path / "bundle").stat().st_mode & 0o777 == 0o775
+
+
+def test_folder_that_its_holder_removed_before_it_was_locked_is_not_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = Landing(tmp_path / "bundle").__enter__()
+    usual = fcntl.flock
+
+    def end_then_lock(descriptor: int, how: int) -> None:
+        monkeypatch.setattr("fcntl.flock", usual)
+        first.discard()
+        first.__exit__(None, None, None)
+        usual(descriptor, how)
+
+    monkeypatch.setattr("fcntl.flock", end_then_lock)
+    with (
+        Landing(tmp_path / "bundle"),
+        pytest.raises(MachineLacks, match="another process"),
+        Landing(tmp_path / "bundle"),
+    ):
+        pass
 
 
 KILLED = """
