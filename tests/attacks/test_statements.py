@@ -101,7 +101,9 @@ def test_statement_without_a_date_is_refused(good: GoodBundle, bundle: Path, cre
 
 
 def test_statement_of_the_future_is_refused(good: GoodBundle) -> None:
-    assert good.verify(good.path, now=NOW - timedelta(hours=1)).intact
+    assert good.verify(good.path, now=NOW - timedelta(days=1)).intact
+    just_more = NOW - timedelta(days=1, seconds=1)
+    assert codes(good.verify(good.path, now=just_more)) == {"signature.future"}
     assert codes(good.verify(good.path, now=datetime(2020, 1, 1, tzinfo=UTC))) == {
         "signature.future"
     }

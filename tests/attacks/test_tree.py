@@ -12,6 +12,7 @@ import pytest
 from attacks.builder import GoodBundle, codes
 from specseal.bundle import layout
 from specseal.bundle.layout import Tree, read_tree
+from specseal.errors import InputError
 
 
 def say(good: GoodBundle, bundle: Path, code: str) -> list[str]:
@@ -257,6 +258,24 @@ def test_file_swapped_between_look_and_open_is_found_and_not_waited_for(
     report = good.verify(bundle)
     assert code in codes(report)
     assert any(f"counts.json: {said}" in check.message for check in report.checks)
+
+
+def test_folder_that_can_not_be_read_is_an_error_and_not_passed_over(
+    good: GoodBundle, bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is not seen could be anything; and whoever tests may be allowed to read all."""
+    (bundle / "more").mkdir()
+    (bundle / "more" / "file").write_bytes(b"")
+    open_file = os.open
+
+    def refuse(path: str, flags: int, **options: int) -> int:
+        if path == "more":
+            raise PermissionError(13, "Permission denied", path)
+        return open_file(path, flags, **options)
+
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(InputError, match=r"can't be read: Permission denied \(more\)"):
+        good.verify(bundle)
 
 
 def test_folder_swapped_for_a_link_as_it_is_entered_is_not_followed(

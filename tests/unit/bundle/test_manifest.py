@@ -91,9 +91,17 @@ def test_line_of_another_form_is_refused(line: str) -> None:
     assert refusals(lines() + line.encode() + b"\n") == ["manifest.form"]
 
 
+def test_each_line_that_is_wrong_is_told_by_its_number() -> None:
+    with pytest.raises(BundleBroken) as caught:
+        parse_manifest(b"# a comment\n" + lines(f"{HEX}  .x"))
+    told = [finding.message.split(" ")[0] for finding in caught.value.findings]
+    assert told == ["MANIFEST.sha256:1:", "MANIFEST.sha256:2:"]
+
+
 def test_manifest_without_final_newline_is_refused() -> None:
     with pytest.raises(BundleBroken, match=r"MANIFEST\.sha256: the final newline is missing"):
         parse_manifest(lines()[:-1])
+    assert "manifest.form" in refusals(lines()[:-1])
 
 
 def test_manifest_without_a_required_file_is_refused() -> None:
