@@ -327,7 +327,7 @@ class _Tests:
         for number, item in enumerate(items):
             # Of its own time, but where it only waits: how busy the machine is decides nothing.
             signal.setitimer(signal.ITIMER_VIRTUAL, 10 + 5 * self.seconds[item])
-            signal.setitimer(signal.ITIMER_REAL, 120 + 20 * self.seconds[item])
+            signal.setitimer(signal.ITIMER_REAL, 30 + 20 * self.seconds[item])
             after = items[number + 1] if number + 1 < len(items) else self.session
             reports = runtestprotocol(item, log=False, nextitem=after)
             if any(report.failed for report in reports):

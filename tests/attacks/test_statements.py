@@ -13,7 +13,7 @@ from attacks.spoiling import statement_of
 from specseal.bundle import Report, seal
 from specseal.bundle.envelope import wrap
 from specseal.bundle.layout import PROVENANCE_ATTESTATION, RESULT_ATTESTATION
-from specseal.bundle.statement import ResultStatement, provenance_statement
+from specseal.bundle.statement import RESULT_TYPE, ResultStatement, provenance_statement
 from specseal.digests import Digest, canonical, sha256_bytes, sha256_file
 
 ATTESTATIONS = [RESULT_ATTESTATION, PROVENANCE_ATTESTATION]
@@ -46,6 +46,14 @@ def test_statement_of_another_kind_is_refused(
 ) -> None:
     statement = {**statement_of(bundle / RESULT_ATTESTATION), field: value}
     assert codes(verify_statement(good, bundle, canonical(statement))) == {code}
+
+
+@pytest.mark.parametrize("value", [[], None, 1, "statement", [{"predicateType": RESULT_TYPE}]])
+def test_payload_that_is_no_object_is_a_no_and_no_crash(
+    good: GoodBundle, bundle: Path, value: object
+) -> None:
+    report = verify_statement(good, bundle, canonical(value))
+    assert codes(report) == {"signature.predicate_type"}
 
 
 def test_statement_about_two_subjects_is_refused(good: GoodBundle, bundle: Path) -> None:

@@ -260,6 +260,21 @@ def test_file_swapped_between_look_and_open_is_found_and_not_waited_for(
     assert any(f"counts.json: {said}" in check.message for check in report.checks)
 
 
+def test_file_that_is_removed_before_its_turn_is_told(
+    good: GoodBundle, bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = os.stat
+
+    def remove_then_look(path: str, **options: object) -> os.stat_result:
+        if path == "counts.json":
+            (bundle / path).unlink()
+        return look(path, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(os, "stat", remove_then_look)
+    message = "counts.json: was removed while the folder was being read"
+    assert say(good, bundle, "read.swapped") == [message]
+
+
 def test_folder_that_can_not_be_read_is_an_error_and_not_passed_over(
     good: GoodBundle, bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
