@@ -49,7 +49,7 @@ RESULTS = Path(os.environ.get("MUTATE_RESULTS", "results.jsonl"))
 _PROPERTY = re.compile(r"^    @property\n    def (\w+)\(self\)", re.MULTILINE)
 _PLAIN = r"    \1 = property(lambda self: self._get_\1())\n\n    def _get_\1(self)"
 _NUMBER = re.compile(r"__mutmut_(\d+|orig)$")
-_CONSTANT = re.compile(r"_?[A-Z][A-Z0-9_]+")
+_CONSTANT = re.compile(r"^(_?[A-Z][A-Z0-9_]+)(?:: .*)? = ", re.MULTILINE)
 # How many of their first arguments are more than words: of a finding, its code.
 _MEANT = {"Finding": 1, "broken": 1, "complain": 1, "stop": 0}
 _MEANT |= dict.fromkeys(("InputError", "MachineLacks", "Problem", "ValueError"), 0)
@@ -73,6 +73,8 @@ class Mutants:
     words: Counter[str] = field(default_factory=Counter)
     """How many of a module change nothing but words for people, or case; these are not run."""
     crude: set[str] = field(default_factory=set)
+    named: dict[str, set[str]] = field(default_factory=dict)
+    """The constants of a module."""
     constants: dict[str, tuple[str, Any, Any]] = field(default_factory=dict)
     """Of those that are of a constant: its name, its value, and the value that it has instead."""
 
@@ -86,6 +88,7 @@ def pytest_load_initial_conftests() -> None:
     for module in MODULES:
         path = PACKAGE / f"{module}.py"
         code = _PROPERTY.sub(_PLAIN, path.read_text("utf-8"))
+        MUTANTS.named[module] = set(_CONSTANT.findall(code))
         mutated = mutate_file_contents(str(path), code).code
         path.write_text(mutated, "utf-8")
         for function in _functions(ast.parse(mutated)):
@@ -174,8 +177,8 @@ def _add_constants() -> None:
     for module in MODULES:
         full = f"specseal.bundle.{module}"
         for constant, value in vars(sys.modules[full]).items():
-            if not _CONSTANT.fullmatch(constant):
-                continue
+            if constant not in MUTANTS.named[module]:
+                continue  # it is another module's, or none
             for number, (said, changed) in enumerate(_changed(value), 1):
                 name = f"{full}.{constant}__constant_{number}"
                 MUTANTS.constants[name] = constant, value, changed

@@ -192,11 +192,14 @@ def test_file_may_be_as_large_as_its_bound_and_not_a_byte_larger(
     assert f"{name}: is larger than {size - 1:,} bytes" in say(good, bundle, "read.size")
 
 
-def test_file_larger_than_a_chunk_is_read_whole(
+def test_file_larger_than_a_chunk_is_read_whole_and_its_bound_is_of_the_whole(
     good: GoodBundle, bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(layout, "_CHUNK_BYTES", 7)
     assert good.verify(bundle).intact
+    size = (bundle / "counts.json").stat().st_size
+    monkeypatch.setitem(layout.MAX_PARSED_BYTES, "counts.json", size - 1)
+    assert say(good, bundle, "read.size") == [f"counts.json: is larger than {size - 1:,} bytes"]
 
 
 # Swapped in while it is being looked at
