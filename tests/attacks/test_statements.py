@@ -1,5 +1,6 @@
 """Statements of another kind, about something else, or with other digests, by the right key."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -118,6 +119,39 @@ def test_statement_of_the_future_is_refused(good: GoodBundle) -> None:
 
 
 # Provenance
+
+
+def test_provenance_is_written_as_slsa_has_it() -> None:
+    payload = provenance_statement(
+        manifest=Digest("1" * 64),
+        lock=Digest("2" * 64),
+        name="tiny",
+        version="0.1.0",
+        started="2026-11-23T11:00:00Z",
+        finished="2026-11-23T11:30:00Z",
+    )
+    assert json.loads(payload) == {
+        "_type": "https://in-toto.io/Statement/v1",
+        "subject": [{"name": "MANIFEST.sha256", "digest": {"sha256": "1" * 64}}],
+        "predicateType": "https://slsa.dev/provenance/v1",
+        "predicate": {
+            "buildDefinition": {
+                "buildType": "https://specseal.dev/run/v1",
+                "externalParameters": {"spec": "tiny"},
+                "resolvedDependencies": [{"name": "lock.json", "digest": {"sha256": "2" * 64}}],
+            },
+            "runDetails": {
+                "builder": {
+                    "id": "https://specseal.dev/runner",
+                    "version": {"specseal": "0.1.0"},
+                },
+                "metadata": {
+                    "startedOn": "2026-11-23T11:00:00Z",
+                    "finishedOn": "2026-11-23T11:30:00Z",
+                },
+            },
+        },
+    }
 
 
 def test_provenance_of_another_run_is_refused(good: GoodBundle, bundle: Path) -> None:
