@@ -126,6 +126,17 @@ def test_estimate_that_differs_in_its_last_digits_is_the_same(
     assert verify_edited(good, bundle, "result.json", change).intact
 
 
+@pytest.mark.parametrize("factor", [1 + 1e-8, 1 - 1e-8])
+def test_estimate_that_differs_by_more_than_rounding_is_found(
+    good: GoodBundle, bundle: Path, factor: float
+) -> None:
+    def change(result: dict[str, Any]) -> None:
+        metric(result, "acceptance_length")["value"] *= factor
+
+    report = verify_edited(good, bundle, "result.json", change)
+    assert codes(report) == {"recompute.metrics"}
+
+
 def test_interval_of_another_analysis_version_is_not_compared(
     good: GoodBundle, bundle: Path
 ) -> None:

@@ -116,6 +116,12 @@ def test_every_altered_file_is_listed_up_to_twenty(good: GoodBundle, bundle: Pat
     assert len(failed) == 21
     assert "README.md: altered" in failed[0].message
     assert failed[-1].message == "and 6 more"
+    assert failed[-1].code == "manifest.more"
+    (bundle / "README.md").write_bytes((good.path / "README.md").read_bytes())
+    for number in range(20, 25):
+        (bundle / "logs" / f"extra-{number}").unlink()
+    failed = [check for check in good.verify(bundle).checks if not check.code.endswith("not_run")]
+    assert [check.code for check in failed if not check.holds] == ["manifest.added"] * 20
 
 
 @pytest.mark.parametrize("name", ["LICENSE", "counts.json", "MANIFEST.sha256"])

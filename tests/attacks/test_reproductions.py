@@ -435,6 +435,7 @@ def test_more_statements_than_any_bundle_has_are_not_read(
     good: GoodBundle, bundle: Path, statement: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(layout, "MAX_REPRODUCTIONS", 2)
+    assert good.verify(bundle).intact  # one statement, and two keys
     for digit in "12":
         statement.with_name(f"{digit * 64}-{OTHER}.sigstore.json").write_bytes(b"{}\n")
     assert "layout.bounds" in codes(good.verify(bundle))

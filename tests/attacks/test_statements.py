@@ -1,5 +1,6 @@
 """Statements of another kind, about something else, or with other digests, by the right key."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -13,7 +14,7 @@ from attacks.spoiling import statement_of
 from specseal.bundle import Report, seal
 from specseal.bundle.envelope import wrap
 from specseal.bundle.layout import PROVENANCE_ATTESTATION, RESULT_ATTESTATION
-from specseal.bundle.statement import ResultStatement, provenance_statement
+from specseal.bundle.statement import RESULT_TYPE, ResultStatement, provenance_statement
 from specseal.digests import Digest, canonical, sha256_bytes, sha256_file
 
 ATTESTATIONS = [RESULT_ATTESTATION, PROVENANCE_ATTESTATION]
@@ -46,6 +47,14 @@ def test_statement_of_another_kind_is_refused(
 ) -> None:
     statement = {**statement_of(bundle / RESULT_ATTESTATION), field: value}
     assert codes(verify_statement(good, bundle, canonical(statement))) == {code}
+
+
+@pytest.mark.parametrize("value", [[], None, 1, "statement", [{"predicateType": RESULT_TYPE}]])
+def test_payload_that_is_no_object_is_a_no_and_no_crash(
+    good: GoodBundle, bundle: Path, value: object
+) -> None:
+    report = verify_statement(good, bundle, canonical(value))
+    assert codes(report) == {"signature.predicate_type"}
 
 
 def test_statement_about_two_subjects_is_refused(good: GoodBundle, bundle: Path) -> None:
@@ -101,13 +110,48 @@ def test_statement_without_a_date_is_refused(good: GoodBundle, bundle: Path, cre
 
 
 def test_statement_of_the_future_is_refused(good: GoodBundle) -> None:
-    assert good.verify(good.path, now=NOW - timedelta(hours=1)).intact
+    assert good.verify(good.path, now=NOW - timedelta(days=1)).intact
+    just_more = NOW - timedelta(days=1, seconds=1)
+    assert codes(good.verify(good.path, now=just_more)) == {"signature.future"}
     assert codes(good.verify(good.path, now=datetime(2020, 1, 1, tzinfo=UTC))) == {
         "signature.future"
     }
 
 
 # Provenance
+
+
+def test_provenance_is_written_as_slsa_has_it() -> None:
+    payload = provenance_statement(
+        manifest=Digest("1" * 64),
+        lock=Digest("2" * 64),
+        name="tiny",
+        version="0.1.0",
+        started="2026-11-23T11:00:00Z",
+        finished="2026-11-23T11:30:00Z",
+    )
+    assert json.loads(payload) == {
+        "_type": "https://in-toto.io/Statement/v1",
+        "subject": [{"name": "MANIFEST.sha256", "digest": {"sha256": "1" * 64}}],
+        "predicateType": "https://slsa.dev/provenance/v1",
+        "predicate": {
+            "buildDefinition": {
+                "buildType": "https://specseal.dev/run/v1",
+                "externalParameters": {"spec": "tiny"},
+                "resolvedDependencies": [{"name": "lock.json", "digest": {"sha256": "2" * 64}}],
+            },
+            "runDetails": {
+                "builder": {
+                    "id": "https://specseal.dev/runner",
+                    "version": {"specseal": "0.1.0"},
+                },
+                "metadata": {
+                    "startedOn": "2026-11-23T11:00:00Z",
+                    "finishedOn": "2026-11-23T11:30:00Z",
+                },
+            },
+        },
+    }
 
 
 def test_provenance_of_another_run_is_refused(good: GoodBundle, bundle: Path) -> None:

@@ -208,6 +208,29 @@ def test_statement_dated_after_its_timestamp_is_refused() -> None:
         )
 
 
+def test_statement_may_be_dated_a_day_after_its_timestamp_and_not_a_second_more() -> None:
+    value, statement = expired()
+    response, signature = (base64.b64decode(value[name]) for name in ("response", "signature"))
+    time = read_timestamp(response, signature=signature, statement=statement).time
+    last = replace(statement, created=time + timedelta(days=1))
+    assert read_timestamp(response, signature=signature, statement=last).time == time
+    later = replace(statement, created=time + timedelta(days=1, seconds=1))
+    with pytest.raises(BundleBroken) as caught:
+        read_timestamp(response, signature=signature, statement=later)
+    assert [finding.code for finding in caught.value.findings] == ["timestamp.before"]
+
+
+def test_timestamp_may_be_of_the_policys_last_second_and_no_later() -> None:
+    value, statement = expired()
+    response, signature = (base64.b64decode(value[name]) for name in ("response", "signature"))
+    root = load_pem_x509_certificate(value["root"].encode())
+    found = read_timestamp(response, signature=signature, statement=statement)
+    asked = Policy(authorities=(root,), created_until=found.time)
+    assert unstamped(found, asked) == ()
+    earlier = replace(asked, created_until=found.time - timedelta(seconds=1))
+    assert [finding.code for finding in unstamped(found, earlier)] == ["policy.timestamp"]
+
+
 def test_timestamp_larger_than_any_is_not_read(
     good: GoodBundle, bundle: Path, stamped: Path
 ) -> None:

@@ -12,6 +12,7 @@ import pytest
 from attacks.builder import GoodBundle, codes
 from specseal.bundle import layout
 from specseal.bundle.layout import Tree, read_tree
+from specseal.errors import InputError
 
 
 def say(good: GoodBundle, bundle: Path, code: str) -> list[str]:
@@ -173,7 +174,7 @@ def test_folders_are_entered_down_to_the_bound_and_no_deeper(
     assert message.endswith("folders are nested deeper than 16; the rest was not looked at")
 
 
-@pytest.mark.parametrize("name", ["LICENSE", "counts.json"])
+@pytest.mark.parametrize("name", ["LICENSE", "counts.json", "logs/r1-ngram.engine.log.gz"])
 def test_file_may_be_as_large_as_its_bound_and_not_a_byte_larger(
     good: GoodBundle, bundle: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
@@ -185,17 +186,20 @@ def test_file_may_be_as_large_as_its_bound_and_not_a_byte_larger(
         else:
             monkeypatch.setattr(layout, "MAX_FILE_BYTES", limit)
 
-    bound(max(size, 10_000))
+    bound(size)
     assert good.verify(bundle).intact
     bound(size - 1)
     assert f"{name}: is larger than {size - 1:,} bytes" in say(good, bundle, "read.size")
 
 
-def test_file_larger_than_a_chunk_is_read_whole(
+def test_file_larger_than_a_chunk_is_read_whole_and_its_bound_is_of_the_whole(
     good: GoodBundle, bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(layout, "_CHUNK_BYTES", 7)
     assert good.verify(bundle).intact
+    size = (bundle / "counts.json").stat().st_size
+    monkeypatch.setitem(layout.MAX_PARSED_BYTES, "counts.json", size - 1)
+    assert say(good, bundle, "read.size") == [f"counts.json: is larger than {size - 1:,} bytes"]
 
 
 # Swapped in while it is being looked at
@@ -257,6 +261,39 @@ def test_file_swapped_between_look_and_open_is_found_and_not_waited_for(
     report = good.verify(bundle)
     assert code in codes(report)
     assert any(f"counts.json: {said}" in check.message for check in report.checks)
+
+
+def test_file_that_is_removed_before_its_turn_is_told(
+    good: GoodBundle, bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = os.stat
+
+    def remove_then_look(path: str, **options: object) -> os.stat_result:
+        if path == "counts.json":
+            (bundle / path).unlink()
+        return look(path, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(os, "stat", remove_then_look)
+    message = "counts.json: was removed while the folder was being read"
+    assert say(good, bundle, "read.swapped") == [message]
+
+
+def test_folder_that_can_not_be_read_is_an_error_and_not_passed_over(
+    good: GoodBundle, bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is not seen could be anything; and whoever tests may be allowed to read all."""
+    (bundle / "more").mkdir()
+    (bundle / "more" / "file").write_bytes(b"")
+    open_file = os.open
+
+    def refuse(path: str, flags: int, **options: int) -> int:
+        if path == "more":
+            raise PermissionError(13, "Permission denied", path)
+        return open_file(path, flags, **options)
+
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(InputError, match=r"can't be read: Permission denied \(more\)"):
+        good.verify(bundle)
 
 
 def test_folder_swapped_for_a_link_as_it_is_entered_is_not_followed(

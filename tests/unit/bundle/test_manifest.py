@@ -31,6 +31,7 @@ def refusals(data: bytes) -> list[str]:
     [
         "/etc/passwd", "../up", "a/../b", "a//b", "./a", "a/", "a\\b", ".hidden", "a/.git/b",
         "a b", "a\nb", "a\rb", "é", "a.", "NUL", "con.txt", "a/Com1.log", "-rf", "a*", "",
+        "\u017fpec.yaml", "boo\u212a",  # folded, an s and a k
     ],
 )  # fmt: skip
 def test_path_that_means_something_else_somewhere_is_refused(path: str) -> None:
@@ -91,13 +92,28 @@ def test_line_of_another_form_is_refused(line: str) -> None:
     assert refusals(lines() + line.encode() + b"\n") == ["manifest.form"]
 
 
+def test_each_line_that_is_wrong_is_told_by_its_number() -> None:
+    with pytest.raises(BundleBroken) as caught:
+        parse_manifest(b"# a comment\n" + lines(f"{HEX}  .x"))
+    told = [finding.message.split(" ")[0] for finding in caught.value.findings]
+    assert told == ["MANIFEST.sha256:1:", "MANIFEST.sha256:2:"]
+
+
 def test_manifest_without_final_newline_is_refused() -> None:
     with pytest.raises(BundleBroken, match=r"MANIFEST\.sha256: the final newline is missing"):
         parse_manifest(lines()[:-1])
+    assert "manifest.form" in refusals(lines()[:-1])
 
 
-def test_manifest_without_a_required_file_is_refused() -> None:
-    lacking = {path: HEX for path in REQUIRED if path != "result.json"}
+@pytest.mark.parametrize(
+    "missing",
+    [
+        "CITATION.cff", "LICENSE", "README.md", "counts.json", "environment.json", "lock.json",
+        "records.parquet", "result.json", "spec.yaml", "telemetry.parquet",
+    ],
+)  # fmt: skip
+def test_manifest_without_a_required_file_is_refused(missing: str) -> None:
+    lacking = {path: digest for path, digest in GOOD.items() if path != missing}
     assert refusals(render_manifest(lacking)) == ["manifest.incomplete"]
 
 
