@@ -52,7 +52,10 @@ def command_of(row: list[str]) -> str:
 
 
 def options_of(command: click.Command) -> set[str]:
-    return {option for parameter in command.params for option in parameter.opts}
+    """Return the options of a command, and of the commands in it."""
+    within = command.commands.values() if isinstance(command, click.Group) else ()
+    own = {option for parameter in command.params for option in parameter.opts}
+    return own.union(*map(options_of, within))
 
 
 def test_spec_in_the_readme_is_valid() -> None:
