@@ -189,6 +189,13 @@ def test_claim_on_what_the_spec_does_not_measure_is_told_what_it_does(broken, cl
     assert all(line.startswith(start) for line, start in zip(found, expected, strict=True)), found
 
 
+def test_bundles_figure_of_other_drafts_than_are_made_here_stays_a_claim(good):
+    of_a_bundle = f"source: {{title: A run, definition: tokens a step, bundle: {SHA}}}"
+    text = f"{{metric: acceptance_length, where: {{draft_length: 3}}, value: 1.5, {of_a_bundle}}}"
+    (claim,) = read(good, claiming(text)).claims
+    assert claim.where == {"draft_length": 3}
+
+
 def test_second_claim_on_one_figure_of_one_source_is_refused_however_it_is_written(broken):
     again = LENGTH.replace("value", "where: {draft_length: 4, input: dataset}, value")
     assert broken(claiming(LENGTH, again)) == [
