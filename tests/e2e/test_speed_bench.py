@@ -52,7 +52,7 @@ def test_a_prepared_folder_runs_and_its_prompts_stay_here(place: Place, copy: st
 
 
 def test_a_spec_whose_copy_is_not_here_says_how_to_get_one(place: Place) -> None:
-    dataset = f"{{source: speed-bench, config: qualitative, sha256: {'0' * 64}}}"
+    dataset = f"{{source: speed-bench, config: qualitative, sha256: {'ab' * 32}}}"
     place.spec.write_text(SPEC.replace("{source: path, path: prompts.jsonl}", dataset))
     done = place.call("lock", "tiny.yaml", "--runtime", "native")
     assert done.returncode == 3
