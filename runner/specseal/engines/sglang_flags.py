@@ -6,7 +6,12 @@ import json
 from typing import Any, NamedTuple
 
 from specseal.engines.base import LaunchRequest
-from specseal.engines.known_names import check_known, check_real, check_said_once, known_names
+from specseal.engines.known_names import (
+    check_argument,
+    check_said_once,
+    check_settings,
+    known_names,
+)
 from specseal.engines.prefill import chunk_tokens
 from specseal.errors import Dishonoured
 
@@ -25,8 +30,6 @@ _OTHERWISE = {
     "expert-parallel-size": "say it as engine.parallel.expert",
     "data-parallel-size": "copies of a model are not measured together",
     "dp-size": "copies of a model are not measured together",
-    "pipeline-parallel-size": "layers are not spread over devices here",
-    "pp-size": "layers are not spread over devices here",
     "dtype": "say it as engine.dtype",
     "quantization": "say it as engine.quantization",
     "prefill-attention-backend": "say attention-backend: drafts are verified on it, too",
@@ -35,8 +38,6 @@ _OTHERWISE = {
     "enable-mixed-chunk": "speculation switches it off, and the baseline would keep it",
     "preferred-sampling-params": "sampling is said under workload",
     "allow-auto-truncate": "it would shorten what is asked in silence",
-    "config": "flags are said here, not in a file",
-    "api-key": "the server is reached by the client alone",
 }
 """Flags that `engine.args` may not have, and what to do instead."""
 
@@ -117,18 +118,21 @@ def handed_on(request: LaunchRequest, settings: tuple[Setting, ...]) -> tuple[st
     if request.asked("chunked_prefill") is False:
         may_be_given.remove(CHUNK)
     known = known_names(f"sglang-{request.version}")
+    engine = f"SGLang {request.version}"
+    check_settings(request.engine, known, engine=engine)
     own = {setting.flag.removeprefix("--") for setting in settings}
     args: list[str] = []
     for written, value in (request.asked("args") or {}).items():
         key, place = _flag_name(written), ("engine", "args", written)
         if key in may_be_given:
+            check_argument(f"--{key}", value, known, engine=engine, place=place)
             continue
         if (reason := _refusal(key, own)) is not None:
             raise Dishonoured(place, f"--{key} can't be handed to SGLang: {reason}")
-        words = _as_flag(key, value, place)
-        check_known(words[0], known, engine=f"SGLang {request.version}", place=place)
-        check_real(key, value, place=place)
-        args += words
+        if value is None or (value is False and f"--no-{key}" not in known):
+            raise Dishonoured(place, "a flag that is not to be set is left out")
+        check_argument(f"--{key}", value, known, engine=engine, place=place)
+        args += _as_flag(key, value)
     return tuple(args)
 
 
@@ -145,11 +149,9 @@ def _flag_name(written: str) -> str:
     return written.replace("_", "-")
 
 
-def _as_flag(key: str, value: Any, place: tuple[str, ...]) -> tuple[str, ...]:
-    if value is True:
-        return (f"--{key}",)
-    if value is None or value is False:
-        raise Dishonoured(place, "a flag that is not to be set is left out")
+def _as_flag(key: str, value: Any) -> tuple[str, ...]:
+    if isinstance(value, bool):
+        return (f"--{key}" if value else f"--no-{key}",)
     if isinstance(value, list):
         return (f"--{key}", *map(str, value))
     return (f"--{key}", json.dumps(value) if isinstance(value, dict) else str(value))

@@ -32,7 +32,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from specseal.engines.base import LaunchRequest
-from specseal.engines.known_names import check_known, check_real, known_names
+from specseal.engines.known_names import check_argument, known_names
 from specseal.engines.prefill import CHUNK_TOKENS, check_step, chunk_tokens
 from specseal.errors import Dishonoured
 
@@ -165,12 +165,11 @@ def _check(request: LaunchRequest, key: str, value: Any) -> None:
     known = known_names(f"tensorrt-llm-{request.version}-options")
     place = ("engine", "args", key)
     engine = f"TensorRT-LLM {request.version}"
-    check_known(key, known, engine=engine, place=place)
-    check_real(key, value, place=place)
+    check_argument(key, value, known, engine=engine, place=place)
     # Of some options, what they may have is not known.
     if isinstance(value, dict) and any(name.startswith(f"{key}.") for name in known):
-        for inner in value:
-            check_known(f"{key}.{inner}", known, engine=engine, place=(*place, inner))
+        for inner, each in value.items():
+            check_argument(f"{key}.{inner}", each, known, engine=engine, place=(*place, inner))
 
 
 def _check_backend(request: LaunchRequest, options: Mapping[str, Any]) -> None:

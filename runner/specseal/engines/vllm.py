@@ -43,7 +43,7 @@ from specseal.engines.base import (
     accelerator_family,
 )
 from specseal.engines.counters import counts_of
-from specseal.engines.known_names import known_names
+from specseal.engines.known_names import check_settings, known_names
 from specseal.engines.vllm_methods import METHODS, NEW, NO_METHOD, PAPER, Method
 from specseal.engines.vllm_sizes import changeable, memory, tokens_a_step
 from specseal.errors import Dishonoured
@@ -72,9 +72,8 @@ _LOSSLESS = {
 """What 0.32 does by default, said outright: the output's distribution stays the model's. 0.13.0
 knows no other way, and none of these keys."""
 _NOT_TO_BE_SET = (
-    "api-key", "config", "disable-log-stats", "headless", "per-request-spec-decode-metrics",
-    "max-num-scheduled-tokens", "override-generation-config", "root-path", "spec-method",
-    "spec-model", "spec-tokens", "speculative-config", "uds",
+    "disable-log-stats", "per-request-spec-decode-metrics", "max-num-scheduled-tokens",
+    "override-generation-config", "spec-method", "spec-model", "spec-tokens", "speculative-config",
 )  # fmt: skip
 """Flags that are not on every launch line, and would break the measurement."""
 
@@ -126,6 +125,8 @@ class VLLM:
 
     def launch(self, request: LaunchRequest) -> Launch:
         """Return the server's flags for a job. Raises: Dishonoured where it can't be honoured."""
+        engine, known = f"vLLM {request.version}", known_names(f"vllm-{request.version}")
+        check_settings(request.engine, known, engine=engine)
         flags = _flags(request)
         args = command_line(
             flags,
@@ -133,8 +134,8 @@ class VLLM:
             own=(_ASYNC, _RUNNER),
             changeable=changeable(request),
             refused=_NOT_TO_BE_SET,
-            engine=f"vLLM {request.version}",
-            known=known_names(f"vllm-{request.version}"),
+            engine=engine,
+            known=known,
         )
         deadline_s = 600 if request.family == "cpu" else 1800
         return Launch(

@@ -216,7 +216,7 @@ def test_every_row_of_the_table_has_a_golden_line() -> None:
 def test_each_flag_is_one_that_the_versions_parser_knows(name: str) -> None:
     request, text = GOLDEN[name]
     known = known_names(f"sglang-{request.version}")
-    assert {word for word in text.split() if word.startswith("--")} <= known
+    assert {word for word in text.split() if word.startswith("--")} <= known.keys()
     assert "--bogus-flag" not in known
 
 
@@ -401,7 +401,7 @@ def test_a_chain_may_be_verified_on_any_backend() -> None:
         ("prefill_attention_backend", "trtllm_mha", "drafts are verified on it, too"),
         ("decode-attention-backend", "fa3", "drafts are verified on it, too"),
         ("stream_output", True, "loses token ids"),
-        ("config", "a.yaml", "not in a file"),
+        ("config", "a.yaml", "names a file"),
         ("preferred_sampling_params", {}, "under workload"),
         ("disable_cuda_graph", False, "left out"),
         ("disable_cuda_graph", None, "left out"),
@@ -410,6 +410,20 @@ def test_a_chain_may_be_verified_on_any_backend() -> None:
         ("load_format", "dummy", "weights would be random"),
         ("json_model_override_args", {"num_hidden_layers": 2}, "another model"),
         ("json-model-override-args", '{"num_experts_per_tok": 1}', "another model"),
+        ("json_model_override_args", '{"num_hidden\\u005flayers": 1}', "another model"),
+        ("json_model_override_args", "num_hidden_layers=1", "is no JSON"),
+        ("attention_backend", "banana", "takes one of triton, torch_native, flex_attention"),
+        ("attention_backend", True, "takes one of triton"),
+        ("mem_fraction_static", "lots", "takes a number"),
+        ("kv_cache_dtype", "float99", "takes one of auto, fp8_e5m2"),
+        ("enable_torch_compile", 5, "takes no value"),
+        ("device", "cpu", r"hardware\.accelerator says it"),
+        ("nnodes", 2, "one machine"),
+        ("revision", "main", "pinned under model"),
+        ("tokenizer_path", "/x", "pinned under model"),
+        ("lora_paths", "/x", "does not pin"),
+        ("pp_size", 2, "one machine"),
+        ("api_key", "secret", "by the client alone"),
         ("enable_mixed_chunk", True, "speculation switches it off"),
         ("disable_overlap_schedule", True, "from the rest of the spec"),
         ("chunked_prefill_size", -1, "no whole number from 1 up"),
@@ -441,6 +455,29 @@ def test_the_newer_version_goes_without_overlap_where_a_spec_says_so_in_both_job
         assert "--disable-overlap-schedule" in engine("sglang").launch(asked).args
     with pytest.raises(Dishonoured, match="write true, or leave it out"):
         engine("sglang").launch(of(NEWEST, args={"disable_overlap_schedule": "yes"}))
+
+
+@pytest.mark.parametrize("version", ["0.5.7", "0.5.23"])
+@pytest.mark.parametrize(
+    ("key", "value"), [("dtype", "float99"), ("quantization", "banana"), ("quantization", True)]
+)
+def test_type_or_quantization_that_the_parser_would_refuse_is_refused(
+    version: str, key: str, value: Any
+) -> None:
+    with pytest.raises(Dishonoured, match="takes one of a") as refused:
+        engine("sglang").launch(of(BASELINE, version=version, **{key: value}))
+    assert refused.value.place == ("engine", key)
+
+
+def test_switch_that_can_be_off_is_said_so() -> None:
+    asked = of(NEWEST, args={"enable_prefix_mm_cache": True, "enable_flexkv": True})
+    args = engine("sglang").launch(asked).args
+    assert args[-2:] == ("--enable-prefix-mm-cache", "--enable-flexkv")
+    known = known_names("sglang-0.5.23")
+    name = next(one for one in known if f"--no-{one.removeprefix('--')}" in known)
+    key = name.removeprefix("--").replace("-", "_")
+    args = engine("sglang").launch(of(NEWEST, args={key: False})).args
+    assert args[-1] == f"--no-{name.removeprefix('--')}"
 
 
 def test_the_same_argument_twice_is_refused() -> None:

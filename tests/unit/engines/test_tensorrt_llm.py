@@ -176,8 +176,8 @@ def test_every_row_of_the_table_has_a_golden_line() -> None:
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("name", GOLDEN)
 def test_each_flag_and_each_option_is_one_that_the_version_knows(name: str, version: str) -> None:
-    flags = known_names(f"tensorrt-llm-{version}-flags")
-    options = known_names(f"tensorrt-llm-{version}-options")
+    flags = known_names(f"tensorrt-llm-{version}-flags").keys()
+    options = known_names(f"tensorrt-llm-{version}-options").keys()
     request, line, file = GOLDEN[name]
     if request.temperature and request.method == "eagle3" and version == PAPERS:
         return  # refused there
