@@ -79,11 +79,6 @@ def test_revision_that_can_move_is_refused(
     assert found(set_at(section, "revision", to=revision)) == {"schemas.lock"}
 
 
-@pytest.mark.parametrize("section", ["model", "drafter", "dataset"])
-def test_revision_that_is_a_commit_holds(found: Callable[..., set[str]], section: str) -> None:
-    assert found(set_at(section, "revision", to=COMMIT)) == set()
-
-
 DIGESTS = [
     ("engine", "image", "wheels", 0, "sha256", 0),
     ("engine", "image", "base", "sha256"),
