@@ -21,7 +21,7 @@ from specseal.bundle.contents import Described
 from specseal.bundle.counts import COUNTS
 from specseal.bundle.findings import BundleBroken, Finding, broken
 from specseal.bundle.sbom import sboms_against_environment
-from specseal.bundle.statement import ResultStatement
+from specseal.bundle.statement import Provenance, ResultStatement
 from specseal.bundle.strict import parse_file
 from specseal.bundle.tables import RECORDS, decode_run
 from specseal.digests import Digest, canonical, sha256_bytes
@@ -70,7 +70,11 @@ class Contents:
 
 
 def read_contents(
-    files: Mapping[str, bytes], *, manifest: Digest, statement: ResultStatement
+    files: Mapping[str, bytes],
+    *,
+    manifest: Digest,
+    statement: ResultStatement,
+    provenance: Provenance,
 ) -> Contents:
     """Read the files, and check that spec, lock, environment and statement name each other.
 
@@ -78,6 +82,7 @@ def read_contents(
         files: the bundle's parsed files by path.
         manifest: digest of the manifest that lists them.
         statement: what the signer says about them.
+        provenance: what the signer says about the run.
 
     Raises:
         BundleBroken: a file is not of its schema, or two of them disagree.
@@ -107,9 +112,14 @@ def read_contents(
             sha256_bytes(files["result.json"]),
         ),
     )
+    told = {"specseal_version": provenance.version, **_times_told(environment, provenance)}
+    run = (
+        (f"environment.json: {name}", environment[name], "the provenance", value)
+        for name, value in told.items()
+    )
     _raise_any(
         Finding("schemas.disagree", f"{where} is {said}, but {other} gives {found}")
-        for where, said, other, found in (*pairs, *lock_against_spec(lock, spec))
+        for where, said, other, found in (*pairs, *run, *lock_against_spec(lock, spec))
         if said != found
     )
     _raise_any(dict.fromkeys(images_against_lock(environment, lock)))
@@ -199,6 +209,12 @@ def _read_spec_and_lock(files: Mapping[str, bytes]) -> tuple[Spec, Lock]:
     except SpecsealError as error:
         raise broken("schemas.lock", error.message) from error
     return spec, lock
+
+
+def _times_told(environment: Mapping[str, Any], provenance: Provenance) -> dict[str, str]:
+    """Return when the run was; the first bundles' environments do not say so."""
+    times = {"started": provenance.started, "finished": provenance.finished}
+    return times if times.keys() & environment.keys() else {}
 
 
 def _pinned(lock: Lock) -> str:
