@@ -49,8 +49,8 @@ def _sections() -> dict[str, dict[str, Any]]:
         "spec": {
             "name": "tiny",
             "sha256": "0" * 64,
-            "model": {},
-            "dataset": {},
+            "model": {"kind": "path", "path": "model.gguf"},
+            "dataset": {"kind": "builtin", "name": "speed-mini", "split": "qualitative"},
             "drafter": None,
             "image": None,
             "url": None,

@@ -221,10 +221,13 @@ def make_inputs(folder: Path) -> SealInputs:
     return inputs_of(SPEC, lock, make_run(lock), folder)
 
 
-ENGINE_IMAGE: dict[str, Any] = {
+CLIENT_IMAGE: dict[str, Any] = {
     "inputs": "1" * 64,
     "packages": [{"type": "pypi", "name": "wheel", "version": "1.0"}],
     "wheels": {"wheel-1.0-py3-none-any.whl": "3" * 64},
+}
+ENGINE_IMAGE: dict[str, Any] = {
+    **CLIENT_IMAGE,
     "debian": {"libc6_2.36-9": "4" * 64},
 }
 
@@ -232,8 +235,8 @@ ENGINE_IMAGE: dict[str, Any] = {
 def images_of(lock: Lock) -> dict[str, Any]:
     """What engine and client of a lock were made of."""
     engine, client = lock.engine["image"], lock.client["image"]
-    made = inputs_digest(client, {}, lock.client["source"])
-    images: dict[str, Any] = {"client": {"inputs": made}}
+    made = inputs_digest(client, CLIENT_IMAGE["wheels"], lock.client["source"])
+    images: dict[str, Any] = {"client": {**CLIENT_IMAGE, "inputs": made}}
     if engine is not None:
         made = inputs_digest(engine, ENGINE_IMAGE["wheels"], {})
         images["engine"] = {**ENGINE_IMAGE, "inputs": made}
@@ -254,9 +257,10 @@ def inputs_of(spec: bytes, lock: Lock, run: RunData, folder: Path) -> SealInputs
             "runtime": "native",
             "isolation": "none",
             "pinned": "yes" if lock.engine["image"] else "no",
+            "hardware": "as_locked",
             "specseal_version": "0.1.0",
             "images": images_of(lock),
-            "packages": {"engine": ["wheel-1.0"]},
+            "packages": {"engine": ["wheel-1.0"], "client": ["wheel-1.0"]},
             "machine": {"cpu": "a processor", "cache": f"{folder}/cache"},
             "jobs": [{name: getattr(job, name) for name in DESCRIBED} for job in run.jobs],
         },

@@ -10,7 +10,7 @@ import pytest
 
 import locks
 from attacks.builder import NOW, SPEC, GoodBundle, alter_records, codes
-from specseal.analysis import RunData
+from specseal.analysis import ANALYSES, Result, RunData
 from specseal.bundle import Report, seal
 from specseal.bundle.against_spec import lock_against_spec
 from specseal.bundle.tables import write_run
@@ -137,14 +137,39 @@ def test_estimate_that_differs_by_more_than_rounding_is_found(
     assert codes(report) == {"recompute.metrics"}
 
 
-def test_interval_of_another_analysis_version_is_not_compared(
-    good: GoodBundle, bundle: Path
+@pytest.mark.parametrize("version", [0, 1, 3, 999])
+def test_result_of_an_analysis_that_is_not_known_is_refused_by_name(
+    good: GoodBundle, bundle: Path, version: int
+) -> None:
+    """Else another number in it would be leave to say what one likes of intervals and choices."""
+
+    def change(result: dict[str, Any]) -> None:
+        result["analysis_version"] = version
+        result["choices"][0].update(as_good=[], reasons=[], valid=True)
+
+    report = verify_edited(good, bundle, "result.json", change)
+    assert codes(report) == {"recompute.version"}
+    assert f"analysis_version is {version}; this version of specseal has 2" in report.to_text()
+
+
+@pytest.mark.parametrize("field", ["user_tps", "speedup", "low", "high"])
+def test_candidate_for_the_best_draft_length_altered_is_found(
+    good: GoodBundle, bundle: Path, field: str
 ) -> None:
     def change(result: dict[str, Any]) -> None:
-        result["analysis_version"] += 1
-        metric(result, "speedup_user_tps")["low"] *= 0.9
+        result["choices"][0]["candidates"][1][field] = 99.5
 
-    assert verify_edited(good, bundle, "result.json", change).intact
+    assert codes(verify_edited(good, bundle, "result.json", change)) == {"recompute.choices"}
+
+
+def test_result_is_held_against_the_analysis_that_made_it_however_many_came_after(
+    good: GoodBundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def of_later(run: RunData) -> Result:
+        return replace(ANALYSES[2](run), analysis_version=3, metrics=())
+
+    monkeypatch.setitem(ANALYSES, 3, of_later)
+    assert good.verify(good.path).intact
 
 
 # The records and counts
@@ -474,17 +499,13 @@ def test_bill_of_materials_that_is_not_the_environments_is_refused(
 def test_bill_of_materials_that_is_missing_or_of_no_program_is_refused(
     good: GoodBundle, bundle: Path
 ) -> None:
-    def without_engine(environment: dict[str, Any]) -> None:
-        del environment["images"]["engine"]
-
-    assert codes(verify_edited(good, bundle, "environment.json", without_engine)) == {
-        "schemas.sbom"
-    }
-    (bundle / SBOM).unlink()
+    (bundle / "env/engine-2.cdx.json").write_bytes((bundle / SBOM).read_bytes())
+    good.sign_again(bundle)
+    assert codes(good.verify(bundle)) == {"schemas.sbom"}
+    (bundle / "env/engine-2.cdx.json").unlink()
     good.sign_again(bundle)
     assert good.verify(bundle).intact
-    (bundle / "env/client.cdx.json").unlink()
-    (bundle / "env").rmdir()
+    (bundle / SBOM).unlink()
     good.sign_again(bundle)
     assert codes(good.verify(bundle)) == {"schemas.sbom"}
 

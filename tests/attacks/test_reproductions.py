@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +124,65 @@ def test_statement_that_says_otherwise_is_shown_and_does_not_count(
     assert codes(report) == {"policy.signers"}
     assert report.intact
     assert f"the verdict is: {verdict}" in report.to_text()
+
+
+@pytest.mark.parametrize("verdict", ["not reproduced", "inconclusive", "not comparable"])
+def test_key_that_says_reproduced_once_and_otherwise_too_does_not_count(
+    good: GoodBundle, again: GoodBundle, bundle: Path, statement: Path, verdict: Verdict
+) -> None:
+    otherwise = replace(predicate(good, again), reproduction=OTHER, verdict=verdict)
+    envelope = wrap(otherwise.to_bytes(good.contents.manifest), again.signer)
+    add_reproduction(bundle, envelope, again.signer.public, now=NOW)
+    both = trusting(good.signer, again.signer)
+    report = good.verify(bundle, trusted=both, policy=Policy(signers=2))
+    assert codes(report) == {"policy.signers"}
+    assert f"another verdict by the same key is: {verdict}" in report.to_text()
+    assert good.verify(bundle, trusted=both).trusted
+
+
+def test_verdict_from_out_of_the_policys_time_takes_nothing_from_one_within_it(
+    good: GoodBundle, again: GoodBundle, bundle: Path, statement: Path
+) -> None:
+    earlier = NOW - timedelta(hours=2)
+    before = replace(
+        predicate(good, again), reproduction=OTHER, verdict="inconclusive", created=earlier
+    )
+    envelope = wrap(before.to_bytes(good.contents.manifest), again.signer)
+    add_reproduction(bundle, envelope, again.signer.public, now=NOW)
+    both = trusting(good.signer, again.signer)
+    policy = Policy(signers=2, created_from=NOW - timedelta(hours=1))
+    assert good.verify(bundle, trusted=both, policy=policy).trusted
+    assert not good.verify(bundle, trusted=both, policy=Policy(signers=2)).trusted
+
+
+@pytest.mark.parametrize(
+    ("before", "expected"),
+    [
+        (timedelta(days=900), {"reproductions.before"}),
+        (timedelta(days=1, seconds=1), {"reproductions.before"}),
+        (timedelta(days=1), set()),
+    ],
+)
+def test_reproduction_from_before_the_result_is_refused(
+    good: GoodBundle,
+    again: GoodBundle,
+    bundle: Path,
+    statement: Path,
+    before: timedelta,
+    expected: set[str],
+) -> None:
+    early = replace(predicate(good, again), created=NOW - before)
+    sign(statement, again, early.to_bytes(good.contents.manifest))
+    assert codes(good.verify(bundle)) == expected
+
+
+def test_reproduction_from_before_the_result_is_not_added(
+    good: GoodBundle, again: GoodBundle, bundle: Path
+) -> None:
+    early = replace(predicate(good, again), created=NOW - timedelta(days=2))
+    envelope = wrap(early.to_bytes(good.contents.manifest), again.signer)
+    with pytest.raises(BundleBroken, match="before there was what it reproduced"):
+        add_reproduction(bundle, envelope, again.signer.public, now=NOW)
 
 
 def test_signer_who_reproduces_the_own_result_is_still_one_key(

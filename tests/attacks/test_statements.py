@@ -253,6 +253,71 @@ def test_provenance_that_names_a_second_lock_is_refused(good: GoodBundle, bundle
     assert codes(sign_with_provenance(good, bundle, provenance)) == {"provenance.lock"}
 
 
+TIMES = {"startedOn": "2026-11-23T11:00:00Z", "finishedOn": "2026-11-23T11:30:00Z"}
+
+
+@pytest.mark.parametrize(
+    ("times", "code"),
+    [
+        ({"startedOn": "2026-11-23T11:30:01Z"}, "provenance.times"),
+        ({"startedOn": "1999-01-01T00:00:00Z", "finishedOn": "1998-01-01T00:00:00Z"},
+         "provenance.times"),
+        ({"finishedOn": "2026-11-24T12:00:01Z"}, "provenance.times"),
+        ({"finishedOn": "2026-11-24T12:00:00.001Z"}, "provenance.times"),
+        ({"startedOn": "2026-02-30T11:00:00Z"}, "provenance.times"),
+        ({"startedOn": "2026-11-23 11:00:00"}, "provenance.times"),
+        ({"finishedOn": "tomorrow"}, "provenance.times"),
+        ({"finishedOn": "2026-11-23T11:30:00.1234Z"}, "provenance.times"),
+        ({"finishedOn": 0}, "signature.statement"),
+        ({"startedOn": "2026-11-23T11:00:00.250Z"}, "schemas.disagree"),
+        ({"finishedOn": "2026-11-24T12:00:00Z"}, "schemas.disagree"),
+    ],
+)  # fmt: skip
+def test_run_at_times_that_can_not_be_or_are_not_the_environments_is_refused(
+    good: GoodBundle, bundle: Path, times: dict[str, object], code: str
+) -> None:
+    provenance = statement_of(bundle / PROVENANCE_ATTESTATION)
+    assert provenance["predicate"]["runDetails"]["metadata"] == TIMES
+    provenance["predicate"]["runDetails"]["metadata"].update(times)
+    assert codes(sign_with_provenance(good, bundle, provenance)) == {code}
+
+
+def test_provenance_of_another_spec_is_refused(good: GoodBundle, bundle: Path) -> None:
+    provenance = statement_of(bundle / PROVENANCE_ATTESTATION)
+    provenance["predicate"]["buildDefinition"]["externalParameters"]["spec"] = "another"
+    assert codes(sign_with_provenance(good, bundle, provenance)) == {"provenance.spec"}
+
+
+def test_provenance_of_another_version_of_specseal_is_refused(
+    good: GoodBundle, bundle: Path
+) -> None:
+    provenance = statement_of(bundle / PROVENANCE_ATTESTATION)
+    provenance["predicate"]["runDetails"]["builder"]["version"]["specseal"] = "99"
+    assert codes(sign_with_provenance(good, bundle, provenance)) == {"schemas.disagree"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"started": "2030-01-01T00:00:00Z"}, "schemas.disagree"),
+        ({"finished": "tomorrow"}, "schemas.disagree"),
+        ({"specseal_version": "99"}, "schemas.disagree"),
+        ({"started": None}, "schemas.environment"),
+        ({"started": None, "finished": None}, "schemas.environment"),
+        ({"finished": None}, "schemas.environment"),
+    ],
+)
+def test_environment_of_a_run_at_another_time_than_the_provenances_is_refused(
+    good: GoodBundle, bundle: Path, changes: dict[str, str | None], code: str
+) -> None:
+    path = bundle / "environment.json"
+    value = {**json.loads(path.read_bytes()), **changes}
+    kept = {name: said for name, said in value.items() if said is not None}
+    path.write_bytes(canonical(kept) + b"\n")
+    good.sign_again(bundle)
+    assert codes(good.verify(bundle)) == {code}
+
+
 # Digests: SHA-256, in full, and no other beside it
 
 

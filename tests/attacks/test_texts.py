@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from attacks.builder import GoodBundle, codes, make_signer
+from attacks.builder import NOW, GoodBundle, codes, make_signer
 from attacks.test_contents import edit
+from specseal.bundle import texts
 from specseal.bundle.crate import CRATE
-from specseal.bundle.texts import RENDERED
+from specseal.bundle.manifest import ATTESTATIONS, MANIFEST
+from specseal.bundle.seal import attest
 
 
 def entity(crate: dict[str, Any], identifier: str) -> dict[str, Any]:
@@ -78,20 +82,73 @@ def test_crate_that_is_missing_is_refused(good: GoodBundle, bundle: Path) -> Non
     assert f"{CRATE}: missing" in report.to_text()
 
 
-def test_texts_of_another_version_are_said_not_to_be_compared(
-    good: GoodBundle, bundle: Path
+def tell_lies(bundle: Path) -> None:
+    for name in ("README.md", "CITATION.cff", "LICENSE"):
+        (bundle / name).write_text("a hundred times as fast\n", encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", ["texts", "crate"])
+@pytest.mark.parametrize("version", [-1, 0, 2, 999])
+def test_texts_of_a_version_that_is_not_known_are_refused(
+    good: GoodBundle, bundle: Path, name: str, version: int
 ) -> None:
+    """Else a number would be leave to say anything."""
+
     def other(environment: dict[str, Any]) -> None:
-        environment["rendered"] = {name: version + 1 for name, version in RENDERED.items()}
+        environment["rendered"][name] = version
 
     edit(bundle / "environment.json", other)
-    (bundle / "README.md").write_text("in other words\n", encoding="utf-8")
-    good.sign_as_is(bundle)
+    good.sign_again(bundle)
     report = good.verify(bundle)
+    assert codes(report) == {"texts.version"}
+    assert f"rendered.{name} is {version}; this version of specseal reads 1" in report.to_text()
+
+
+@pytest.mark.parametrize("left", ["started", "hardware", "crate"])
+def test_texts_that_nothing_is_said_to_have_rendered_are_refused(
+    good: GoodBundle, bundle: Path, left: str
+) -> None:
+    """What makes a bundle one of the first is that all of these are missing."""
+
+    def forget(environment: dict[str, Any]) -> None:
+        times = ["started", "finished"] if left != "started" else []
+        for name in ["rendered", *times, *(["hardware"] if left != "hardware" else [])]:
+            del environment[name]
+
+    edit(bundle / "environment.json", forget)
+    tell_lies(bundle)
+    if left != "crate":
+        (bundle / CRATE).unlink()
+    good.sign_as_is(bundle)
+    assert codes(good.verify(bundle)) == {"texts.version"}
+
+
+def test_bundle_that_looks_like_one_of_the_first_and_is_of_later_is_refused(
+    good: GoodBundle, bundle: Path
+) -> None:
+    def forget(environment: dict[str, Any]) -> None:
+        for name in ["rendered", "started", "finished", "hardware"]:
+            del environment[name]
+
+    edit(bundle / "environment.json", forget)
+    tell_lies(bundle)
+    (bundle / CRATE).unlink()
+    later = NOW + timedelta(days=3)
+    shutil.rmtree(bundle / ATTESTATIONS)
+    (bundle / MANIFEST).unlink()
+    attest(bundle, good.inputs, signer=good.signer, now=later)
+    assert codes(good.verify(bundle, now=later)) == {"texts.version"}
+
+
+def test_texts_of_an_earlier_version_are_said_not_to_be_compared(
+    good: GoodBundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(texts, "TEXTS_VERSION", 2)
+    report = good.verify(good.path)
     assert report.intact
     (said,) = [check.message for check in report.checks if check.code == "texts"]
+    assert said.startswith(f"{CRATE}: as the other contents give them")
     assert "README.md, CITATION.cff and LICENSE are not compared" in said
-    assert f"{CRATE} is not compared" in said
 
 
 def test_every_file_of_the_manifest_is_in_the_crate(good: GoodBundle) -> None:

@@ -31,7 +31,7 @@ from specseal.analysis.unseen import notes_of
 from specseal.digests import canonical, sha256_bytes
 
 ANALYSIS_VERSION = 2
-"""Goes up whenever the same records would give another Result."""
+"""Goes up whenever the same records would give another Result; `versions` keeps those before."""
 
 
 def definitions(draft_length: int) -> tuple[Definition, ...]:

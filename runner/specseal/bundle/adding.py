@@ -31,13 +31,15 @@ def add_reproduction(bundle: Path, envelope: bytes, key: PublicKey, *, now: date
             this bundle.
         InputError: it is there already, or can't be written.
     """
-    contents = verify(bundle, trusted=TrustStore(), now=now).demand(trust=False)
+    report = verify(bundle, trusted=TrustStore(), now=now)
+    contents = report.demand(trust=False)
     statement = read_reproduction(
         envelope,
         path="the statement",
         key=key,
         manifest=contents.manifest,
         recipe=contents.lock.recipe,
+        sealed=report.signers[0].signature.created,
         now=now,
     )
     target = bundle / reproduction_path(key.digest, statement.reproduction)

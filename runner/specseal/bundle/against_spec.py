@@ -1,17 +1,23 @@
 """A lock held against its spec: what both say must be the same, in every variant of a sweep.
 
-The spec is what people read, the lock is what was run.
+The spec is what people read, the lock is what was run. Whether a branch that a spec names was that
+commit, only its hub knew: a commit that the spec names must be the lock's.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
 from specseal.engines import CAPABILITIES, asked_of_engine
-from specseal.spec import Source, Spec
+from specseal.spec import Dataset, Source, Spec
 from specseal.spec.locked import Lock
+
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+_NAMELESS = ("path", "builtin")
+"""Sources that are no place elsewhere. The first bundles' locks have `{}` in their place."""
 
 Claim = tuple[str, Any, str, Any]
 """Where, what is said there, who should know, and what that gives."""
@@ -28,9 +34,55 @@ def lock_against_spec(lock: Lock, spec: Spec) -> Iterator[Claim]:
         where = f"lock.json: variant {number}: " if spec.variants else "lock.json: "
         yield f"{where}setting", variant.setting, "spec.yaml", setting
         for section, source in (("model", one.model), ("drafter", one.drafter.model)):
-            done = [step["step"] for step in getattr(variant.lock, section)["steps"]]
-            yield f"{where}{section}.steps", done, "spec.yaml", _steps(source)
+            yield from _model_against_spec(where, section, variant.lock, source)
+        yield from _dataset_against_spec(where, variant.lock, one.workload.dataset)
         yield from _sections_against_spec(where, variant.lock, one)
+
+
+def _model_against_spec(
+    where: str, section: str, lock: Lock, source: Source | None
+) -> Iterator[Claim]:
+    pinned = getattr(lock, section)
+    done = [step["step"] for step in pinned["steps"]]
+    yield f"{where}{section}.steps", done, "spec.yaml", _steps(source)
+    has_files = source is not None and source.kind != "none"
+    yield f"{where}{section}: has files", bool(pinned["files"]), "spec.yaml", has_files
+    yield from _source_against_spec(where, section, lock, source)
+
+
+def _dataset_against_spec(where: str, lock: Lock, dataset: Dataset) -> Iterator[Claim]:
+    yield from _source_against_spec(where, "dataset", lock, dataset)
+    restricted = dataset.kind != "builtin"
+    if restricted or lock.spec["dataset"]:
+        said = lock.dataset["restricted"]
+        yield f"{where}dataset.restricted", said, "spec.yaml", restricted
+    if dataset.sha256 is not None:
+        said = lock.dataset["file_sha256"]
+        yield f"{where}dataset.file_sha256", said, "spec.yaml", dataset.sha256
+
+
+def _source_against_spec(
+    where: str, section: str, lock: Lock, source: Source | Dataset | None
+) -> Iterator[Claim]:
+    """Yield where a model or a data set is from: by its name, and by its commit."""
+    said, revision = lock.spec[section], getattr(lock, section)["revision"]
+    asked = _written(source)
+    if said or asked is None or asked["kind"] not in _NAMELESS:
+        yield f"{where}spec.{section}", said, "spec.yaml", asked
+    named = source.revision if source else None
+    if source is None or source.kind != "hf":
+        yield f"{where}{section}.revision", revision, "spec.yaml", None
+    elif named is not None and _COMMIT.fullmatch(named):
+        yield f"{where}{section}.revision", revision, "spec.yaml", named
+    else:
+        yield f"{where}{section}: names a commit", revision is not None, "spec.yaml", True
+
+
+def _written(source: Source | Dataset | None) -> dict[str, Any] | None:
+    """Return a source as a lock has it: unset fields left out."""
+    if source is None:
+        return None
+    return {key: value for key, value in asdict(source).items() if value not in (None, {})}
 
 
 def _steps(source: Source | None) -> list[str]:

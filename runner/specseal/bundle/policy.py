@@ -112,8 +112,20 @@ class Standing:
 def judge(
     signatures: Iterable[Signature], policy: Policy, store: TrustStore
 ) -> tuple[Standing, ...]:
-    """Return what each signature is worth under a policy."""
-    return tuple(_standing(signature, policy, store) for signature in signatures)
+    """Return what each signature is worth under a policy.
+
+    A key that has signed several verdicts vouches for the result only if all of them do: else it
+    would be enough to run again until it comes out.
+    """
+    all_of_them = tuple(signatures)
+    otherwise = {
+        one.key: one.verdict
+        for one in all_of_them
+        if one.verdict not in (None, "reproduced") and _within(one.created, policy)
+    }
+    return tuple(
+        _standing(one, policy, store, otherwise=otherwise.get(one.key)) for one in all_of_them
+    )
 
 
 def counted(standings: Iterable[Standing]) -> frozenset[Digest]:
@@ -136,7 +148,9 @@ def unmet(standings: Sequence[Standing], policy: Policy) -> tuple[Finding, ...]:
     return tuple(findings)
 
 
-def _standing(signature: Signature, policy: Policy, store: TrustStore) -> Standing:
+def _standing(
+    signature: Signature, policy: Policy, store: TrustStore, *, otherwise: str | None
+) -> Standing:
     revocation = store.revoked.get(signature.key)
     believed = store.trusted if policy.keys is None else policy.keys
     if revocation is not None:
@@ -147,12 +161,16 @@ def _standing(signature: Signature, policy: Policy, store: TrustStore) -> Standi
         signature=signature,
         status=status,
         revocation=revocation,
-        objection=_objection(signature, policy, status, revocation),
+        objection=_objection(signature, policy, status, revocation, otherwise),
     )
 
 
 def _objection(
-    signature: Signature, policy: Policy, status: Status, revocation: Revocation | None
+    signature: Signature,
+    policy: Policy,
+    status: Status,
+    revocation: Revocation | None,
+    otherwise: str | None,
 ) -> Finding | None:
     whose = "the signer's key" if signature.role == "result" else "the key"
     created = signature.created
@@ -165,9 +183,7 @@ def _objection(
     if status == "unknown":
         among = "is not trusted" if policy.keys is None else "is not one of the policy's"
         return Finding("trust.unknown", f"{whose} {among}: {signature.key}")
-    if (policy.created_from and created < policy.created_from) or (
-        policy.created_until and created > policy.created_until
-    ):
+    if not _within(created, policy):
         return Finding(
             "policy.created",
             f"the {signature.role} statement was made at {render_time(created)}, which is not "
@@ -175,7 +191,16 @@ def _objection(
         )
     if signature.role == "reproduction" and signature.verdict != "reproduced":
         return Finding("policy.verdict", f"the verdict is: {signature.verdict}")
+    if signature.role == "reproduction" and otherwise is not None:
+        return Finding("policy.verdict", f"another verdict by the same key is: {otherwise}")
     return None
+
+
+def _within(created: datetime, policy: Policy) -> bool:
+    """Say whether a statement was made within a policy's time."""
+    return (policy.created_from is None or created >= policy.created_from) and (
+        policy.created_until is None or created <= policy.created_until
+    )
 
 
 def load_policy(path: Path) -> Policy:

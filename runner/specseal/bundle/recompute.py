@@ -7,12 +7,12 @@ here, and nothing is read from disk.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from specseal.analysis import Result, RunData, analyse
+from specseal.analysis import ANALYSES, Result, RunData
 from specseal.analysis.validity import ATTESTED, IDS_WITHHELD
 from specseal.bundle.against_environment import images_against_lock
 from specseal.bundle.against_plan import run_against_plan
@@ -21,7 +21,7 @@ from specseal.bundle.contents import Described
 from specseal.bundle.counts import COUNTS
 from specseal.bundle.findings import BundleBroken, Finding, broken
 from specseal.bundle.sbom import sboms_against_environment
-from specseal.bundle.statement import ResultStatement
+from specseal.bundle.statement import Provenance, ResultStatement
 from specseal.bundle.strict import parse_file
 from specseal.bundle.tables import RECORDS, decode_run
 from specseal.digests import Digest, canonical, sha256_bytes
@@ -30,14 +30,8 @@ from specseal.spec import Spec, parse_spec
 from specseal.spec.locked import Lock, parse_lock
 
 RELATIVE_TOLERANCE = 1e-9
-_BY_INTERVALS = {
-    "metrics": ("low", "high"),
-    "choices": ("as_good", "candidates", "reasons", "valid"),
-    "crossovers": ("faster_up_to", "not_faster_from", "reasons", "valid"),
-    "failures": (),
-    "notes": (),
-}
-"""The parts of a result, and which of their fields rest on intervals."""
+_PARTS = ("metrics", "choices", "crossovers", "failures", "notes")
+"""Of a result."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,12 +65,16 @@ class Contents:
             "bundle": self.manifest,
             "recipe": self.lock.recipe,
             **{name: self.environment[name] for name in ("runtime", "isolation", "pinned")},
-            **{part: result[part] for part in _BY_INTERVALS},
+            **{part: result[part] for part in _PARTS},
         }
 
 
 def read_contents(
-    files: Mapping[str, bytes], *, manifest: Digest, statement: ResultStatement
+    files: Mapping[str, bytes],
+    *,
+    manifest: Digest,
+    statement: ResultStatement,
+    provenance: Provenance,
 ) -> Contents:
     """Read the files, and check that spec, lock, environment and statement name each other.
 
@@ -84,6 +82,7 @@ def read_contents(
         files: the bundle's parsed files by path.
         manifest: digest of the manifest that lists them.
         statement: what the signer says about them.
+        provenance: what the signer says about the run.
 
     Raises:
         BundleBroken: a file is not of its schema, or two of them disagree.
@@ -113,9 +112,14 @@ def read_contents(
             sha256_bytes(files["result.json"]),
         ),
     )
+    told = {"specseal_version": provenance.version, **_times_told(environment, provenance)}
+    run = (
+        (f"environment.json: {name}", environment[name], "the provenance", value)
+        for name, value in told.items()
+    )
     _raise_any(
         Finding("schemas.disagree", f"{where} is {said}, but {other} gives {found}")
-        for where, said, other, found in (*pairs, *lock_against_spec(lock, spec))
+        for where, said, other, found in (*pairs, *run, *lock_against_spec(lock, spec))
         if said != found
     )
     _raise_any(dict.fromkeys(images_against_lock(environment, lock)))
@@ -131,11 +135,19 @@ def recompute(contents: Contents) -> None:
     """Check the run against the lock, and the result against a new analysis of the run.
 
     Raises:
-        BundleBroken: the records are not those of the lock's plan, or the result is not theirs.
+        BundleBroken: the records are not those of the lock's plan, or the result is not theirs, or
+            is of an analysis that this version does not have.
     """
+    version = contents.result.analysis_version
+    if version not in ANALYSES:
+        known = ", ".join(map(str, ANALYSES))
+        raise broken(
+            "recompute.version",
+            f"result.json: analysis_version is {version}; this version of specseal has {known}",
+        )
     try:
         _raise_any(run_against_plan(contents.run, contents.lock, contents.environment))
-        again = analyse(contents.run)
+        again = ANALYSES[version](contents.run)
     # What a hostile lock or hostile records can make these raise; all of it means: no.
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise broken(
@@ -148,27 +160,19 @@ def recompute(contents: Contents) -> None:
 def compare_results(sealed: Result, again: Result) -> list[Finding]:
     """Return a finding for each thing in which a sealed result differs from the recomputed one.
 
-    The set of metrics, their units, counts and validity must be equal; estimates to a relative
-    1e-9, because sums may be taken in another order. Intervals, and what is said of draft lengths,
-    which rests on intervals, likewise, where both come from one analysis version.
+    The set of metrics, their units, counts and validity must be equal; estimates and the ends of
+    their intervals to a relative 1e-9, because sums may be taken in another order.
     """
-    same_version = sealed.analysis_version == again.analysis_version
     sealed_parts, parts = sealed.to_dict(), again.to_dict()
     return [
         finding
-        for part, by_intervals in _BY_INTERVALS.items()
-        for finding in _compare_rows(
-            part, sealed_parts[part], parts[part], leave_out=() if same_version else by_intervals
-        )
+        for part in _PARTS
+        for finding in _compare_rows(part, sealed_parts[part], parts[part])
     ]
 
 
 def _compare_rows(
-    part: str,
-    sealed: list[dict[str, Any]],
-    again: list[dict[str, Any]],
-    *,
-    leave_out: Collection[str],
+    part: str, sealed: list[dict[str, Any]], again: list[dict[str, Any]]
 ) -> Iterator[Finding]:
     found, expected = _by_identity(sealed), _by_identity(again)
     if len(found) != len(sealed):
@@ -181,7 +185,7 @@ def _compare_rows(
             yield Finding(f"recompute.{part}", f"{where} is missing")
         elif _is_attested(found[identity], expected[identity]):
             continue
-        elif wrong := _difference(found[identity], expected[identity], leave_out=leave_out):
+        elif wrong := _difference(found[identity], expected[identity]):
             yield Finding(f"recompute.{part}", f"{where}: {wrong}")
 
 
@@ -207,6 +211,12 @@ def _read_spec_and_lock(files: Mapping[str, bytes]) -> tuple[Spec, Lock]:
     return spec, lock
 
 
+def _times_told(environment: Mapping[str, Any], provenance: Provenance) -> dict[str, str]:
+    """Return when the run was; the first bundles' environments do not say so."""
+    times = {"started": provenance.started, "finished": provenance.finished}
+    return times if times.keys() & environment.keys() else {}
+
+
 def _pinned(lock: Lock) -> str:
     return "yes" if lock.engine["image"] else "no"
 
@@ -225,13 +235,9 @@ def _by_identity(rows: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     }
 
 
-def _difference(
-    found: Mapping[str, Any], expected: Mapping[str, Any], *, leave_out: Collection[str]
-) -> str | None:
+def _difference(found: Mapping[str, Any], expected: Mapping[str, Any]) -> str | None:
     exact = found.get("unit") == "count"
     for name, value in expected.items():
-        if name in leave_out:
-            continue
         same = found[name] == value if exact else _is_close(found[name], value)
         if not same:
             return f"{name} is {found[name]}, the records give {value}"

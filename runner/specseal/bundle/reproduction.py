@@ -22,6 +22,7 @@ from specseal.bundle.keys import PublicKey, Signer
 from specseal.bundle.layout import NamedReproduction, key_path, reproduction_path
 from specseal.bundle.recompute import Contents
 from specseal.bundle.statement import (
+    CLOCK_TOLERANCE,
     ResultStatement,
     read_created,
     read_statement,
@@ -124,7 +125,14 @@ def attest_reproduction(
 
 
 def read_reproduction(
-    envelope: bytes, *, path: str, key: PublicKey, manifest: Digest, recipe: Digest, now: datetime
+    envelope: bytes,
+    *,
+    path: str,
+    key: PublicKey,
+    manifest: Digest,
+    recipe: Digest,
+    sealed: datetime,
+    now: datetime,
 ) -> ReproductionStatement:
     """Read a reproduction statement.
 
@@ -134,11 +142,13 @@ def read_reproduction(
         key: that must have signed it.
         manifest: of the bundle that it must be about.
         recipe: of that bundle.
+        sealed: when that bundle was made, as its signer says.
         now: the time of reading, with its zone.
 
     Raises:
         BundleBroken: not signed by that key, of another type or major version, about another
-            bundle, of the future, of itself, or "reproduced" said of another recipe.
+            bundle, of the future, from before that bundle was made, of itself, or "reproduced"
+            said of another recipe.
     """
     payload = unwrap(envelope, path=path, key=key, step=_STEP)
     path = f"{path}: payload"
@@ -159,6 +169,11 @@ def read_reproduction(
         version=predicate["version"],
     )
     _check(statement, path=path, manifest=manifest, recipe=recipe)
+    if statement.created + CLOCK_TOLERANCE < sealed:
+        raise broken(
+            f"{_STEP}.before",
+            f"{path}: of {render_time(statement.created)}, before there was what it reproduced",
+        )
     return statement
 
 
@@ -226,6 +241,7 @@ def _read_named(
         key=keys[named.key],
         manifest=manifest,
         recipe=result.recipe,
+        sealed=result.created,
         now=now,
     )
     if statement.reproduction != named.manifest:

@@ -16,7 +16,7 @@ from specseal.bundle.findings import broken
 from specseal.bundle.layout import PROVENANCE_ATTESTATION, RESULT_ATTESTATION
 from specseal.bundle.manifest import MANIFEST
 from specseal.bundle.strict import check_schema, parse_canonical
-from specseal.bundle.times import parse_time, render_time
+from specseal.bundle.times import parse_moment, parse_time, render_time
 from specseal.digests import Digest, canonical, sha256_bytes
 
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
@@ -61,6 +61,16 @@ class ResultStatement:
         if self.supersedes is not None:
             predicate["supersedes"] = {"sha256": self.supersedes}
         return render_statement(manifest, RESULT_TYPE, predicate)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provenance:
+    """What the signer says about how a run was made."""
+
+    version: str
+    """Of specseal."""
+    started: str
+    finished: str
 
 
 def provenance_statement(
@@ -127,11 +137,12 @@ def read_result_statement(payload: bytes, *, manifest: Digest, now: datetime) ->
     )
 
 
-def check_provenance(payload: bytes, *, manifest: Digest, statement: ResultStatement) -> None:
-    """Check that a provenance statement is the one that the result statement names.
+def read_provenance(payload: bytes, *, manifest: Digest, statement: ResultStatement) -> Provenance:
+    """Read a provenance statement, which must be the one that the result statement names.
 
     Raises:
-        BundleBroken: another statement, about another manifest, or about another lock.
+        BundleBroken: another statement, about another manifest, lock or spec, or of a run that
+            ended before it began, or after its result was signed.
     """
     path = f"{PROVENANCE_ATTESTATION}: payload"
     if sha256_bytes(payload) != statement.provenance:
@@ -151,6 +162,31 @@ def check_provenance(payload: bytes, *, manifest: Digest, statement: ResultState
     # In full, and it alone: of a second digest, or a second lock, nothing would be known.
     if locks != [{"name": "lock.json", "digest": {"sha256": statement.lock}}]:
         raise broken("provenance.lock", f"{path}: names another lock than the result statement")
+    spec = predicate["buildDefinition"]["externalParameters"]["spec"]
+    if spec != statement.name:
+        text = f"{path}: of the spec {spec!r}, the result statement is of {statement.name!r}"
+        raise broken("provenance.spec", text)
+    details = predicate["runDetails"]
+    provenance = Provenance(
+        version=details["builder"]["version"]["specseal"],
+        started=details["metadata"]["startedOn"],
+        finished=details["metadata"]["finishedOn"],
+    )
+    _check_times(provenance, statement.created, path)
+    return provenance
+
+
+def _check_times(provenance: Provenance, created: datetime, path: str) -> None:
+    try:
+        started, finished = map(parse_moment, (provenance.started, provenance.finished))
+    except ValueError as error:
+        raise broken("provenance.times", f"{path}: startedOn or finishedOn: {error}") from error
+    if not started <= finished <= created + CLOCK_TOLERANCE:
+        raise broken(
+            "provenance.times",
+            f"{path}: a run from {provenance.started} to {provenance.finished}, signed at "
+            f"{render_time(created)}",
+        )
 
 
 def render_statement(manifest: Digest, predicate_type: str, predicate: dict[str, Any]) -> bytes:

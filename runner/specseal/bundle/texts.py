@@ -3,12 +3,15 @@
 All of it is rendered from the other contents, so verifying renders it again and compares bytes.
 `environment.json` names the version of what rendered them. The RO-Crate's renderers are all kept;
 the other texts change with every turn of phrase, and are compared only where this version would
-write them in the same words. What is not compared is said.
+write them in the same words. Those of an earlier version are not compared, and that is said; of a
+version that is not known nothing can be said, so it is refused. The first bundles, of the days
+before there were RO-Crates, do not say what rendered them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import date
 from typing import Any
 
 from specseal.bundle import sbom
@@ -31,6 +34,9 @@ _CODES = {
     CRATE: "texts.crate",
 }
 TEXTS = tuple(_CODES)
+_LAST_OF_THE_FIRST = date(2026, 11, 25)
+_UNTOLD_BY_THE_FIRST = ("started", "finished", "hardware")
+"""What every later environment says."""
 
 
 def check_texts(files: Mapping[str, bytes], listed: Mapping[str, Digest], about: Described) -> str:
@@ -42,7 +48,8 @@ def check_texts(files: Mapping[str, bytes], listed: Mapping[str, Digest], about:
         about: the contents.
 
     Raises:
-        BundleBroken: a text is missing, or is not what the contents give.
+        BundleBroken: a text is missing, is not what the contents give, or is of a version that is
+            not known.
     """
     expected, left_out = _expected(about, listed)
     findings = [
@@ -53,6 +60,7 @@ def check_texts(files: Mapping[str, bytes], listed: Mapping[str, Digest], about:
         for path, data in expected.items()
         if files.get(path) != data
     ]
+    findings += _unknown(about, listed)
     if findings:
         raise BundleBroken(findings)
     said = [f"{', '.join(expected)}: as the other contents give them"] if expected else []
@@ -71,5 +79,29 @@ def _expected(about: Described, listed: Mapping[str, Digest]) -> tuple[dict[str,
     if crate := _CRATES.get(rendered.get("crate", 0)):
         expected[CRATE] = crate(about, listed)
     else:
-        left_out.append(f"{CRATE} is not compared: none, or another version's")
+        left_out.append(f"there is no {CRATE}")
     return expected, left_out
+
+
+def _unknown(about: Described, listed: Mapping[str, Digest]) -> list[Finding]:
+    """Return a finding for each version that this reader can't have: a later one, or none."""
+    environment = about.environment
+    rendered: Mapping[str, Any] | None = environment.get("rendered")
+    if rendered is None:
+        is_first = (
+            CRATE not in listed
+            and about.date <= _LAST_OF_THE_FIRST
+            and not any(name in environment for name in _UNTOLD_BY_THE_FIRST)
+        )
+        text = "environment.json: rendered is missing: what the texts should say is not known"
+        return [] if is_first else [Finding("texts.version", text)]
+    known = {"texts": range(1, TEXTS_VERSION + 1), "crate": _CRATES}
+    return [
+        Finding(
+            "texts.version",
+            f"environment.json: rendered.{name} is {rendered[name]}; this version of specseal "
+            f"reads {', '.join(map(str, versions))}",
+        )
+        for name, versions in known.items()
+        if rendered[name] not in versions
+    ]

@@ -1,7 +1,11 @@
-"""How statements, revocations and policies write a time: UTC, whole seconds, one spelling."""
+"""How statements, revocations and policies write a time: UTC, whole seconds, one spelling.
+
+When a run started and finished is told to the millisecond, but for the first bundles.
+"""
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 
 _FORMAT = "%Y-%m-%dT%H:%M:%SZ"
@@ -23,3 +27,15 @@ def parse_time(text: str) -> datetime:
     if render_time(time) != text:
         raise ValueError(f"time data {text!r} is not of the form YYYY-MM-DDThh:mm:ssZ")
     return time
+
+
+def parse_moment(text: str) -> datetime:
+    """Read such a time, with milliseconds or without.
+
+    Raises:
+        ValueError: another form, or no such time.
+    """
+    whole = re.fullmatch(r"(.*)\.([0-9]{3})Z", text)
+    if whole is None:
+        return parse_time(text)
+    return parse_time(f"{whole[1]}Z").replace(microsecond=1000 * int(whole[2]))

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
 
 from specseal.bundle.envelope import raw_signature, unwrap, unwrap_by_one_of
 from specseal.bundle.findings import BundleBroken, Finding, broken
@@ -22,22 +21,23 @@ from specseal.bundle.layout import (
 from specseal.bundle.manifest import MANIFEST, compare_digests, parse_manifest
 from specseal.bundle.policy import Policy, Signature, Standing, counted, judge, unmet
 from specseal.bundle.recompute import Contents, read_contents, recompute
-from specseal.bundle.report import Check, Report
+from specseal.bundle.report import Report
 from specseal.bundle.reproduction import Reproduction, check_reproductions
-from specseal.bundle.statement import ResultStatement, check_provenance, read_result_statement
+from specseal.bundle.statement import (
+    Provenance,
+    ResultStatement,
+    read_provenance,
+    read_result_statement,
+)
+from specseal.bundle.steps import Steps
 from specseal.bundle.store import TrustStore
 from specseal.bundle.texts import check_texts
 from specseal.bundle.timestamp import Timestamp, read_timestamp, unstamped
 from specseal.digests import Digest, sha256_bytes
 from specseal.errors import InputError
-from specseal.words import printable
 
 THE_SIGNER = Policy()
 """The policy that asks for nothing but a trusted signer."""
-MAX_FINDINGS = 20
-"""How many findings of one step are listed."""
-
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +63,8 @@ def verify(
     3. Manifest: strict form, and every file in it with its digest; nothing missing, nothing added.
     4. Signature: one DSSE signature, which exactly one key beside it fits, over a result statement
        of this major version whose one subject is the manifest.
-    5. Provenance: signed by the same key, and the statement that the result statement names.
+    5. Provenance: signed by the same key, the statement that the result statement names, and of
+       the same spec.
     6. Reproductions: each statement signed by the key that it is named after, over the same
        manifest; no key beside them that has signed nothing.
     7. Timestamp: if there is one, it is over the raw signature of the result, not from before it.
@@ -89,7 +90,7 @@ def verify(
         InputError: `folder` is not a folder, or can't be read.
         MachineLacks: there is a timestamp, and what reads it is not installed.
     """
-    steps = _Steps()
+    steps = Steps()
     tree = read_tree(folder)
     # (1), (2)
     steps.record("layout", "only plain files, each with one name", _about(tree, "layout."))
@@ -102,7 +103,7 @@ def verify(
         "signature", "the manifest is what the key signed", lambda: _check_signature(tree, now)
     )
     # (5)
-    steps.run(
+    provenance = steps.run(
         "provenance",
         "the provenance is the one that the result names",
         lambda: _check_provenance(tree, signed),
@@ -120,7 +121,7 @@ def verify(
         lambda: _check_timestamp(tree, signed),
     )
     # (8), (9), (10)
-    contents = _check_contents(steps, tree, signed)
+    contents = _check_contents(steps, tree, signed, provenance)
     # (11), (12)
     standings = judge(_signatures(signed, reproductions or ()), policy, trusted)
     lacking = unstamped(timestamp, policy)
@@ -169,45 +170,6 @@ def open_bundle(folder: Path) -> Contents:
     return verify(folder, trusted=TrustStore(), now=datetime.now(UTC)).demand(trust=False)
 
 
-class _Steps:
-    """The steps taken so far, each recorded as held or with its findings."""
-
-    def __init__(self) -> None:
-        self.checks: list[Check] = []
-
-    @property
-    def all_hold(self) -> bool:
-        return all(check.holds for check in self.checks)
-
-    def run(self, code: str, sentence: str, step: Callable[[], _T]) -> _T | None:
-        """Take a step and record it; return its value, or None where it failed."""
-        try:
-            value = step()
-        except BundleBroken as error:
-            self.record(code, sentence, error.findings)
-            return None
-        self.record(code, sentence, ())
-        return value
-
-    def say(self, code: str, step: Callable[[], str]) -> None:
-        """Take a step whose outcome is its sentence, and record it."""
-        try:
-            self.record(code, step(), ())
-        except BundleBroken as error:
-            self.record(code, "", error.findings)
-
-    def record(self, code: str, sentence: str, findings: Collection[Finding]) -> None:
-        """Record a step: its sentence where it held, else its findings, the first 20."""
-        if not findings:
-            self.checks.append(Check(code, holds=True, message=sentence))
-        for finding in list(findings)[:MAX_FINDINGS]:
-            message = printable(finding.message)
-            self.checks.append(Check(finding.code, holds=False, message=message))
-        if len(findings) > MAX_FINDINGS:
-            more = f"and {len(findings) - MAX_FINDINGS} more"
-            self.checks.append(Check(f"{code}.more", holds=False, message=more))
-
-
 def _about(tree: Tree, prefix: str) -> list[Finding]:
     return [finding for finding in tree.findings if finding.code.startswith(prefix)]
 
@@ -227,12 +189,12 @@ def _check_signature(tree: Tree, now: datetime) -> _Signed:
     return _Signed(signer=signer, keys=keys, manifest=manifest, statement=statement)
 
 
-def _check_provenance(tree: Tree, signed: _Signed | None) -> None:
+def _check_provenance(tree: Tree, signed: _Signed | None) -> Provenance:
     if signed is None:
         raise broken("provenance.not_run", "not run: no signature holds")
     data = _content(tree, PROVENANCE_ATTESTATION)
     payload = unwrap(data, path=PROVENANCE_ATTESTATION, key=signed.signer)
-    check_provenance(payload, manifest=signed.manifest, statement=signed.statement)
+    return read_provenance(payload, manifest=signed.manifest, statement=signed.statement)
 
 
 def _check_reproductions(
@@ -260,9 +222,11 @@ def _check_timestamp(tree: Tree, signed: _Signed | None) -> Timestamp | None:
     return read_timestamp(tree.contents[TIMESTAMP], signature=signature, statement=signed.statement)
 
 
-def _check_contents(steps: _Steps, tree: Tree, signed: _Signed | None) -> Contents | None:
+def _check_contents(
+    steps: Steps, tree: Tree, signed: _Signed | None, provenance: Provenance | None
+) -> Contents | None:
     """Take steps 8 to 10. Return the contents where every step up to here holds, else None."""
-    if not steps.all_hold or signed is None:
+    if not steps.all_hold or signed is None or provenance is None:
         for code in ("schemas", "texts", "recompute"):
             steps.record(
                 code, "", [Finding(f"{code}.not_run", "not run: the bytes are not sealed")]
@@ -272,7 +236,9 @@ def _check_contents(steps: _Steps, tree: Tree, signed: _Signed | None) -> Conten
     contents = steps.run(
         "schemas",
         "spec, lock, environment and records are well formed and name each other",
-        lambda: read_contents(tree.contents, manifest=signed.manifest, statement=statement),
+        lambda: read_contents(
+            tree.contents, manifest=signed.manifest, statement=statement, provenance=provenance
+        ),
     )
     if contents is None:
         for code in ("texts", "recompute"):
@@ -305,7 +271,7 @@ def _signatures(
 
 
 def _check_policy(
-    steps: _Steps, standings: Sequence[Standing], policy: Policy, lacking: tuple[Finding, ...]
+    steps: Steps, standings: Sequence[Standing], policy: Policy, lacking: tuple[Finding, ...]
 ) -> bool:
     """Take steps 11 and 12; return whether both hold."""
     if not standings:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from specseal.analysis import ANALYSIS_VERSION, Result, RunData, analyse
+from specseal.analysis import ANALYSES, ANALYSIS_VERSION, Result, RunData, analyse
 from specseal.analysis.metrics import definitions
 from specseal.analysis.reference import metrics_reference
 from specseal.analysis.selection import selections, whole_selections
@@ -99,3 +99,8 @@ def test_reference_in_the_docs_is_the_one_of_the_tables():
         'print(metrics_reference(), end="")\' > docs/metrics.md'
     )
     assert REFERENCE.read_text(encoding="utf-8") == metrics_reference(), mend
+
+
+def test_analysis_of_this_version_is_the_last_of_the_table() -> None:
+    assert max(ANALYSES) == ANALYSIS_VERSION
+    assert ANALYSES[ANALYSIS_VERSION] is analyse

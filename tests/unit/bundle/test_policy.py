@@ -198,20 +198,26 @@ def test_no_key_counts_that_is_not_trusted_or_is_revoked(
     policy = Policy(created_until=NOON + HOUR)
     keys = counted(judge([RESULT, *signatures], policy, store))
     assert keys <= trusted - revoked
+    within = [one for one in signatures if one.created <= NOON + HOUR]
     assert keys == (trusted - revoked) & {
         A,
-        *(
-            one.key
-            for one in signatures
-            if one.verdict == "reproduced" and one.created <= NOON + HOUR
-        ),
-    }
+        *(one.key for one in within if one.verdict == "reproduced"),
+    } - {one.key for one in within if one.verdict != "reproduced" and one.key != A}
 
 
 @given(SIGNATURES, st.integers(1, 4))
-def test_more_signatures_never_make_a_met_policy_unmet(
+def test_one_who_has_reproduced_it_more_never_makes_a_met_policy_unmet(
     signatures: list[Signature], signers: int
 ) -> None:
-    policy = Policy(signers=signers)
-    if not unmet(judge([RESULT, *signatures[1:]], policy, ALL), policy):
-        assert not unmet(judge([RESULT, *signatures], policy, ALL), policy)
+    policy, more = Policy(signers=signers), reproduction(B, "reproduced", NOON)
+    if not unmet(judge([RESULT, *signatures], policy, ALL), policy):
+        assert not unmet(judge([RESULT, more, *signatures], policy, ALL), policy)
+
+
+@given(SIGNATURES, st.integers(1, 4))
+def test_one_who_has_not_reproduced_it_never_makes_an_unmet_policy_met(
+    signatures: list[Signature], signers: int
+) -> None:
+    policy, more = Policy(signers=signers), reproduction(B, "not reproduced", NOON)
+    if unmet(judge([RESULT, *signatures], policy, ALL), policy):
+        assert unmet(judge([RESULT, more, *signatures], policy, ALL), policy)

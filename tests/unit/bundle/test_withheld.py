@@ -25,6 +25,9 @@ from specseal.records import Record
 from specseal.spec import parse_spec
 from specseal.spec.locked import parse_lock
 
+OWN = SPEC.replace(
+    b"{source: builtin, name: speed-mini, split: qualitative}", b"{source: path, path: own.jsonl}"
+)
 PROMPT = (
     'Dear examiner, write a "short" proof that √2 is irrational.\n'
     "Then explain\tit to a child of seven years, without a formula."
@@ -55,15 +58,19 @@ def prompts(tmp_path: Path) -> Path:
 
 def restricted(folder: Path, prompts: Path) -> SealInputs:
     """A run of a restricted data set whose engine quotes prompts wherever it can."""
-    spec = parse_spec(SPEC, path="spec.yaml")
-    lock = make_lock(spec={"name": spec.name, "sha256": spec.digest}, dataset={"restricted": True})
+    spec = parse_spec(OWN, path="spec.yaml")
+    source = {"kind": "path", "path": "own.jsonl"}
+    lock = make_lock(
+        spec={"name": spec.name, "sha256": spec.digest, "dataset": source},
+        dataset={"restricted": True},
+    )
     run = alter_records(make_run(lock), lambda one: replace(one, error=None))
     job = run.jobs[1]
     records = tuple(job.phases[1].records)
     broken = replace(records[0], finish="error", error=f"the engine reported: {PROMPT}")
     phases = (job.phases[0], replace(job.phases[1], records=(broken, *records[1:])))
     jobs = (run.jobs[0], replace(job, phases=phases))
-    inputs = inputs_of(SPEC, lock, replace(run, jobs=jobs), folder)
+    inputs = inputs_of(OWN, lock, replace(run, jobs=jobs), folder)
     lines = "".join(f"{number} ready\n{echo}\n" for number, echo in enumerate(ECHOES))
     next(iter(inputs.logs.values())).write_text(lines, encoding="utf-8")
     environment = {**inputs.environment, "machine": {"last_words": PROMPT}}
