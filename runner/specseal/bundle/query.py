@@ -254,7 +254,8 @@ def _read(folder: Path, name: str) -> bytes:
     try:
         descriptor = os.open(folder / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         with open(descriptor, "rb") as file:  # noqa: PTH123  (a descriptor, no path)
-            data = file.read(limit + 1)
+            # Not simply the limit, for which memory would be set aside.
+            data = file.read(min(limit, os.fstat(descriptor).st_size) + 1)
     except OSError as error:
         raise broken("read.unreadable", f"{name}: can't be read: {error.strerror}") from error
     if len(data) > limit:

@@ -32,6 +32,9 @@ from specseal.record_table import LISTS, NUMBERS, OUTPUT_SHA256, TEXTS, RecordTa
 
 RECORDS = "records.parquet"
 TELEMETRY = "telemetry.parquet"
+MAX_SAMPLE_VALUES = 2**23
+"""In all samples of telemetry, which are read as objects: a day of eight accelerators, each second.
+It takes about a tenth of a gigabyte a million."""
 
 
 _JOB_COLUMNS = (
@@ -168,7 +171,7 @@ def decode_telemetry(data: bytes, run: RunData) -> RunData:
         BundleBroken: not Parquet, columns that no telemetry has, or a sample of a job that `run`
             lacks.
     """
-    table = open_table(data, TELEMETRY)
+    table = open_table(data, TELEMETRY, most_values=MAX_SAMPLE_VALUES)
     _refuse_other_major(table, _TELEMETRY_NAME)
     columns = list(table.schema)
     if tuple(columns[:2]) != _SAMPLE_COLUMNS or any(
