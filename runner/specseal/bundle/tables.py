@@ -127,7 +127,7 @@ def decode_records(data: bytes, run: RunData) -> RunData:
             describes in another way.
     """
     table = open_table(data, RECORDS)
-    _refuse_other_columns(table)
+    refuse_other_records(table)
     rows_of = _rows_by_place(table, run)
     records = _read_records(table)
 
@@ -172,15 +172,7 @@ def decode_telemetry(data: bytes, run: RunData) -> RunData:
             lacks.
     """
     table = open_table(data, TELEMETRY, most_values=MAX_SAMPLE_VALUES)
-    _refuse_other_major(table, _TELEMETRY_NAME)
-    columns = list(table.schema)
-    if tuple(columns[:2]) != _SAMPLE_COLUMNS or any(
-        column.type not in _SAMPLE_KINDS for column in columns[2:]
-    ):
-        raise broken(
-            table.code,
-            f"{TELEMETRY}: the columns are not time_ns, job, and then numbers and texts",
-        )
+    refuse_other_telemetry(table)
     samples: dict[str, list[dict[str, Any]]] = {job.key: [] for job in run.jobs}
     for number, row in enumerate(table.rows()):
         job = row.pop("job")
@@ -221,14 +213,39 @@ def _to_batch(described: Mapping[str, Any], records: RecordTable) -> pa.RecordBa
     return pa.RecordBatch.from_arrays(arrays, schema=RECORDS_SCHEMA)
 
 
-def _refuse_other_columns(table: Table) -> None:
-    """Take the columns of both versions; those that a newer minor adds stand behind the others."""
+def refuse_other_records(table: Table) -> None:
+    """Take the columns of both versions; those that a newer minor adds stand behind the others.
+
+    Raises:
+        BundleBroken: there are others.
+    """
     is_newer = _refuse_other_major(table, _RECORDS_NAME)
     if is_newer and list(table.schema)[: len(RECORDS_SCHEMA)] == list(RECORDS_SCHEMA):
         return
     if any(table.schema.equals(one) for one in (RECORDS_SCHEMA, _FIRST_RECORDS_SCHEMA)):
         return
     raise broken(table.code, f"{RECORDS}: has other columns than this version's")
+
+
+def refuse_other_telemetry(table: Table) -> None:
+    """Take columns of numbers and texts, of which no two have one name, in whichever letters.
+
+    Raises:
+        BundleBroken: there are others.
+    """
+    _refuse_other_major(table, _TELEMETRY_NAME)
+    columns = list(table.schema)
+    if tuple(columns[:2]) != _SAMPLE_COLUMNS or any(
+        column.type not in _SAMPLE_KINDS for column in columns[2:]
+    ):
+        raise broken(
+            table.code,
+            f"{TELEMETRY}: the columns are not time_ns, job, and then numbers and texts",
+        )
+    # SQL does not tell letters apart; and `bundle` is what a question calls the bundle itself.
+    names = ["bundle", *(column.name.casefold() for column in columns)]
+    if len(set(names)) < len(names):
+        raise broken(table.code, f"{TELEMETRY}: two columns have one name, or one is `bundle`")
 
 
 def _refuse_other_major(table: Table, known: bytes) -> bool:
