@@ -178,6 +178,15 @@ def test_timestamp_that_is_not_a_plain_one_over_this_signature_is_refused(
     assert not report.intact
 
 
+def test_timestamp_of_the_last_day_there_is_breaks_no_reader_and_is_not_believed(
+    good: GoodBundle, bundle: Path, authority: Authority, stamp: bytes
+) -> None:
+    last = re.sub(rb"(\x18\x0f)20\d{12}Z", rb"\g<1>99991231235959Z", stamp, count=1)
+    assert last != stamp
+    (bundle / TIMESTAMP).write_bytes(last)
+    assert not good.verify(bundle, policy=asking(authority)).trusted
+
+
 def test_timestamp_does_not_outlive_a_new_signature(
     good: GoodBundle, bundle: Path, stamp: bytes
 ) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
-from specseal.errors import VerificationFailed
+from specseal.errors import InputError, VerificationFailed
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,3 +28,19 @@ class BundleBroken(VerificationFailed):
 def broken(code: str, message: str) -> BundleBroken:
     """Return the error of a single finding."""
     return BundleBroken((Finding(code, message),))
+
+
+@contextmanager
+def nothing_raised(code: str, what: str) -> Iterator[None]:
+    """Turn what hostile contents make their readers raise into a finding: all of it means no.
+
+    Raises:
+        BundleBroken: of what the code within has raised, whatever it was.
+    """
+    try:
+        yield
+    except (
+        ArithmeticError, AttributeError, InputError, LookupError, RecursionError, TypeError,
+        ValueError,
+    ) as error:  # fmt: skip
+        raise broken(code, f"{what}: {type(error).__name__}: {error}") from error

@@ -25,6 +25,8 @@ MAX_ROWS = 10_000_000
 MAX_VALUES = 2**28
 """In all cells of a table, those of lists and those that are null counted too."""
 MAX_UNPACKED_BYTES = 8 * 2**30
+MAX_TEXT_BYTES = 2**20
+"""Of one text: in an answer it may come once a row."""
 _BATCH_ROWS = 4096
 
 Column = Texts | Numbers | Lists
@@ -54,18 +56,22 @@ class Table:
         return f"schemas.{self.name.removesuffix('.parquet')}"
 
     def rows(self) -> Iterator[dict[str, Any]]:
-        """Yield each row. Raises: BundleBroken."""
+        """Yield each row; equal texts in a column are one. Raises: BundleBroken."""
+        names = self.schema.names
         with self._refused():
-            for batch in pq.ParquetFile(pa.BufferReader(self.data)).iter_batches(_BATCH_ROWS):
-                batch.validate(full=True)
-                yield from batch.to_pylist()
+            file = self._with_dictionaries()
+            columns = [self._values(file, name) for name in names]
+        for row in zip(*columns, strict=True):
+            yield dict(zip(names, row, strict=True))
 
     def whole(self, columns: Sequence[str] | None = None) -> pa.Table:
         """Return all columns, or some, as Arrow has them. Raises: BundleBroken."""
         with self._refused():
-            file = pq.ParquetFile(pa.BufferReader(self.data))
-            table = file.read(columns=columns, use_threads=False)
+            table = self._with_dictionaries().read(columns=columns, use_threads=False)
             table.validate(full=True)
+            for column in table.itercolumns():
+                for part in column.chunks:
+                    _refuse_long_texts(part)
             return table
 
     def columns(self, names: Sequence[str]) -> dict[str, Column]:
@@ -86,6 +92,12 @@ class Table:
     def _with_dictionaries(self) -> pq.ParquetFile:
         texts = [one.name for one in self.schema if one.type == pa.string()]
         return pq.ParquetFile(pa.BufferReader(self.data), read_dictionary=texts)
+
+    def _values(self, file: pq.ParquetFile, name: str) -> list[Any]:
+        if pa.types.is_dictionary(file.schema_arrow.field(name).type):
+            codes, values = _coded(self._read(file, name, MAX_ROWS))
+            return [values[code] for code in codes.tolist()]
+        return [one for part in self._read(file, name, _BATCH_ROWS) for one in part.to_pylist()]
 
     def _column(self, file: pq.ParquetFile, name: str) -> Column:
         kind = file.schema_arrow.field(name).type
@@ -119,8 +131,13 @@ class Table:
             raise broken(self.code, f"{self.name}: not readable as Parquet: {error}") from error
 
 
-def open_table(data: bytes, name: str) -> Table:
+def open_table(data: bytes, name: str, *, most_values: int | None = None) -> Table:
     """Open a table after looking at what it claims to hold.
+
+    Args:
+        data: the file.
+        name: of the file, for messages.
+        most_values: how many cells it may have; None: as many as any table.
 
     Raises:
         BundleBroken: not Parquet, or too large.
@@ -135,7 +152,7 @@ def open_table(data: bytes, name: str) -> Table:
         unpacked = sum(group.total_byte_size for group in groups)
         rows = file.metadata.num_rows
         schema = file.schema_arrow
-    if rows > MAX_ROWS or values > MAX_VALUES or unpacked > MAX_UNPACKED_BYTES:
+    if rows > MAX_ROWS or values > (most_values or MAX_VALUES) or unpacked > MAX_UNPACKED_BYTES:
         raise broken(table.code, f"{name}: unpacks to more than a bundle may hold")
     return Table(name, data, schema)
 
@@ -177,11 +194,20 @@ def _coded(parts: Iterable[pa.Array]) -> tuple[IntArray, tuple[Any, ...]]:
     for part in parts:
         whole = part if pa.types.is_dictionary(part.type) else part.dictionary_encode()
         whole.dictionary.validate(full=True)
+        _refuse_long_texts(whole)
         # Where there is no value the index is null, and stands for the None added last.
         values = [*whole.dictionary.to_pylist(), None]
         of = np.array([code.setdefault(value, len(code)) for value in values], dtype=np.int64)
         codes.append(of[whole.indices.fill_null(len(values) - 1).to_numpy(zero_copy_only=False)])
     return _joined(codes), tuple(code)
+
+
+def _refuse_long_texts(column: pa.Array) -> None:
+    """Raise ValueError where one of a column's different texts is too long."""
+    if pa.types.is_dictionary(column.type) and pa.types.is_string(column.type.value_type):
+        longest = pc.max(pc.binary_length(column.dictionary)).as_py() or 0
+        if longest > MAX_TEXT_BYTES:
+            raise ValueError(f"a text has more than {MAX_TEXT_BYTES:,} bytes")
 
 
 def _numbers(parts: Iterable[pa.Array]) -> Numbers:

@@ -12,7 +12,7 @@ import io
 import json
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -30,9 +30,15 @@ from specseal.bundle.layout import KEYS, MAX_PARSED_BYTES, RESULT_ATTESTATION
 from specseal.bundle.manifest import MANIFEST, parse_manifest
 from specseal.bundle.parquet import Table, open_table
 from specseal.bundle.statement import ResultStatement, read_result_statement
-from specseal.bundle.tables import RECORDS, TELEMETRY
+from specseal.bundle.tables import (
+    RECORDS,
+    TELEMETRY,
+    refuse_other_records,
+    refuse_other_telemetry,
+)
 from specseal.digests import Digest, sha256_bytes
 from specseal.errors import InputError, MachineLacks, VerificationFailed
+from specseal.spec.locked import Lock
 
 _PLACES = (
     "speculation",
@@ -45,6 +51,33 @@ _PLACES = (
     "turn",
 )
 """What a metric is of, beside the paths that a sweep varies."""
+_METRIC_KINDS = {
+    "value": pa.float64(),
+    "low": pa.float64(),
+    "high": pa.float64(),
+    "n": pa.int64(),
+    "valid": pa.bool_(),
+    "reasons": pa.list_(pa.string()),
+    "draft_length": pa.int64(),
+    "concurrency": pa.int64(),
+    "rate": pa.float64(),
+    "turn": pa.int64(),
+}
+"""The columns of `metrics` that are no texts."""
+_BUNDLE_COLUMNS = pa.schema(
+    [
+        ("path", pa.string()),
+        ("name", pa.string()),
+        ("created", pa.timestamp("us", "UTC")),
+        *(
+            (name, pa.string())
+            for name in (
+                "supersedes", "signer", "recipe", "lock", "engine", "engine_version",
+                "accelerator", "method", "runtime", "isolation", "pinned", "specseal_version",
+            )
+        ),
+    ]
+)  # fmt: skip
 _MAX_KEY_BYTES = 4096
 
 
@@ -88,7 +121,7 @@ def query(sql: str, places: Sequence[Path], *, now: datetime | None = None) -> A
     Args:
         sql: one SELECT over the tables `bundles`, `metrics`, `records` and `telemetry`.
         places: bundles, or folders that have bundles below them; one that is there twice counts
-            once.
+            once, and two copies that are signed differently are refused.
         now: the time of asking; a statement of the future is refused.
 
     Raises:
@@ -104,7 +137,7 @@ def query(sql: str, places: Sequence[Path], *, now: datetime | None = None) -> A
     with _Engine() as engine, ThreadPoolExecutor(os.cpu_count()) as threads:
         found = [path for place in places for path in bundles_below(place)]
         opened = threads.map(lambda path: _open(path, paths, moment), found)
-        bundles = list({bundle.identity: bundle for bundle in opened}.values())
+        bundles = _each_once(opened)
         engine.give({name: _first(_TABLES[name], bundles, threads) for name in asked})
         needed = engine.needed(sql)
         later = [name for name in asked if _TABLES[name].shape is not None]
@@ -194,6 +227,23 @@ def _of_columns(table: pa.Table, names: frozenset[str]) -> pa.Table:
     return table.select([name for name in table.column_names if name in names | {"bundle"}])
 
 
+def _each_once(opened: Iterable[_Sealed]) -> list[_Sealed]:
+    """Return the bundles, each once.
+
+    Raises: VerificationFailed where two are one but for who signed, or what the signer says.
+    """
+    found: dict[Digest, _Sealed] = {}
+    for bundle in opened:
+        other = found.setdefault(bundle.identity, bundle)
+        if (bundle.signer, bundle.statement) != (other.signer, other.statement):
+            raise VerificationFailed(
+                f"{bundle.path}: the same contents as {other.path}, signed by another key or as "
+                "something else",
+                mend="leave out the one that you do not believe",
+            )
+    return list(found.values())
+
+
 def _first(table: _Table, bundles: Sequence[_Sealed], threads: Executor) -> pa.Table:
     """Return what DuckDB may plan with: every column; no rows where these are read afterwards."""
     return _joined(table.shape or table.rows, bundles, None, threads)
@@ -202,7 +252,17 @@ def _first(table: _Table, bundles: Sequence[_Sealed], threads: Executor) -> pa.T
 def _joined(
     make: _Make, bundles: Sequence[_Sealed], columns: frozenset[str] | None, threads: Executor
 ) -> pa.Table:
-    made = threads.map(lambda bundle: _made(make, bundle, columns), bundles)
+    made = list(threads.map(lambda bundle: _made(make, bundle, columns), bundles))
+    schema = made[0].schema
+    for bundle, table in zip(bundles, made, strict=True):
+        try:
+            schema = pa.unify_schemas([schema, table.schema], promote_options="permissive")
+        except pa.ArrowException as error:
+            raise VerificationFailed(
+                f"{bundle.path}: its columns do not fit those of {bundles[0].path} and of what is "
+                f"between them: {error}",
+                mend="ask about one of them at a time, or name other columns",
+            ) from error
     return pa.concat_tables(made, promote_options="permissive")
 
 
@@ -232,6 +292,9 @@ def _open(path: Path, wanted: set[str], now: datetime) -> _Sealed:
         for name, data in files.items():
             if listed.get(name) != sha256_bytes(data):
                 raise broken("manifest.altered", f"{name}: not what the manifest says")
+        for name, said in (("lock.json", statement.lock), ("result.json", statement.result)):
+            if listed.get(name) != said:
+                raise broken("schemas.disagree", f"{name}: not the one that the statement names")
     except (BundleBroken, InputError) as error:
         raise VerificationFailed(
             f"{path}: not intact: {error.message}",
@@ -254,7 +317,8 @@ def _read(folder: Path, name: str) -> bytes:
     try:
         descriptor = os.open(folder / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         with open(descriptor, "rb") as file:  # noqa: PTH123  (a descriptor, no path)
-            data = file.read(limit + 1)
+            # Not simply the limit, for which memory would be set aside.
+            data = file.read(min(limit, os.fstat(descriptor).st_size) + 1)
     except OSError as error:
         raise broken("read.unreadable", f"{name}: can't be read: {error.strerror}") from error
     if len(data) > limit:
@@ -268,6 +332,12 @@ def _bundles(bundle: _Sealed, columns: frozenset[str] | None) -> pa.Table:
         json.loads(bundle.files[name]) for name in ("lock.json", "environment.json")
     )
     wholes = [lock, *({**lock, **one["sections"]} for one in lock["variants"][1:])]
+    said = bundle.statement
+    if said.name != lock["spec"]["name"]:
+        raise ValueError(f"the statement's name is {said.name!r}, the lock's another")
+    # Only where it is asked about: it takes longer than all the rest.
+    if (columns is None or "recipe" in columns) and said.recipe != Lock(**lock).recipe:
+        raise ValueError("the statement's recipe is not the lock's")
 
     def each(section: str, key: str) -> str:
         values = (str(whole[section][key]) for whole in wholes)
@@ -288,7 +358,11 @@ def _bundles(bundle: _Sealed, columns: frozenset[str] | None) -> pa.Table:
         **{key: environment[key] for key in ("runtime", "isolation", "pinned")},
         "specseal_version": environment["specseal_version"],
     }
-    return _of(bundle, pa.Table.from_pylist([row]))
+    return _of(bundle, pa.Table.from_pylist([row], schema=_BUNDLE_COLUMNS))
+
+
+def _no_bundles(bundle: _Sealed, columns: frozenset[str] | None) -> pa.Table:
+    return _of(bundle, _BUNDLE_COLUMNS.empty_table())
 
 
 def _metrics(bundle: _Sealed, columns: frozenset[str] | None) -> pa.Table:
@@ -303,6 +377,9 @@ def _metrics(bundle: _Sealed, columns: frozenset[str] | None) -> pa.Table:
         for name in ("name", "value", "unit", "low", "high", "n", "valid", "reasons")
     }
     told |= {name: where.field(name) for name in _PLACES if name in kinds}
+    told = {
+        name: values.cast(_METRIC_KINDS.get(name, pa.string())) for name, values in told.items()
+    }
     swept = [name for name in kinds if name not in _PLACES]
     told["setting"] = pa.array(
         [json.dumps({name: row[name] for name in swept}) for row in where.to_pylist()]
@@ -314,14 +391,20 @@ def _metrics(bundle: _Sealed, columns: frozenset[str] | None) -> pa.Table:
 
 def _parquet(name: str) -> _Table:
     def rows(bundle: _Sealed, columns: frozenset[str] | None) -> pa.Table:
-        table = bundle.table(name)
+        table = _well_formed(bundle.table(name))
         wanted = None if columns is None else [one for one in table.schema.names if one in columns]
         return _of(bundle, table.whole(wanted))
 
     def shape(bundle: _Sealed, columns: frozenset[str] | None) -> pa.Table:
-        return _of(bundle, bundle.table(name).schema.empty_table())
+        return _of(bundle, _well_formed(bundle.table(name)).schema.empty_table())
 
     return _Table(files=(name,), rows=rows, shape=shape)
+
+
+def _well_formed(table: Table) -> Table:
+    """Return a Parquet file whose columns are a bundle's. Raises: BundleBroken."""
+    (refuse_other_records if table.name == RECORDS else refuse_other_telemetry)(table)
+    return table
 
 
 def _of(bundle: _Sealed, table: pa.Table) -> pa.Table:
@@ -343,7 +426,7 @@ class _Table:
 
 
 _TABLES = {
-    "bundles": _Table(files=("lock.json", "environment.json"), rows=_bundles),
+    "bundles": _Table(files=("lock.json", "environment.json"), rows=_bundles, shape=_no_bundles),
     "metrics": _Table(files=("result.json",), rows=_metrics),
     "records": _parquet(RECORDS),
     "telemetry": _parquet(TELEMETRY),

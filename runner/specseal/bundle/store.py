@@ -9,7 +9,9 @@ it is of everything that the key ever signed: when that was is the signer's own 
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -86,7 +88,8 @@ def trusted_keys(settings: Settings, *folders: Path) -> TrustStore:
         InputError: a folder is not there, or a file in it is not what its name says.
     """
     own = user_store(settings)
-    store = read_store(own) if own.exists() else TrustStore()
+    # A link that leads nowhere is there: what it had revoked must not be believed again.
+    store = read_store(own) if os.path.lexists(own) else TrustStore()
     for folder in folders:
         store |= read_store(folder)
     return store
@@ -110,11 +113,27 @@ def read_store(folder: Path) -> TrustStore:
                 mend=f"remove it, then `specseal keys trust` the key you meant: {path.name}",
             )
         trusted.add(digest)
-    revocations = folder / REVOKED
-    # Every file is read: one that is misnamed must not let a key be believed again.
-    paths = sorted(revocations.iterdir()) if revocations.exists() else []
-    revoked = {found.key: found for found in map(_read_revocation, paths)}
+    revoked = {found.key: found for found in map(_read_revocation, _revocations(folder))}
     return TrustStore(trusted=frozenset(trusted)) | TrustStore(revoked=revoked)
+
+
+def _revocations(store: Path) -> list[Path]:
+    """Return every file of revocations: one that is misnamed must not let a key be believed again.
+
+    Raises: InputError where what lies there is no folder: only a store without any has none.
+    """
+    folder = store / REVOKED
+    try:
+        if not stat.S_ISDIR(folder.lstat().st_mode):
+            raise InputError(
+                f"{folder}: not a folder, so that nobody can tell which keys are revoked",
+                mend="put the folder of revocations in its place",
+            )
+        return sorted(folder.iterdir())
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise InputError(f"{folder}: can't be read: {error.strerror}") from error
 
 
 def trust(key: PublicKey, folder: Path, *, reinstate: bool = False) -> Path:
@@ -129,7 +148,7 @@ def trust(key: PublicKey, folder: Path, *, reinstate: bool = False) -> Path:
         InputError: it was revoked there, or the store can't be written.
     """
     revocation = folder / REVOKED / f"{key.digest}.json"
-    if revocation.exists() and not reinstate:
+    if os.path.lexists(revocation) and not reinstate:
         raise InputError(
             f"the key {key.digest} was revoked on {_read_revocation(revocation)}",
             mend="if that was a mistake, `specseal keys trust --reinstate` takes it back",
@@ -155,7 +174,7 @@ def revoke(key: Digest, folder: Path, *, reason: str, now: datetime) -> Revocati
     if not reason.strip():
         raise InputError(f"the key {key}: revoked for no reason", mend="say why, with --reason")
     path = folder / REVOKED / f"{key}.json"
-    if path.exists():
+    if os.path.lexists(path):
         raise InputError(f"the key {key} is revoked already, since {_read_revocation(path)}")
     revocation = Revocation(key=key, revoked=now.replace(microsecond=0), reason=reason)
     # The record first: whatever dies between the two, the key is not believed.

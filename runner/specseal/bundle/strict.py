@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 import re
 import textwrap
+from collections.abc import Hashable, Iterable
 from functools import cache
 from importlib import resources
-from typing import Any
+from typing import Any, TypeVar
 
 from jsonschema.exceptions import ValidationError, relevance
 
@@ -25,6 +26,7 @@ _SAFE_INTEGER = 2**53 - 1
 _SHOWN_PROBLEMS = 5
 _VERSION = re.compile(r"(?P<name>specseal/[a-z]+)/(?P<major>[1-9][0-9]*)(\.[1-9][0-9]*)?")
 _MESSAGE_CHARACTERS = 200
+_H = TypeVar("_H", bound=Hashable)
 
 
 def parse_canonical(data: bytes, *, path: str, code: str, schema: str | None = None) -> Any:
@@ -91,9 +93,8 @@ def _parse(data: bytes, *, path: str, code: str) -> Any:
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         value = dict(pairs)
         if len(value) != len(pairs):
-            keys = [key for key, _ in pairs]
-            twice = next(key for key in keys if keys.count(key) > 1)
-            raise broken(code, f"{path}: key {twice!r} appears twice")
+            twice = first_twice(key for key, _ in pairs)
+            raise broken(code, f"{path}: key {_shortened(repr(twice))} appears twice")
         return value
 
     def refuse(text: str) -> Any:
@@ -142,6 +143,20 @@ def _is_deeper(value: Any, limit: int) -> bool:
         if not level:
             return False
     return True
+
+
+def first_twice(values: Iterable[_H]) -> _H | None:
+    """Return the first value that was there before, in one pass; None where each comes once."""
+    seen: set[_H] = set()
+    for value in values:
+        if value in seen:
+            return value
+        seen.add(value)
+    return None
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _MESSAGE_CHARACTERS else f"{text[:_MESSAGE_CHARACTERS]} …"
 
 
 def _say(error: ValidationError) -> str:

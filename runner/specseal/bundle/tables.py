@@ -32,6 +32,9 @@ from specseal.record_table import LISTS, NUMBERS, OUTPUT_SHA256, TEXTS, RecordTa
 
 RECORDS = "records.parquet"
 TELEMETRY = "telemetry.parquet"
+MAX_SAMPLE_VALUES = 2**23
+"""In all samples of telemetry, which are read as objects: a day of eight accelerators, each second.
+It takes about a tenth of a gigabyte a million."""
 
 
 _JOB_COLUMNS = (
@@ -124,7 +127,7 @@ def decode_records(data: bytes, run: RunData) -> RunData:
             describes in another way.
     """
     table = open_table(data, RECORDS)
-    _refuse_other_columns(table)
+    refuse_other_records(table)
     rows_of = _rows_by_place(table, run)
     records = _read_records(table)
 
@@ -168,16 +171,8 @@ def decode_telemetry(data: bytes, run: RunData) -> RunData:
         BundleBroken: not Parquet, columns that no telemetry has, or a sample of a job that `run`
             lacks.
     """
-    table = open_table(data, TELEMETRY)
-    _refuse_other_major(table, _TELEMETRY_NAME)
-    columns = list(table.schema)
-    if tuple(columns[:2]) != _SAMPLE_COLUMNS or any(
-        column.type not in _SAMPLE_KINDS for column in columns[2:]
-    ):
-        raise broken(
-            table.code,
-            f"{TELEMETRY}: the columns are not time_ns, job, and then numbers and texts",
-        )
+    table = open_table(data, TELEMETRY, most_values=MAX_SAMPLE_VALUES)
+    refuse_other_telemetry(table)
     samples: dict[str, list[dict[str, Any]]] = {job.key: [] for job in run.jobs}
     for number, row in enumerate(table.rows()):
         job = row.pop("job")
@@ -218,14 +213,39 @@ def _to_batch(described: Mapping[str, Any], records: RecordTable) -> pa.RecordBa
     return pa.RecordBatch.from_arrays(arrays, schema=RECORDS_SCHEMA)
 
 
-def _refuse_other_columns(table: Table) -> None:
-    """Take the columns of both versions; those that a newer minor adds stand behind the others."""
+def refuse_other_records(table: Table) -> None:
+    """Take the columns of both versions; those that a newer minor adds stand behind the others.
+
+    Raises:
+        BundleBroken: there are others.
+    """
     is_newer = _refuse_other_major(table, _RECORDS_NAME)
     if is_newer and list(table.schema)[: len(RECORDS_SCHEMA)] == list(RECORDS_SCHEMA):
         return
     if any(table.schema.equals(one) for one in (RECORDS_SCHEMA, _FIRST_RECORDS_SCHEMA)):
         return
     raise broken(table.code, f"{RECORDS}: has other columns than this version's")
+
+
+def refuse_other_telemetry(table: Table) -> None:
+    """Take columns of numbers and texts, of which no two have one name, in whichever letters.
+
+    Raises:
+        BundleBroken: there are others.
+    """
+    _refuse_other_major(table, _TELEMETRY_NAME)
+    columns = list(table.schema)
+    if tuple(columns[:2]) != _SAMPLE_COLUMNS or any(
+        column.type not in _SAMPLE_KINDS for column in columns[2:]
+    ):
+        raise broken(
+            table.code,
+            f"{TELEMETRY}: the columns are not time_ns, job, and then numbers and texts",
+        )
+    # SQL does not tell letters apart; and `bundle` is what a question calls the bundle itself.
+    names = ["bundle", *(column.name.casefold() for column in columns)]
+    if len(set(names)) < len(names):
+        raise broken(table.code, f"{TELEMETRY}: two columns have one name, or one is `bundle`")
 
 
 def _refuse_other_major(table: Table, known: bytes) -> bool:

@@ -76,7 +76,8 @@ def read_timestamp(data: bytes, *, signature: bytes, statement: ResultStatement)
         raise broken("timestamp.hash", f"{TIMESTAMP}: by another hash than SHA-256, 384 or 512")
     if imprint.message != hashlib.new(algorithm, signature).digest():
         raise broken("timestamp.other", f"{TIMESTAMP}: over something else than this signature")
-    if statement.created > token.gen_time + CLOCK_TOLERANCE:
+    # A difference, because there is no time after the last that a token may name.
+    if statement.created - token.gen_time > CLOCK_TOLERANCE:
         raise broken(
             "timestamp.before",
             f"{TIMESTAMP}: of {render_time(token.gen_time)}, before the statement says it was made",

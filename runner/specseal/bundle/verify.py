@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from specseal.bundle.envelope import raw_signature, unwrap, unwrap_by_one_of
-from specseal.bundle.findings import BundleBroken, Finding, broken
+from specseal.bundle.findings import BundleBroken, Finding, broken, nothing_raised
 from specseal.bundle.keys import PublicKey, parse_public_key
 from specseal.bundle.layout import (
     KEYS,
@@ -232,26 +232,38 @@ def _check_contents(
                 code, "", [Finding(f"{code}.not_run", "not run: the bytes are not sealed")]
             )
         return None
-    statement = signed.statement
     contents = steps.run(
         "schemas",
         "spec, lock, environment and records are well formed and name each other",
-        lambda: read_contents(
-            tree.contents, manifest=signed.manifest, statement=statement, provenance=provenance
-        ),
+        lambda: _read_contents(tree, signed, provenance),
     )
     if contents is None:
         for code in ("texts", "recompute"):
             steps.record(code, "", [Finding(f"{code}.not_run", "not run: nothing to analyse")])
         return None
-    about = contents.described(signed.signer.digest, statement.created.date())
-    steps.say("texts", lambda: check_texts(tree.contents, tree.listed, about))
+    steps.say("texts", lambda: _check_texts(tree, signed, contents))
     steps.run(
         "recompute",
         f"{len(contents.result.metrics)} metrics come out of the records again",
         lambda: recompute(contents),
     )
     return contents if steps.all_hold else None
+
+
+def _read_contents(tree: Tree, signed: _Signed, provenance: Provenance) -> Contents:
+    with nothing_raised("schemas.impossible", "the contents can't be read"):
+        return read_contents(
+            tree.contents,
+            manifest=signed.manifest,
+            statement=signed.statement,
+            provenance=provenance,
+        )
+
+
+def _check_texts(tree: Tree, signed: _Signed, contents: Contents) -> str:
+    with nothing_raised("texts.impossible", "the texts can't be rendered from the other contents"):
+        about = contents.described(signed.signer.digest, signed.statement.created.date())
+        return check_texts(tree.contents, tree.listed, about)
 
 
 def _signatures(

@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 from tabulate import tabulate
 
 from specseal.bundle import query
 from specseal.cli.context import JSON, print_json
+from specseal.words import printable
 
 FORMS = {"simple": "simple", "github": "github", "latex": "latex_booktabs", "csv": ""}
 """Name of a format → tabulate's."""
@@ -38,4 +40,11 @@ def command(sql: str, places: tuple[Path, ...], form: str, as_json: bool) -> Non
         writer.writerow(answer.columns)
         writer.writerows(answer.rows)
     else:
-        click.echo(tabulate(answer.rows, headers=answer.columns, tablefmt=FORMS[form]))
+        rows = [[_shown(cell) for cell in row] for row in answer.rows]
+        headers = [printable(name) for name in answer.columns]
+        click.echo(tabulate(rows, headers=headers, tablefmt=FORMS[form]))
+
+
+def _shown(cell: Any) -> Any:
+    """Return a cell for a terminal: what is in a bundle may be anybody's."""
+    return cell if isinstance(cell, bool | int | float | None) else printable(str(cell))

@@ -8,15 +8,23 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner, Result
 
 from attacks.builder import NOW, GoodBundle, make_signer
-from specseal.bundle import query, seal
-from specseal.bundle.envelope import wrap
-from specseal.bundle.layout import RESULT_ATTESTATION
+from attacks.test_contents import edit
+from specseal.bundle import Signer, query, seal
+from specseal.bundle.envelope import unwrap_by_one_of, wrap
+from specseal.bundle.keys import parse_public_key
+from specseal.bundle.layout import KEYS, RESULT_ATTESTATION, key_path
+from specseal.bundle.manifest import MANIFEST
+from specseal.bundle.statement import read_result_statement
 from specseal.cli.main import group
+from specseal.digests import Digest, sha256_bytes
 from specseal.errors import InputError, MachineLacks, VerificationFailed
 
 Ask = Callable[..., Result]
@@ -183,3 +191,138 @@ def test_without_duckdb_it_is_said_how_to_get_it(
     with pytest.raises(MachineLacks) as caught:
         query("SELECT * FROM bundles", [folder])
     assert "specseal[query]" in str(caught.value)
+
+
+# What anybody may have signed
+
+
+def signed_as(bundle: Path, signer: Signer, **changes: Any) -> Path:
+    """Sign the manifest of a bundle again, with a statement that says something else."""
+    manifest = sha256_bytes((bundle / MANIFEST).read_bytes())
+    envelope = (bundle / RESULT_ATTESTATION).read_bytes()
+    keys = [parse_public_key(path.read_bytes(), path="") for path in bundle.glob(f"{KEYS}/*.pem")]
+    _, payload = unwrap_by_one_of(envelope, path="", keys=keys)
+    said = read_result_statement(payload, manifest=manifest, now=NOW)
+    for path in bundle.glob(f"{KEYS}/*.pem"):
+        path.unlink()
+    (bundle / key_path(signer.public.digest)).write_bytes(signer.public.pem)
+    statement = replace(said, **changes).to_bytes(manifest)
+    (bundle / RESULT_ATTESTATION).write_bytes(wrap(statement, signer))
+    return bundle
+
+
+@pytest.mark.parametrize("names", [("a", "z"), ("z", "a")])
+def test_copy_that_another_key_signed_does_not_take_the_place_of_the_bundle(
+    good: GoodBundle, tmp_path: Path, names: tuple[str, str]
+) -> None:
+    good.copy(tmp_path / names[0])
+    signed_as(good.copy(tmp_path / names[1]), make_signer())
+    with pytest.raises(VerificationFailed, match=r"the same contents as .* signed by another key"):
+        query("SELECT signer FROM bundles", [tmp_path])
+
+
+def test_copy_that_says_something_else_does_not_take_the_place_of_the_bundle(
+    good: GoodBundle, tmp_path: Path
+) -> None:
+    good.copy(tmp_path / "a")
+    signed_as(good.copy(tmp_path / "z"), good.signer, supersedes=Digest("a" * 64))
+    with pytest.raises(VerificationFailed, match="the same contents as"):
+        query("SELECT count(*) FROM metrics", [tmp_path])
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"name": "renamed"}, "the statement's name is 'renamed'"),
+        ({"recipe": Digest("e" * 64)}, "the statement's recipe is not the lock's"),
+        ({"lock": Digest("e" * 64)}, r"lock\.json: not the one that the statement names"),
+        ({"result": Digest("e" * 64)}, r"result\.json: not the one that the statement names"),
+    ],
+)
+def test_statement_that_is_not_of_the_lock_and_the_result_is_no_answer(
+    good: GoodBundle, tmp_path: Path, changes: dict[str, Any], said: str
+) -> None:
+    signed_as(good.copy(tmp_path / "bundle"), good.signer, **changes)
+    for columns in ("name, recipe, lock", "*"):
+        with pytest.raises(VerificationFailed, match=said):
+            query(f"SELECT {columns} FROM bundles", [tmp_path])
+
+
+def version_of_another_type(bundle: Path) -> None:
+    edit(bundle / "environment.json", lambda value: value.update(specseal_version={"a": 1}))
+
+
+def value_of_another_type(bundle: Path) -> None:
+    edit(bundle / "result.json", lambda value: value["metrics"][0].update(value="x"))
+
+
+def place_of_another_type(bundle: Path) -> None:
+    edit(bundle / "result.json", lambda value: value["metrics"][0]["where"].update(turn={"a": 1}))
+
+
+def records_with_another_column(bundle: Path) -> None:
+    add_column(bundle / "records.parquet", "more")
+
+
+def sample_of_another_bundle(bundle: Path) -> None:
+    add_column(bundle / "telemetry.parquet", "bundle")
+
+
+def sample_with_one_column_twice(bundle: Path) -> None:
+    add_column(bundle / "telemetry.parquet", "CPU_percent")
+
+
+def add_column(path: Path, name: str) -> None:
+    table = pq.read_table(path)
+    pq.write_table(table.append_column(name, pa.array(["x"] * len(table))), path)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "table"),
+    [
+        (version_of_another_type, "bundles"),
+        (value_of_another_type, "metrics"),
+        (place_of_another_type, "metrics"),
+        (records_with_another_column, "records"),
+        (sample_of_another_bundle, "telemetry"),
+        (sample_with_one_column_twice, "telemetry"),
+    ],
+)
+def test_bundle_that_fits_no_other_is_named(
+    good: GoodBundle, tmp_path: Path, spoil: Callable[[Path], None], table: str
+) -> None:
+    good.copy(tmp_path / "good")
+    spoilt = good.copy(tmp_path / "spoilt")
+    spoil(spoilt)
+    good.sign_as_is(spoilt)
+    for order in (["good", "spoilt"], ["spoilt", "good"]):
+        with pytest.raises(VerificationFailed, match=r"^\S+/spoilt: not what a bundle holds"):
+            query(f"SELECT * FROM {table}", [tmp_path / name for name in order])
+
+
+def test_telemetry_that_others_measure_otherwise_is_named(good: GoodBundle, tmp_path: Path) -> None:
+    good.copy(tmp_path / "good")
+    other = good.copy(tmp_path / "other")
+    table = pq.read_table(other / "telemetry.parquet")
+    at = table.schema.get_field_index("cpu_percent")
+    words = table.set_column(at, "cpu_percent", pa.array(["much"] * len(table)))
+    pq.write_table(words, other / "telemetry.parquet")
+    good.sign_as_is(other)
+    with pytest.raises(VerificationFailed, match=r"other: its columns do not fit .*cpu_percent"):
+        query("SELECT avg(cpu_percent) FROM telemetry", [tmp_path])
+
+
+def test_what_a_terminal_would_obey_is_shown_and_passed_on_to_programs(
+    good: GoodBundle, tmp_path: Path
+) -> None:
+    bundle = good.copy(tmp_path / "bundle")
+    evil = "\x1b]0;owned\x07"
+    edit(bundle / "environment.json", lambda value: value.update(specseal_version=evil))
+    good.sign_as_is(bundle)
+    sql = f'SELECT specseal_version AS "{evil}" FROM bundles'
+    for form in ("simple", "github", "latex"):
+        shown = ask(sql, bundle, "--format", form).output
+        assert "\x1b" not in shown
+        assert shown.count("owned") == 2
+    assert evil in ask(sql, bundle, "--format", "csv").output
+    assert json.loads(ask(sql, bundle, "--json").output)["rows"] == [[evil]]

@@ -1,7 +1,9 @@
 """Trust stores: who is believed, who not any more, and that no mishap makes it otherwise."""
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -195,3 +197,43 @@ def test_nothing_half_written_is_left_by_a_write_that_fails(
     monkeypatch.undo()
     assert read_store(folder).trusted == {key.digest}
     assert not [path for path in folder.rglob("*") if path.name.startswith(".")]
+
+
+# Where revocations should be, and something else is
+
+
+def link_to_nowhere(path: Path) -> None:
+    path.symlink_to(path.with_name("nowhere"))
+
+
+def link_to_a_folder(path: Path) -> None:
+    path.with_name("elsewhere").mkdir()
+    path.symlink_to(path.with_name("elsewhere"))
+
+
+@pytest.mark.parametrize("put", [Path.touch, link_to_nowhere, link_to_a_folder])
+def test_store_whose_revocations_are_no_folder_is_refused(
+    folder: Path, put: Callable[[Path], None]
+) -> None:
+    put(folder / store.REVOKED)
+    with pytest.raises(InputError, match="revoked: not a folder"):
+        read_store(folder)
+
+
+def test_own_store_that_is_a_link_to_nowhere_is_not_taken_for_an_empty_one(
+    settings: Settings,
+) -> None:
+    user_store(settings).parent.mkdir(parents=True)
+    link_to_nowhere(user_store(settings))
+    with pytest.raises(InputError, match="a trust store is a folder"):
+        trusted_keys(settings)
+
+
+def test_revocation_that_is_a_link_to_nowhere_is_not_forgotten(
+    folder: Path, key: PublicKey
+) -> None:
+    (folder / store.REVOKED).mkdir()
+    link_to_nowhere(folder / store.REVOKED / f"{key.digest}.json")
+    for act in (read_store, partial(trust, key)):
+        with pytest.raises(InputError, match="can't be read"):
+            act(folder)

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from specseal.bundle.findings import BundleBroken
-from specseal.bundle.strict import MAX_DEPTH, parse_canonical, parse_file
+from specseal.bundle.strict import MAX_DEPTH, first_twice, parse_canonical, parse_file
 from specseal.digests import canonical
 
 
@@ -57,3 +57,23 @@ def test_value_of_another_shape_is_refused_with_every_problem() -> None:
     assert {finding.code for finding in caught.value.findings} == {"schemas.result"}
     assert "analysis_version" in caught.value.message
     assert "metrics" in caught.value.message
+
+
+class _Counted(str):
+    """A text that counts how often one is compared with another."""
+
+    __slots__ = ()
+    compared = 0
+
+    def __eq__(self, other: object) -> bool:
+        _Counted.compared += 1
+        return str.__eq__(self, other)
+
+    __hash__ = str.__hash__
+
+
+def test_key_twice_among_many_is_found_in_one_pass() -> None:
+    keys = [_Counted(number) for number in range(5_000)]
+    assert first_twice([*keys, _Counted(17), _Counted(3)]) == "17"
+    assert first_twice(keys) is None
+    assert _Counted.compared < 2 * len(keys)

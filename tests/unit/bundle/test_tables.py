@@ -246,12 +246,57 @@ def test_file_that_claims_to_unpack_to_too_much_is_refused(
 def test_file_of_few_bytes_and_very_many_empty_cells_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(parquet, "MAX_VALUES", 2**16)
     nothing = pa.nulls(2**12, pa.int64())
     data = parquet_of(pa.table({f"column{number}": nothing for number in range(17)}))
     assert len(data) < 2**14
-    with pytest.raises(BundleBroken, match="unpacks to more"):
+    for module, most, decode in (
+        (parquet, "MAX_VALUES", decode_records),
+        (tables, "MAX_SAMPLE_VALUES", decode_telemetry),
+    ):
+        monkeypatch.setattr(module, most, 2**16)
+        with pytest.raises(BundleBroken, match="unpacks to more"):
+            decode(data, RUN)
+
+
+def telemetry_with_notes(job: str, notes: pa.Array) -> bytes:
+    """Samples of one job, each with a note."""
+    schema = pa.schema(
+        [
+            pa.field("time_ns", pa.int64(), nullable=False),
+            pa.field("job", pa.string(), nullable=False),
+            pa.field("note", notes.type),
+        ]
+    )
+    rows = len(notes)
+    columns = [pa.array(range(rows), pa.int64()), pa.array([job] * rows), notes]
+    sink = pa.BufferOutputStream()
+    table = pa.Table.from_arrays(columns, schema=schema)
+    pq.write_table(table, sink, compression="zstd", store_schema=False)
+    return bytes(sink.getvalue())
+
+
+def repeated(text: str, rows: int) -> pa.Array:
+    return pa.DictionaryArray.from_arrays(pa.array([0] * rows, pa.int32()), pa.array([text]))
+
+
+def test_long_text_that_comes_in_every_sample_is_one_text_in_memory() -> None:
+    job = RUN.jobs[0]
+    data = telemetry_with_notes(job.key, repeated("x" * 2**14, 5_000))
+    assert len(data) < 2**14
+    samples = decode_telemetry(data, RUN).jobs[0].telemetry
+    assert len(samples) == 5_000
+    assert len({id(sample["note"]) for sample in samples}) == 1
+
+
+def test_text_longer_than_any_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = telemetry_with_notes(RUN.jobs[0].key, repeated("x" * 65, 3))
+    monkeypatch.setattr(parquet, "MAX_TEXT_BYTES", 64)
+    with pytest.raises(BundleBroken, match="a text has more than 64 bytes"):
         decode_telemetry(data, RUN)
+    with pytest.raises(BundleBroken, match="a text has more than 64 bytes"):
+        parquet.open_table(data, TELEMETRY).whole()
+    monkeypatch.setattr(parquet, "MAX_TEXT_BYTES", 65)
+    assert decode_telemetry(data, RUN).jobs[0].telemetry[2]["note"] == "x" * 65
 
 
 @pytest.mark.parametrize(
