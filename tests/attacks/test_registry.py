@@ -181,6 +181,9 @@ def test_descriptor_that_lies_is_refused(scene: Scene, change, message: str) -> 
         ("README.md/x", "two files for one place"),
         ("attestations/result.sigstore.json", "two files for one place"),
         ("", "climbs out"),
+        ("/".join(["d"] * 17), "has more than 16 parts"),
+        ("logs/" + "d" * 256, "has a part of more than 255 bytes"),
+        ("/".join(["d"] * 100_000), "is longer than 1,024 bytes"),
     ],
 )
 def test_malicious_title_is_refused_before_any_blob_is_fetched(
