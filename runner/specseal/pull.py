@@ -43,7 +43,7 @@ from specseal.delivery import (
 from specseal.digests import Digest
 from specseal.errors import AnswerIsNo, InputError, RegistryError, VerificationFailed
 from specseal.http import open_session
-from specseal.registry import Repository
+from specseal.registry import Repository, host_of
 from specseal.registry_login import find_login
 from specseal.settings import Settings
 
@@ -63,12 +63,15 @@ class Site:
 
     def repository(self, place: InRegistry, *, actions: str) -> Repository:
         """Return a repository to ask. Raises: InputError."""
+        where, mirrors = place.reference, self.settings.mirrors
+        # Of the host that is asked: a mirror gets no account of the one that it stands for.
+        asked = host_of(mirrors[where.registry]) if where.registry in mirrors else where.registry
         return Repository(
             place.name,
-            place.reference,
-            mirrors=self.settings.mirrors,
+            where,
+            mirrors=mirrors,
             session=self.session,
-            login=find_login(place.reference.registry, self.environ),
+            login=find_login(asked, self.environ, repository=where.repository),
             actions=actions,
         )
 
