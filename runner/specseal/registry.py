@@ -85,6 +85,10 @@ def parse_reference(text: str) -> Reference:
     )
 
 
+class KeepsFailing(MachineLacks):
+    """A registry answers, and says that it can't: of this one thing, or of any."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
     """A manifest or an index: its bytes, checked, and what the registry calls them."""
@@ -246,7 +250,7 @@ class Repository:
         if status in (requests.codes.unauthorized, requests.codes.forbidden):
             raise self._needs_login()
         if status == requests.codes.too_many_requests or status >= 500:
-            raise MachineLacks(
+            raise KeepsFailing(
                 f"{self.name}: {self.host} keeps answering {status}",
                 mend="wait and run the command again, or name a mirror for "
                 f"{self.where.registry!r} under [mirrors] in specseal.toml",
