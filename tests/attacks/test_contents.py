@@ -429,6 +429,20 @@ SBOM = "env/engine.cdx.json"
         ),
         (lambda bom: bom.update(components="none"), "deb/debian libc6 2.36-9 is not as in"),
         (lambda bom: bom.update(components=[3]), "can't be read"),
+        *[
+            (change, "says more, or something else, than environment.json gives")
+            for change in (
+                lambda bom: bom["components"][1].update(purl="pkg:pypi/left-pad@0.0.1"),
+                lambda bom: bom["components"][1]["hashes"][0].update(alg="MD5"),
+                lambda bom: bom["components"][1]["hashes"].append({"alg": "SHA-1", "content": "0"}),
+                lambda bom: bom["components"].insert(
+                    1, {**bom["components"][1], "purl": "pkg:pypi/log4shell@1", "hashes": []}
+                ),
+                lambda bom: bom.update(vulnerabilities=[{"id": "none at all"}]),
+                lambda bom: bom["metadata"]["component"].update(name="something-else"),
+                lambda bom: bom["dependencies"].pop(),
+            )
+        ],
     ],
 )
 def test_bill_of_materials_that_is_not_the_environments_is_refused(

@@ -67,7 +67,7 @@ def render_sboms(environment: Mapping[str, Any]) -> dict[str, bytes]:
 def sboms_against_environment(
     contents: Mapping[str, bytes], environment: Mapping[str, Any]
 ) -> Collection[Finding]:
-    """Return in what the files differ from the environment: one missing, or another component.
+    """Return in what the files differ from those that the environment gives.
 
     Args:
         contents: bytes by path, as they were hashed.
@@ -86,13 +86,18 @@ def sboms_against_environment(
         if path not in contents:
             findings.append(Finding("schemas.sbom", f"{path}: missing"))
             continue
-        told = _told(parse_file(contents[path], path=path, code="schemas.sbom"))
+        document = parse_file(contents[path], path=path, code="schemas.sbom")
+        told = _told(document)
         # As pairs: one without a digest that is missing, or too many, is as wrong as another one.
         differing = sorted({key for key, _ in told.items() ^ packages.items()})
         findings += [
             Finding("schemas.sbom", f"{path}: {' '.join(key)} is not as in environment.json")
             for key in differing
         ]
+        # What no package is: another address or hash of one, one twice, anything invented.
+        if not differing and _in_order(document) != _in_order(_plain(path, packages)):
+            text = f"{path}: says more, or something else, than environment.json gives"
+            findings.append(Finding("schemas.sbom", text))
     return findings
 
 
@@ -160,6 +165,47 @@ def _render(path: str, packages: Mapping[Key, str | None]) -> bytes:
     # When it was written, and a number of its own: neither follows from the environment.
     del document["serialNumber"], document["metadata"]["timestamp"]
     return canonical(document) + b"\n"
+
+
+def _plain(path: str, packages: Mapping[Key, str | None]) -> dict[str, Any]:
+    """Return what `_render` has written ever since, but for its order.
+
+    Not by the library, whose next version may write it otherwise: bundles are kept for years.
+    """
+    name = PurePosixPath(path).name.removesuffix(".cdx.json")
+    components: list[dict[str, Any]] = []
+    for (kind, package, version), digest in packages.items():
+        registry, _, namespace = kind.partition("/")
+        url = PackageURL(registry, namespace or None, package, version).to_string()
+        hashes = {"hashes": [{"alg": "SHA-256", "content": digest}]} if digest else {}
+        same = {"bom-ref": url, "purl": url}
+        components.append(
+            {**same, "name": package, "version": version, "type": "library", **hashes}
+        )
+    references = sorted(one["bom-ref"] for one in components)
+    alone = [{"ref": reference} for reference in references]
+    needed = {"dependsOn": references} if references else {}
+    return {
+        "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",
+        "bomFormat": "CycloneDX",
+        "specVersion": "1.6",
+        "version": 1,
+        "metadata": {"component": {"bom-ref": name, "name": name, "type": "application"}},
+        **({"components": components} if components else {}),
+        "dependencies": [*alone, {"ref": name, **needed}],
+    }
+
+
+def _in_order(document: Any) -> bytes:
+    """Return a file as bytes that are equal where nothing but the order of its lists differs."""
+    if not isinstance(document, dict):
+        return canonical(document)
+    lists = {
+        key: sorted(canonical(one) for one in document[key])
+        for key in ("components", "dependencies")
+        if isinstance(document.get(key), list)
+    }
+    return canonical({**document, **{key: [one.decode() for one in lists[key]] for key in lists}})
 
 
 def _told(document: Any) -> dict[Key, str | None]:
