@@ -5,15 +5,20 @@ It is made here and handed in, so that what uses it can be tried against a serve
 
 from __future__ import annotations
 
+import socket
+import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
-from typing import IO, TypeVar
+from typing import IO, Any, TypeVar
 
 import requests
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase, HTTPBasicAuth
+from urllib3 import HTTPConnectionPool, HTTPResponse, HTTPSConnectionPool
+from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import MaxRetryError, NewConnectionError
 from urllib3.exceptions import TimeoutError as TimedOut
 from urllib3.util.retry import Retry
@@ -21,6 +26,9 @@ from urllib3.util.retry import Retry
 from specseal.errors import MachineLacks, RegistryError
 
 _RETRIED_STATUSES = (429, 500, 502, 503, 504)
+# POST only opens an upload or asks for a token: done twice, it does no harm. PATCH carries bytes,
+# which `persistently` sends from the start.
+_REPEATED = ("GET", "HEAD", "PUT", "POST")
 _LONGEST_WAIT_S = 30
 _CHUNK_BYTES = 1 << 16
 
@@ -31,6 +39,62 @@ class BrokenOff(MachineLacks):
     """What was being sent or received broke off half way: worth another attempt."""
 
 
+class _Prompt(HTTPConnection):
+    """A connection whose answers begin in time.
+
+    The timeout of a socket is between two pieces: headers that come a byte at a time, or `100
+    Continue` without end, would never meet it.
+    """
+
+    def getresponse(self) -> HTTPResponse:  # type: ignore[override]
+        """Return the answer, its headers read. Raises: TimeoutError."""
+        late = threading.Event()
+        sock, limit_s = self.sock, self.timeout
+
+        def hang_up() -> None:
+            late.set()
+            # Not the method of a TLS socket, which is not made to be called from elsewhere.
+            with suppress(OSError):
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)
+
+        if not isinstance(limit_s, int | float):
+            return super().getresponse()
+        # Longer than the socket's own, so that silence is noticed by that.
+        timer = threading.Timer(limit_s * _HEAD_TIMEOUTS, hang_up)
+        timer.daemon = True
+        timer.start()
+        response: HTTPResponse | None = None
+        try:
+            response = super().getresponse()
+        except (OSError, HTTPException):
+            if not late.is_set():
+                raise
+        finally:
+            timer.cancel()
+        if response is None or late.is_set():
+            # Headers that were cut off may look like whole ones.
+            if response is not None:
+                response.close()
+            raise TimeoutError("its headers did not end")
+        return response
+
+
+class _PromptTls(_Prompt, HTTPSConnection):
+    """The same over TLS."""
+
+
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = _Prompt
+
+
+class _PoolTls(HTTPSConnectionPool):
+    ConnectionCls = _PromptTls
+
+
+_HEAD_TIMEOUTS = 2
+"""After how many timeouts the headers of an answer must be whole."""
+
+
 class _BoundedAdapter(HTTPAdapter):
     """Send each request with our timeout and CA bundle, which requests has no session default for.
 
@@ -38,9 +102,16 @@ class _BoundedAdapter(HTTPAdapter):
     """
 
     def __init__(self, *, timeout_s: float, ca_bundle: Path | None, retries: Retry) -> None:
+        self.retries = retries
+        """What `asking` and `persistently` go by: urllib3 would read a failing answer whole."""
         self._timeout_s = timeout_s
         self._ca_bundle = ca_bundle
-        super().__init__(max_retries=retries)
+        super().__init__(max_retries=0)
+
+    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
+        """Make the pool of connections."""
+        super().init_poolmanager(*arguments, **options)
+        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _PoolTls}
 
     def send(
         self,
@@ -62,6 +133,14 @@ class _BoundedAdapter(HTTPAdapter):
         )
 
 
+class _Session(requests.Session):
+    """A session that follows nothing: requests would read the whole body of what leads on."""
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        """Return None: it leads nowhere."""
+        return None
+
+
 def open_session(
     ca_bundle: Path | None = None,
     *,
@@ -79,22 +158,17 @@ def open_session(
         attempts: how often a request is sent in all, when the connection fails or the answer is
             429 or 5xx.
         backoff_s: the first wait between attempts; each further one is twice as long.
-        timeout_s: how long to wait for a connection, and between two pieces of an answer.
+        timeout_s: how long to wait for a connection, and between two pieces of an answer; twice as
+            long for its headers.
     """
     retries = Retry(
         total=attempts - 1,
-        redirect=5,
-        status_forcelist=_RETRIED_STATUSES,
-        # POST only opens an upload or asks for a token: done twice, it does no harm. PATCH carries
-        # bytes, which `persistently` sends from the start.
-        allowed_methods=frozenset({"GET", "HEAD", "PUT", "POST"}),
         backoff_factor=backoff_s,
         backoff_max=_LONGEST_WAIT_S,
         # A Retry-After of hours would look like a hang.
         retry_after_max=_LONGEST_WAIT_S,
-        raise_on_status=False,
     )
-    session = requests.Session()
+    session = _Session()
     adapter = _BoundedAdapter(timeout_s=timeout_s, ca_bundle=ca_bundle, retries=retries)
     session.mount("https://", adapter)
     session.mount("http://", adapter)
@@ -107,17 +181,29 @@ def persistently(session: requests.Session, url: str, attempt: Callable[[], _T])
     Raises:
         BrokenOff: it broke off every time.
     """
-    adapter = session.get_adapter(url)
-    retries = adapter.max_retries if isinstance(adapter, HTTPAdapter) else Retry(0)
+    retries = _retries_of(session, url)
     while True:
         try:
             return attempt()
-        except BrokenOff as error:
-            try:
-                retries = retries.increment()
-            except MaxRetryError:
-                raise error from None
+        except BrokenOff:
+            again = _once_more(retries)
+            if again is None:
+                raise
+            retries = again
             retries.sleep()
+
+
+def _retries_of(session: requests.Session, url: str) -> Retry:
+    adapter = session.get_adapter(url)
+    return adapter.retries if isinstance(adapter, _BoundedAdapter) else Retry(0)
+
+
+def _once_more(retries: Retry) -> Retry | None:
+    """Return what is left after another attempt, or None where that would be one too many."""
+    try:
+        return retries.increment()
+    except MaxRetryError:
+        return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +229,8 @@ def asking(
 ) -> Iterator[requests.Response]:
     """Send a request and yield its answer, whatever the status, its body not read yet.
 
+    An answer that leads elsewhere is not followed: where to, and with what, is the caller's to say.
+
     Args:
         session: what to ask with.
         method: of HTTP.
@@ -159,7 +247,8 @@ def asking(
     """
     started = False
     try:
-        with session.request(
+        with _send(
+            session,
             method,
             url,
             # Unencoded, so that the bytes counted and hashed are the bytes sent.
@@ -167,7 +256,6 @@ def asking(
             auth=auth or Anonymous(),
             params=query,
             data=data,
-            stream=True,
         ) as response:
             started = True
             yield response
@@ -178,6 +266,31 @@ def asking(
             f"{what} can't be reached: {_cause(error)}",
             mend="check the network, or name a mirror under [mirrors] in specseal.toml",
         ) from error
+
+
+def _send(session: requests.Session, method: str, url: str, **options: Any) -> requests.Response:
+    """Return an answer, after as many attempts as the session's retries say.
+
+    The body of an answer that makes for another attempt is not read.
+    """
+    retries = _retries_of(session, url)
+    while True:
+        response: requests.Response | None = None
+        try:
+            response = session.request(method, url, stream=True, **options)
+            if response.status_code not in _RETRIED_STATUSES:
+                return response
+        except requests.exceptions.SSLError:
+            raise
+        except (requests.ConnectionError, requests.Timeout):
+            if method not in _REPEATED or (again := _once_more(retries)) is None:
+                raise
+        else:
+            if method not in _REPEATED or (again := _once_more(retries)) is None:
+                return response
+            response.close()
+        retries = again
+        retries.sleep(None if response is None else response.raw)
 
 
 def read_body(response: requests.Response, *, what: str, limit_bytes: int) -> Answer:

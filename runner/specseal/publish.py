@@ -12,9 +12,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from specseal.atomic import name_new, write_new
+from specseal.attested import Say
 from specseal.bundle import Contents, Report, Trust
 from specseal.bundle.findings import BundleBroken
-from specseal.bundle.layout import KEYS, PROVENANCE_ATTESTATION, RESULT_ATTESTATION
 from specseal.bundle.manifest import ATTESTATIONS, MANIFEST, compare_digests, parse_manifest
 from specseal.delivery import (
     ArchiveSource,
@@ -27,7 +27,6 @@ from specseal.delivery import (
     Landing,
     Push,
     attestation_manifest,
-    bundle_manifest,
     datacite,
     group_later,
     identity_tag,
@@ -40,7 +39,14 @@ from specseal.delivery import (
 )
 from specseal.digests import Digest, sha256_bytes
 from specseal.errors import InputError, VerificationFailed
-from specseal.pull import Say, Site, bundle_limits, demand_intact, demand_trust
+from specseal.pull import (
+    Site,
+    bundle_limits,
+    bundle_manifest_of,
+    demand_intact,
+    demand_trust,
+    is_later,
+)
 
 _CITATION = "CITATION.cff"
 
@@ -87,14 +93,7 @@ class _Verified:
     @property
     def later(self) -> tuple[Entry, ...]:
         """What was attested after the bundle was sealed."""
-        sealed = {
-            RESULT_ATTESTATION, PROVENANCE_ATTESTATION, f"{KEYS}/{self.report.signer}.pem",
-        }  # fmt: skip
-        return tuple(
-            entry
-            for entry in self.entries
-            if entry.path.startswith(f"{ATTESTATIONS}/") and entry.path not in sealed
-        )
+        return tuple(entry for entry in self.entries if is_later(entry.path, self.report.signer))
 
 
 def publish(bundle: Path, target: str, *, site: Site, trust: Trust, say: Say) -> Published:
@@ -158,8 +157,7 @@ def _to_registry(verified: _Verified, place: InRegistry, site: Site, say: Say) -
     push = Push(repository, verified.source)
     by_path = {entry.path: entry for entry in verified.entries}
     later = {entry.path for entry in verified.later}
-    own = [entry for entry in verified.entries if entry.path not in later]
-    manifest = bundle_manifest(verified.identity, verified.contents.spec.name, own)
+    manifest = bundle_manifest_of(verified.report, verified.entries)
     referrers = [
         attestation_manifest(manifest, [by_path[path] for path in group])
         for group in group_later(later)
@@ -247,6 +245,7 @@ def _metadata(verified: _Verified, size_bytes: int) -> tuple[bytes, bytes]:
         engine=_each(f"{one.engine['name']} {one.engine['version']}".strip() for one in locks),
         drafter=_each(one.drafter["method"] for one in locks),
         accelerator=_each(one.hardware["accelerator"] for one in locks),
+        supersedes=verified.report.supersedes,
         version=contents.environment["specseal_version"],
         size_bytes=size_bytes,
     )

@@ -3,7 +3,8 @@
 1. What the place says that it has is held against what a bundle may have.
 2. Every file comes into a hidden folder beside the target, its bytes checked on the way.
 3. The bundle is verified there: it must be intact, and of the identity that was asked for.
-4. What was attested later is added, and the whole verified again; what does not hold is left out.
+4. What was attested later is looked at, each statement alone; what holds is added, and the whole
+   verified again. What does not hold is left out.
 5. The bundle must be trusted.
 6. The folder is renamed.
 """
@@ -12,16 +13,24 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import requests
 
+from specseal.attested import Say, add_later
 from specseal.bundle import Report, Trust
-from specseal.bundle.layout import MAX_FILE_BYTES, MAX_FILES, MAX_PARSED_BYTES
+from specseal.bundle.layout import (
+    KEYS,
+    MAX_FILE_BYTES,
+    MAX_FILES,
+    MAX_PARSED_BYTES,
+    PROVENANCE_ATTESTATION,
+    RESULT_ATTESTATION,
+)
 from specseal.bundle.manifest import ATTESTATIONS, path_problem
 from specseal.delivery import (
     ArchiveSource,
@@ -32,24 +41,26 @@ from specseal.delivery import (
     InRegistry,
     Landing,
     Limits,
+    Manifest,
     Place,
-    RegistrySource,
     Source,
+    bundle_manifest,
     find_attestations,
     find_bundle,
     parse_place,
     refuse_within,
 )
 from specseal.digests import Digest
-from specseal.errors import AnswerIsNo, InputError, RegistryError, VerificationFailed
+from specseal.errors import (
+    InputError,
+    VerificationFailed,
+)
 from specseal.http import open_session
-from specseal.registry import Repository
+from specseal.registry import Repository, host_of
 from specseal.registry_login import find_login
 from specseal.settings import Settings
 
 _MAX_ATTESTATION_BYTES = 4 << 20
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,12 +74,15 @@ class Site:
 
     def repository(self, place: InRegistry, *, actions: str) -> Repository:
         """Return a repository to ask. Raises: InputError."""
+        where, mirrors = place.reference, self.settings.mirrors
+        # Of the host that is asked: a mirror gets no account of the one that it stands for.
+        asked = host_of(mirrors[where.registry]) if where.registry in mirrors else where.registry
         return Repository(
             place.name,
-            place.reference,
-            mirrors=self.settings.mirrors,
+            where,
+            mirrors=mirrors,
             session=self.session,
-            login=find_login(place.reference.registry, self.environ),
+            login=find_login(asked, self.environ, repository=where.repository),
             actions=actions,
         )
 
@@ -243,58 +257,37 @@ def _from_registry(
         expected = Digest(asked)
     report = demand_intact(landing, trust, expected)
     # (4)
-    later = find_attestations(repository, source.digest, say=say)
-    report, kept = _add(landing, later, report, trust, say)
+    made = bundle_manifest_of(report, source.entries)
+    if made.digest != source.digest:
+        say(
+            f"{place.name}: its manifest is not the one that publishing this bundle makes; what "
+            "was attested is looked for under both"
+        )
+    later = [
+        one
+        for subject in dict.fromkeys((made.digest, source.digest))
+        for one in find_attestations(repository, subject, say=say)
+    ]
+    report, kept = add_later(landing, later, report, trust, say)
     # (5)
     demand_trust(report, trust)
     # (6)
     return _settled(landing, report, attestations=kept)
 
 
-def _add(
-    landing: Landing, later: Sequence[RegistrySource], report: Report, trust: Trust, say: Say
-) -> tuple[Report, int]:
-    """Add what was attested later, as far as the whole still holds with it.
-
-    All at once first, because verifying takes its time; then one by one, as often as one more
-    holds: a statement may need another's key.
-
-    Returns:
-        The report of what is there now, and how many were added.
-    """
-    waiting = list(later)
-    added = 0
-    for together in (True, *[False] * len(later)):
-        before = len(waiting)
-        for group in [waiting] if together else [[one] for one in waiting]:
-            found = _try(landing, group, trust) if group else None
-            if found is not None:
-                report = found
-                waiting = [one for one in waiting if one not in group]
-        added += before - len(waiting)
-        if not waiting or (not together and before == len(waiting)):
-            break
-    for one in waiting:
-        say(f"attestation left out: {one.name}: the bundle would not hold with it")
-    return report, added
+def bundle_manifest_of(report: Report, entries: Sequence[Entry]) -> Manifest:
+    """Return what a bundle that holds is in a registry, without what was attested later."""
+    if report.contents is None:
+        raise ValueError("only what holds is published")
+    contents = report.contents
+    own = [entry for entry in entries if not is_later(entry.path, report.signer)]
+    return bundle_manifest(contents.manifest, contents.spec.name, own, supersedes=report.supersedes)
 
 
-def _try(landing: Landing, group: Sequence[RegistrySource], trust: Trust) -> Report | None:
-    """Add a group and verify; return the report, or None where that does not hold.
-
-    What does not hold is taken out again.
-    """
-    landed: list[Entry] = []
-    limits = replace(bundle_limits(), path_problem=_later_path_problem)
-    try:
-        for one in group:
-            landed += landing.add(one, limits)
-        report = trust.verify(landing.tree)
-        report.demand(trust=False)
-    except (AnswerIsNo, RegistryError):
-        landing.remove(landed)
-        return None
-    return report
+def is_later(path: str, signer: Digest | None) -> bool:
+    """Return whether a file of a bundle was attested after it was sealed."""
+    sealed = (RESULT_ATTESTATION, PROVENANCE_ATTESTATION, f"{KEYS}/{signer}.pem")
+    return path.startswith(f"{ATTESTATIONS}/") and path not in sealed
 
 
 def _settled(landing: Landing, report: Report, *, attestations: int) -> Pulled:
@@ -316,12 +309,6 @@ def _default(place: Place) -> Path:
         return Path(place.reference.repository.rpartition("/")[2])
     name = place.path.stem if isinstance(place, InArchive) else place.path.resolve().name
     return Path(name)
-
-
-def _later_path_problem(path: str) -> str | None:
-    if not path.startswith(f"{ATTESTATIONS}/"):
-        return f"is not in {ATTESTATIONS}/"
-    return path_problem(path)
 
 
 def _max_file_bytes(path: str) -> int:

@@ -22,7 +22,7 @@ from requests.utils import parse_dict_header
 from specseal.digests import sha256_bytes
 from specseal.errors import InputError, MachineLacks, RegistryError, WrongBytes
 from specseal.http import Anonymous, Answer, Basic, Bearer, asking, read_body
-from specseal.registry_login import Login
+from specseal.registry_login import Login, keeps_secrets
 
 DEFAULT_REGISTRY = "docker.io"
 _API_HOSTS = {DEFAULT_REGISTRY: "registry-1.docker.io"}
@@ -32,6 +32,10 @@ INDEX_TYPE = "application/vnd.oci.image.index.v1+json"
 MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
 MAX_DOCUMENT_BYTES = 4 << 20
 """The size that registries must accept for a manifest; none is near it."""
+
+_LEADS_ON = (301, 302, 303, 307, 308)
+_MAX_HOPS = 6
+"""Requests for one thing, one of them after logging in."""
 
 DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
@@ -81,6 +85,10 @@ def parse_reference(text: str) -> Reference:
     )
 
 
+class KeepsFailing(MachineLacks):
+    """A registry answers, and says that it can't: of this one thing, or of any."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
     """A manifest or an index: its bytes, checked, and what the registry calls them."""
@@ -92,6 +100,11 @@ class Document:
     def digest(self) -> str:
         """Return `sha256:…` of the bytes."""
         return f"sha256:{sha256_bytes(self.body)}"
+
+
+def host_of(url: str) -> str:
+    """Return host and port of a URL; never the user and password that it may hold."""
+    return urlsplit(url).netloc.rpartition("@")[2]
 
 
 class Repository:
@@ -128,7 +141,7 @@ class Repository:
     @property
     def host(self) -> str:
         """Host and port that are asked; never the user and password that a URL may hold."""
-        return urlsplit(self._base).netloc.rpartition("@")[2]
+        return host_of(self._base)
 
     def url(self, path: str, *, against: str = "") -> str:
         """Return the URL of a path below the repository, or of a `Location` against its request.
@@ -179,6 +192,9 @@ class Repository:
     ) -> Iterator[requests.Response]:
         """Send a request, logging in where the registry asks for it, and yield its answer.
 
+        What is read may lie elsewhere, at a store of blobs: it is looked for there, without a token
+        of ours, and never out of TLS. What is sent goes nowhere else than it was sent to.
+
         Args:
             method: of HTTP.
             url: one of `url`.
@@ -186,13 +202,14 @@ class Repository:
             data: opens the body anew for each attempt.
 
         Raises:
-            RegistryError: it wants a login that we have not.
+            RegistryError: it wants a login that we have not, or leads on without end.
             MachineLacks: it can't be reached.
         """
         what = f"{self.name}: the registry {self.host}"
-        # A location elsewhere (a store of blobs) carries its own permission, and gets none of ours.
-        ours = urlsplit(url).netloc == urlsplit(self._base).netloc
-        for attempt in range(2):
+        challenged = False
+        for _ in range(_MAX_HOPS):
+            # A location elsewhere carries its own permission, and gets none of ours.
+            ours = urlsplit(url).netloc == urlsplit(self._base).netloc
             with asking(
                 self.session,
                 method,
@@ -202,12 +219,19 @@ class Repository:
                 auth=self._auth if ours else None,
                 data=None if data is None else data(),
             ) as response:
-                refused = response.status_code == requests.codes.unauthorized
-                if not (refused and ours and attempt == 0):
+                status = response.status_code
+                leads_on = method in ("GET", "HEAD") and status in _LEADS_ON
+                wants_login = status == requests.codes.unauthorized and ours and not challenged
+                if not (leads_on or wants_login):
                     yield response
                     return
-                challenge = response.headers.get("WWW-Authenticate", "")
-            self._auth = self._answer_to(challenge)
+                answered = response.headers
+            if leads_on:
+                url = self.url(answered.get("Location", ""), against=url)
+            else:
+                challenged = True
+                self._auth = self._answer_to(answered.get("WWW-Authenticate", ""))
+        raise RegistryError(f"{self.name}: {self.host} sends us on and on")
 
     def check_status(self, status: int, what: str) -> None:
         """Refuse an answer of any status but success.
@@ -226,7 +250,7 @@ class Repository:
         if status in (requests.codes.unauthorized, requests.codes.forbidden):
             raise self._needs_login()
         if status == requests.codes.too_many_requests or status >= 500:
-            raise MachineLacks(
+            raise KeepsFailing(
                 f"{self.name}: {self.host} keeps answering {status}",
                 mend="wait and run the command again, or name a mirror for "
                 f"{self.where.registry!r} under [mirrors] in specseal.toml",
@@ -275,12 +299,16 @@ class Repository:
     def _answer_to(self, challenge: str) -> AuthBase:
         """Return what satisfies a registry's challenge: a password, or a token that it names."""
         scheme, _, parameters = challenge.partition(" ")
+        if self._login:
+            self._demand_secrecy(self._base)
         if scheme.lower() == "basic" and self._login and self._login.username:
             return Basic(self._login.username, self._login.secret)
         asked = parse_dict_header(parameters)  # type: ignore[no-untyped-call]
         realm = asked.get("realm") or ""
         if scheme.lower() != "bearer" or urlsplit(realm).scheme not in self._schemes:
             raise self._needs_login()
+        if self._login:
+            self._demand_secrecy(realm)
         scope = f"repository:{self.where.repository}:{self._actions}"
         query = {"scope": scope if self._actions != "pull" else asked.get("scope") or scope}
         if asked.get("service"):
@@ -309,6 +337,15 @@ class Repository:
             data=data,
         ) as response:  # fmt: skip
             return read_body(response, what=what, limit_bytes=MAX_DOCUMENT_BYTES)
+
+    def _demand_secrecy(self, url: str) -> None:
+        """Refuse to send a secret where others on the way could read it."""
+        if not keeps_secrets(url):
+            raise RegistryError(
+                f"{self.name}: {self.host} asks for the account that Docker's configuration names, "
+                f"and {urlsplit(url).hostname} is reached without TLS: others could read it",
+                mend="reach the registry by https, or `docker logout` from it if it is open",
+            )
 
     def _needs_login(self) -> RegistryError:
         if self._login is not None:

@@ -1,7 +1,4 @@
-"""What a figure of a result is of, in words: how drafts were made, at which load, of what input.
-
-What strangers wrote is shown so that nothing in it commands a terminal.
-"""
+"""What a figure of a result is of, in words: how drafts were made, at which load, of what input."""
 
 from __future__ import annotations
 
@@ -10,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from specseal.analysis import Failure
 from specseal.analysis.result import Where
 from specseal.digests import canonical
+from specseal.terminal import printable as printable  # where most look for it
 
 Scalar = str | int | float | bool
 
@@ -20,13 +18,6 @@ USUAL_INPUT = "dataset"
 _OF_A_RUN = {
     "speculation", "draft_length", "input", "category", "tier", "turn", "repeat", "job", *LEVELS,
 }  # fmt: skip
-
-
-def printable(text: str) -> str:
-    """Return text with everything escaped that a terminal would obey rather than show."""
-    return "".join(
-        character if character.isprintable() else ascii(character)[1:-1] for character in text
-    )
 
 
 def settings(where: Where) -> Where:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from attacks.builder import NOW, GoodBundle, codes
-from specseal.bundle import Report
+from specseal.bundle import Report, manifest
 from specseal.bundle.envelope import wrap
 from specseal.bundle.layout import PROVENANCE_ATTESTATION, RESULT_ATTESTATION
 from specseal.bundle.manifest import MANIFEST
@@ -16,10 +16,10 @@ from specseal.digests import Digest, sha256_bytes
 HEX = "a" * 64
 
 
-def verify_manifest(good: GoodBundle, bundle: Path, manifest: bytes) -> Report:
+def verify_manifest(good: GoodBundle, bundle: Path, listed: bytes) -> Report:
     """Sign a manifest as it is: what seals would refuse to write it."""
-    (bundle / MANIFEST).write_bytes(manifest)
-    digest, lock = sha256_bytes(manifest), good.inputs.lock
+    (bundle / MANIFEST).write_bytes(listed)
+    digest, lock = sha256_bytes(listed), good.inputs.lock
     provenance = provenance_statement(
         manifest=digest, lock=lock.digest, name="tiny", version="0.1.0", started="", finished=""
     )
@@ -68,6 +68,33 @@ def test_path_that_means_something_else_somewhere_is_refused(
     assert outside.read_bytes() == b""
 
 
+TOO_LONG = {
+    "parts": "/".join(["d"] * 17),
+    "a part": "logs/" + "d" * 256,
+    "bytes": "/".join(["d" * 204] * 5) + "/x",
+    "bytes in parts without end": "/".join(["d"] * 100_000),
+}
+LONGEST = ("/".join(["d"] * 16), "logs/" + "d" * 255, "/".join(["d" * 204] * 5))
+
+
+@pytest.mark.parametrize("path", TOO_LONG.values(), ids=TOO_LONG)
+def test_path_longer_than_any_bundle_has_is_refused_and_looked_at_no_further(
+    good: GoodBundle, bundle: Path, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    usual = manifest._folders
+    monkeypatch.setattr(manifest, "_folders", lambda path: asked.append(path) or usual(path))
+    report = verify_manifest(good, bundle, with_line(bundle, path))
+    assert "manifest.path" in codes(report)
+    assert max(map(len, asked)) < 100
+    assert max(len(check.message) for check in report.checks) < 1000
+
+
+@pytest.mark.parametrize("path", LONGEST)
+def test_longest_path_that_a_bundle_may_have_is_none_too_long(path: str) -> None:
+    assert manifest.path_problem(path) is None
+
+
 @pytest.mark.parametrize(
     "path",
     [
@@ -99,8 +126,8 @@ def test_two_paths_that_are_one_on_some_system_are_refused(
 def test_line_with_another_digest_or_form_is_refused(
     good: GoodBundle, bundle: Path, line: str
 ) -> None:
-    manifest = (bundle / MANIFEST).read_bytes() + line.encode() + b"\n"
-    assert codes(verify_manifest(good, bundle, manifest)) & {"manifest.form", "manifest.path"}
+    listed = (bundle / MANIFEST).read_bytes() + line.encode() + b"\n"
+    assert codes(verify_manifest(good, bundle, listed)) & {"manifest.form", "manifest.path"}
 
 
 @pytest.mark.parametrize(
@@ -149,9 +176,9 @@ def test_sibling_whose_name_begins_alike_is_no_part_of_it(
 
 def test_file_that_only_an_unsigned_manifest_lists_is_found(good: GoodBundle, bundle: Path) -> None:
     (bundle / "more.txt").write_bytes(b"more\n")
-    manifest = with_line(bundle, "more.txt", sha256_bytes(b"more\n"))
+    listed = with_line(bundle, "more.txt", sha256_bytes(b"more\n"))
     # Sealed it is, and only the crate does not know of it.
-    assert codes(verify_manifest(good, bundle, manifest)) == {"texts.crate"}
+    assert codes(verify_manifest(good, bundle, listed)) == {"texts.crate"}
     (bundle / MANIFEST).write_bytes((good.path / MANIFEST).read_bytes())
     assert {"manifest.added", "signature.subject"} == codes(good.verify(bundle))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ import pytest
 import fakeregistry
 from attacks.builder import GoodBundle
 from delivering import site_at, trust_in
-from fakeregistry import INDEX, MANIFEST, digest_of
+from fakeregistry import INDEX, MANIFEST, Fault, digest_of
+from specseal.bundle import Trust
 from specseal.delivery.oci import ATTESTATION_TYPE, BUNDLE_TYPE, referrers_tag
 from specseal.errors import SpecsealError, VerificationFailed, WrongBytes
 from specseal.publish import Published, publish
@@ -181,6 +183,9 @@ def test_descriptor_that_lies_is_refused(scene: Scene, change, message: str) -> 
         ("README.md/x", "two files for one place"),
         ("attestations/result.sigstore.json", "two files for one place"),
         ("", "climbs out"),
+        ("/".join(["d"] * 17), "has more than 16 parts"),
+        ("logs/" + "d" * 256, "has a part of more than 255 bytes"),
+        ("/".join(["d"] * 100_000), "is longer than 1,024 bytes"),
     ],
 )
 def test_malicious_title_is_refused_before_any_blob_is_fetched(
@@ -330,3 +335,114 @@ def test_flood_of_referrers_is_cut_off_and_said(scene: Scene, monkeypatch) -> No
 
 def test_bundle_manifest_is_of_the_type_that_readers_look_for(scene: Scene) -> None:
     assert json.loads(scene.kept.manifests["v1"][0])["artifactType"] == BUNDLE_TYPE
+
+
+def refer_many(scene: Scene, files: list[dict[str, bytes]]) -> list[str]:
+    """Let somebody add several statements, each of some files; return their digests."""
+    found, entries = [], []
+    for one in files:
+        layers = []
+        for path, data in one.items():
+            scene.kept.blobs[digest_of(data)] = data
+            layer = {"digest": digest_of(data), "size": len(data), "annotations": {TITLE: path}}
+            layers.append(layer)
+        value = {
+            "schemaVersion": 2,
+            "mediaType": MANIFEST,
+            "artifactType": ATTESTATION_TYPE,
+            "layers": layers,
+            "subject": {"digest": scene.digest},
+        }
+        body = json.dumps(value).encode()
+        found.append(digest_of(body))
+        scene.kept.manifests[found[-1]] = (body, MANIFEST)
+        entries.append({"digest": found[-1], "artifactType": ATTESTATION_TYPE})
+    index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": entries}
+    scene.kept.manifests[referrers_tag(scene.digest)] = (json.dumps(index).encode(), INDEX)
+    return found
+
+
+def statement_name(number: int) -> str:
+    return f"attestations/reproductions/{number:064x}-{'1' * 64}.sigstore.json"
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ({"attestations/rubbish.json": b""}, "is nothing that is added later"),
+        ({statement_name(number): b"" for number in range(4)}, "has more than 3 files"),
+        ({statement_name(1): b"x" * (1 << 16) + b"x"}, "65,536 are allowed"),
+        ({f"attestations/keys/{'0' * 64}.pem": b"x" * 4097}, "4,096 are allowed"),
+        ({"attestations/timestamp.tsr": b"x" * (1 << 16) + b"x"}, "65,536 are allowed"),
+    ],
+    ids=["unknown", "files", "statement", "key", "timestamp"],
+)
+def test_referrer_that_no_statement_is_costs_no_download(
+    scene: Scene, files: dict[str, bytes], message: str
+) -> None:
+    scene.pull()
+    (scene.folder / "pulled").rename(scene.folder / "first")
+    of_the_bundle = scene.kept.asked["GET blobs"]
+    (digest,) = refer_many(scene, [files])
+    scene.pull()
+    assert scene.kept.asked["GET blobs"] == 2 * of_the_bundle
+    (line,) = scene.said
+    assert digest in line
+    assert message in line
+
+
+def test_rubbish_among_the_statements_costs_no_verification(scene: Scene, monkeypatch) -> None:
+    verified = []
+    usual = Trust.verify
+    monkeypatch.setattr(
+        Trust, "verify", lambda self, folder: verified.append(folder) or usual(self, folder)
+    )
+    refer_many(scene, [{statement_name(number): b"rubbish"} for number in range(20)])
+    assert scene.pull().attestations == 0
+    assert len(scene.said) == 20
+    assert len(verified) == 1
+
+
+def test_list_that_names_what_the_registry_fails_at_does_not_spoil_the_pull(scene: Scene) -> None:
+    """A blob, for example: registry 2.8.2 answers 500 when it is asked for one as a manifest."""
+    digest = digest_of((scene.good.path / "LICENSE").read_bytes())
+    entries = [{"digest": digest, "artifactType": ATTESTATION_TYPE}]
+    index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": entries}
+    scene.kept.manifests[referrers_tag(scene.digest)] = (json.dumps(index).encode(), INDEX)
+    scene.kept.faults = [Fault("GET", f"manifests/{digest}", times=100, status=500)]
+    assert scene.pull().attestations == 0
+    assert "keeps answering 500" in scene.said[0]
+
+
+def test_timestamp_that_can_not_be_read_here_does_not_spoil_the_pull(
+    scene: Scene, monkeypatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "rfc3161_client", None)
+    refer_many(scene, [{"attestations/timestamp.tsr": b"rubbish"}])
+    assert scene.pull().attestations == 0
+    assert "needs the Python module rfc3161_client" in scene.said[0]
+
+
+def test_list_under_the_tag_crowds_out_nothing_that_the_registry_lists_itself(
+    scene: Scene, monkeypatch
+) -> None:
+    monkeypatch.setattr("specseal.delivery.fetch.MAX_REFERRERS", 3)
+    scene.kept.has_referrers_api = True
+    genuine = refer(scene, "attestations/rubbish.json", b"{}", listed=False)
+    entries = [
+        {"digest": f"sha256:{number:064x}", "artifactType": ATTESTATION_TYPE} for number in range(3)
+    ]
+    index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": entries}
+    scene.kept.manifests[referrers_tag(scene.digest)] = (json.dumps(index).encode(), INDEX)
+    scene.pull()
+    assert any(genuine in line for line in scene.said)
+
+
+def test_other_manifest_of_the_same_bundle_under_its_tag_is_said_and_hides_no_statement(
+    scene: Scene,
+) -> None:
+    digest = refer(scene, "attestations/rubbish.json", b"{}")
+    scene.rewrite(lambda value: value["annotations"].update(more="than there was"))
+    assert scene.pull().bundle == scene.published.bundle
+    assert "not the one that publishing this bundle makes" in scene.said[0]
+    assert any(digest in line for line in scene.said[1:])

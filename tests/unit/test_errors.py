@@ -28,6 +28,7 @@ from specseal.errors import (
     WrongBytes,
 )
 from specseal.http import BrokenOff
+from specseal.registry import KeepsFailing
 
 EXIT_CODES = {
     SpecsealError: 4,
@@ -42,6 +43,7 @@ EXIT_CODES = {
     RegistryError: 2,
     MachineLacks: 3,
     BrokenOff: 3,
+    KeepsFailing: 3,
     RunFailed: 4,
     JobFailed: 4,
     EngineFailed: 4,

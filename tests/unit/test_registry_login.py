@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from specseal.errors import InputError
-from specseal.registry_login import Login, find_login
+from specseal.registry_login import Login, find_login, keeps_secrets
 
 ANNA = base64.b64encode(b"anna:secret").decode()
 
@@ -92,3 +92,38 @@ def test_empty_configuration_in_the_environment_hides_the_users_own(home: Path) 
     (home / ".docker").mkdir()
     (home / ".docker" / "config.json").write_text(config(ghcr_io={"auth": ANNA}))
     assert find_login("ghcr.io", {"DOCKER_AUTH_CONFIG": "{}"}) is None
+
+
+@pytest.mark.parametrize(
+    ("repository", "user"),
+    [("lab/results", "lab"), ("lab/deep/results", "deep"), ("labs/results", "all"), ("", "all")],
+)
+def test_of_entries_for_parts_of_a_registry_the_longest_that_fits_is_taken(
+    repository: str, user: str
+) -> None:
+    entries = {"ghcr.io/other": "other", "ghcr.io/lab": "lab", "ghcr.io/lab/deep": "deep"}
+    auths = {
+        name: {"auth": base64.b64encode(f"{user}:x".encode()).decode()}
+        for name, user in {**entries, "https://ghcr.io/v1/": "all"}.items()
+    }
+    environ = {"DOCKER_AUTH_CONFIG": json.dumps({"auths": auths})}
+    found = find_login("ghcr.io", environ, repository=repository)
+    assert found is not None
+    assert found.username == user
+
+
+def test_account_for_another_part_of_a_registry_is_none_of_ours() -> None:
+    text = json.dumps({"auths": {"ghcr.io/other": {"auth": ANNA}}})
+    assert find_login("ghcr.io", {"DOCKER_AUTH_CONFIG": text}, repository="lab/results") is None
+
+
+@pytest.mark.parametrize(
+    ("url", "kept"),
+    [
+        ("https://ghcr.io/x", True), ("http://localhost:5000", True), ("http://127.0.0.1", True),
+        ("http://[::1]:5000/x", True), ("http://ghcr.io", False), ("http://127.0.0.1.evil", False),
+        ("http://localhost@evil/", False), ("", False),
+    ],
+)  # fmt: skip
+def test_secrets_go_by_tls_or_stay_on_this_machine(url: str, kept: bool) -> None:
+    assert keeps_secrets(url) is kept

@@ -1,6 +1,7 @@
 """The bundle: seal a run, verify a folder, keep the keys, show what is in it."""
 
 from specseal.bundle.adding import add_reproduction, add_timestamp
+from specseal.bundle.additions import Additions
 from specseal.bundle.claims import CLAIMED, Claiming, claim_results
 from specseal.bundle.contents import SealInputs
 from specseal.bundle.index import make_index
@@ -34,11 +35,11 @@ from specseal.bundle.times import parse_time
 from specseal.bundle.verify import Trust, open_bundle, verify
 
 __all__ = [
-    "CLAIMED", "VERDICTS", "Answer", "Attestation", "Check", "Claiming", "Contents", "Policy",
-    "PublicKey", "Report", "ReproductionStatement", "Revocation", "SealInputs", "Signer", "Trust",
-    "TrustStore", "Verdict", "add_reproduction", "add_timestamp", "attest_reproduction",
+    "CLAIMED", "VERDICTS", "Additions", "Answer", "Attestation", "Check", "Claiming", "Contents",
+    "Policy", "PublicKey", "Report", "ReproductionStatement", "Revocation", "SealInputs", "Signer",
+    "Trust", "TrustStore", "Verdict", "add_reproduction", "add_timestamp", "attest_reproduction",
     "claim_results", "create_key", "create_trusted_key", "demand_outcome", "load_policy",
     "load_signer", "make_index", "open_bundle", "parse_time", "query", "read_public_key",
-    "read_store", "revoke", "seal", "summarise", "trust",
-    "trusted_keys", "user_store", "verify", "write_schemas",
+    "read_store", "revoke", "seal", "summarise", "trust", "trusted_keys", "user_store", "verify",
+    "write_schemas",
 ]  # fmt: skip

@@ -114,6 +114,12 @@ def reproduction_path(key: Digest, manifest: Digest) -> str:
     return f"{REPRODUCTIONS}/{key}-{manifest}.sigstore.json"
 
 
+def max_addition_bytes(path: str) -> int | None:
+    """Return how large a file may be that is added later at a path; None where none may be."""
+    may_be = path == TIMESTAMP or path.startswith((f"{KEYS}/", f"{REPRODUCTIONS}/"))
+    return _limit(path) if may_be else None
+
+
 class _Walk:
     """The walk in progress: what was found so far."""
 

@@ -26,13 +26,21 @@ _PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]*(?<!\.)")
 # Names that mean a device on Windows, whatever their suffix: a bundle must unpack anywhere.
 _RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
 
+MAX_PATH_BYTES, MAX_PART_BYTES, MAX_PARTS = 1024, 255, 16
+"""Within what Linux, macOS and Windows take."""
+
 
 def path_problem(path: str) -> str | None:
     """Return why a relative POSIX path may not be in a bundle, or None where it may.
 
     Only plain ASCII letters, digits and `._+-` are allowed, so that no two paths can be one file on
-    a system that folds case or normalises Unicode, and none means anything to a shell.
+    a system that folds case or normalises Unicode, and none means anything to a shell. Lengths are
+    bounded, so that each can be written anywhere, and none takes long to look at.
     """
+    if len(path) > MAX_PATH_BYTES:
+        return f"is longer than {MAX_PATH_BYTES:,} bytes"
+    if path.count("/") >= MAX_PARTS:
+        return f"has more than {MAX_PARTS} parts"
     for part in path.split("/"):
         if part in ("", ".", ".."):
             return "is absolute, or climbs out of the bundle"
@@ -40,6 +48,8 @@ def path_problem(path: str) -> str | None:
             return "is hidden"
         if not _PART.fullmatch(part):
             return "has a character other than letters, digits and ._+-, or ends in a dot"
+        if len(part) > MAX_PART_BYTES:
+            return f"has a part of more than {MAX_PART_BYTES} bytes"
         if _RESERVED.fullmatch(part):
             return "is a name that some systems reserve"
     return None
@@ -85,8 +95,10 @@ def parse_manifest(data: bytes) -> dict[str, Digest]:
             continue
         path = match[2]
         if problem := path_problem(path):
-            complain("path", f":{number}: {path!r} {problem}")
-        elif path.split("/")[0].casefold() in _NOT_LISTED:
+            # Looked at no further: it may be of any length.
+            complain("path", f":{number}: {path[:200]!r} {problem}")
+            continue
+        if path.split("/")[0].casefold() in _NOT_LISTED:
             complain("path", f":{number}: {path} may not be listed: it is not what is signed")
         if path.casefold() in folded:
             complain("twice", f":{number}: {path!r} is listed twice")

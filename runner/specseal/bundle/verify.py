@@ -181,7 +181,7 @@ def _check_manifest(tree: Tree) -> None:
 
 
 def _check_signature(tree: Tree, now: datetime) -> _Signed:
-    keys = _bundle_keys(tree)
+    keys = bundle_keys(tree)
     data = _content(tree, RESULT_ATTESTATION)
     signer, payload = unwrap_by_one_of(data, path=RESULT_ATTESTATION, keys=list(keys.values()))
     manifest = sha256_bytes(_content(tree, MANIFEST))
@@ -304,8 +304,12 @@ def _check_policy(
     return not missing
 
 
-def _bundle_keys(tree: Tree) -> dict[Digest, PublicKey]:
-    """Return the keys beside the signatures. Being there makes them the signers' claim, no more."""
+def bundle_keys(tree: Tree) -> dict[Digest, PublicKey]:
+    """Return the keys beside the signatures. Being there makes them the signers' claim, no more.
+
+    Raises:
+        BundleBroken: there is none, or one is not what its name says.
+    """
     if not tree.keys:
         raise broken("signature.key", f"{KEYS}: no public key")
     return {digest: _bundle_key(tree, digest, path) for digest, path in tree.keys.items()}

@@ -13,6 +13,7 @@ import click
 from specseal.digests import Digest
 from specseal.programs import CHOICES
 from specseal.settings import Settings, load_settings
+from specseal.terminal import printable_lines
 
 SPEC = click.argument("spec", type=click.Path(path_type=Path, dir_okay=False, exists=True))
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
@@ -50,7 +51,7 @@ def settings() -> Settings:
 
 def tell(line: str) -> None:
     """Say a line to the person, on stderr: stdout is for the answer."""
-    click.echo(line, err=True)
+    click.echo(printable_lines(line), err=True)
 
 
 def print_json(value: Any) -> None:

@@ -14,6 +14,7 @@ import click
 
 import specseal
 from specseal.errors import MachineLacks, RunFailed, SpecsealError
+from specseal.terminal import printable_lines
 
 _NAMES = (
     "init", "validate", "plan", "data", "lock", "build", "run", "verify", "show", "compare",
@@ -80,8 +81,8 @@ def main() -> None:
     except OSError as error:
         code = _say(f"error: {_of_this_machine(error)}", MachineLacks.exit_code)
     except Exception:  # noqa: BLE001  (a fault of specseal's own: not an answer, which 1 would be)
-        traceback.print_exc()
-        code = _say("error: specseal itself failed, see above", RunFailed.exit_code)
+        text = f"{traceback.format_exc()}error: specseal itself failed, see above"
+        code = _say(text, RunFailed.exit_code)
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -109,5 +110,5 @@ def _interrupted() -> int:
 
 
 def _say(text: str, code: int) -> int:
-    click.echo(text, err=True)
+    click.echo(printable_lines(text), err=True)
     return code

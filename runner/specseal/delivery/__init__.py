@@ -10,14 +10,20 @@ from specseal.delivery.deposit import Described, datacite, read_citation, zenodo
 from specseal.delivery.fetch import RegistrySource, find_attestations, find_bundle
 from specseal.delivery.folder import FolderSource
 from specseal.delivery.landing import Landing, refuse_existing, refuse_within
-from specseal.delivery.oci import attestation_manifest, bundle_manifest, group_later, identity_tag
-from specseal.delivery.parcel import Entry, Limits, Source
+from specseal.delivery.oci import (
+    Manifest,
+    attestation_manifest,
+    bundle_manifest,
+    group_later,
+    identity_tag,
+)
+from specseal.delivery.parcel import Entry, Held, Limits, Source
 from specseal.delivery.places import InArchive, InFolder, InRegistry, Place, parse_place
 from specseal.delivery.push import Push
 
 __all__ = [
-    "ArchiveSource", "Cited", "Described", "Entry", "FolderSource", "InArchive", "InFolder",
-    "InRegistry", "Landing", "Limits", "Place", "Push", "RegistrySource", "Source",
+    "ArchiveSource", "Cited", "Described", "Entry", "FolderSource", "Held", "InArchive", "InFolder",
+    "InRegistry", "Landing", "Limits", "Manifest", "Place", "Push", "RegistrySource", "Source",
     "attestation_manifest", "bundle_manifest", "datacite", "find_attestations", "find_bundle",
     "group_later", "identity_tag", "parse_place", "read_citation", "read_doi", "refuse_existing",
     "refuse_within", "write_archive", "zenodo",

@@ -57,6 +57,8 @@ class Described:
     """Of specseal, which made it."""
     size_bytes: int
     """Of the archive."""
+    supersedes: Digest | None = None
+    """The identity of the bundle that it corrects."""
 
 
 def read_citation(data: bytes) -> Citation:
@@ -147,6 +149,10 @@ def datacite(citation: Citation, described: Described) -> dict[str, Any]:
 
 
 def _sentences(described: Described) -> Sequence[str]:
+    # In words: neither Zenodo nor DataCite knows a digest as something to be related to.
+    corrects = (
+        f"It corrects, and supersedes, the result whose identity is {described.supersedes}.",
+    )
     return (
         f"{described.title}.",
         f"A speculative-decoding benchmark on {described.accelerator}: {described.engine}, "
@@ -156,6 +162,7 @@ def _sentences(described: Described) -> Sequence[str]:
         f"Sealed by specseal {described.version}; its identity, the SHA-256 of MANIFEST.sha256, "
         f"is {described.bundle}. Results with the recipe digest {described.recipe} ran the same "
         "thing.",
+        *(corrects if described.supersedes else ()),
     )
 
 

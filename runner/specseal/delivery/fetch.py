@@ -24,7 +24,7 @@ from specseal.delivery.push import listed_referrers
 from specseal.digests import Digest
 from specseal.errors import AnswerIsNo, RegistryError
 from specseal.http import chunks, persistently
-from specseal.registry import DIGEST, INDEX_TYPE, MANIFEST_TYPE, Document, Repository
+from specseal.registry import DIGEST, INDEX_TYPE, MANIFEST_TYPE, Document, KeepsFailing, Repository
 
 _MAX_PAGES = 10
 _NOT_ALLOWED = (requests.codes.unauthorized, requests.codes.forbidden)
@@ -102,7 +102,17 @@ def find_bundle(repository: Repository) -> RegistrySource:
         tag = identity_tag(Digest(digest[1]))
         document = repository.find_document(tag, accept=MANIFEST_TYPE)
     if document is None:
-        document = repository.document(version, accept=MANIFEST_TYPE)
+        try:
+            document = repository.document(version, accept=MANIFEST_TYPE)
+        except KeepsFailing as error:
+            if digest is None:
+                raise
+            raise RegistryError(
+                f"{repository.name}: no tag there leads to a bundle of this identity, and "
+                f"{repository.host} fails when it is asked for a manifest of this digest",
+                mend="name the tag or the manifest's digest under which it lies there, and its "
+                "identity by --identity; `specseal publish` writes the tag",
+            ) from error
     return RegistrySource(repository, repository.name, document, BUNDLE_TYPE)
 
 
@@ -122,23 +132,28 @@ def find_attestations(
     Raises:
         MachineLacks: the registry can't be reached.
     """
-    listed: dict[str, Descriptor] = {}
+    listed: dict[str, None] = {}
     for find in (_by_api, _by_tag):
         try:
-            for descriptor in find(repository, subject):
-                if descriptor.get("artifactType") == ATTESTATION_TYPE:
-                    listed[descriptor["digest"]] = descriptor
+            descriptors = find(repository, subject)
         except (AnswerIsNo, RegistryError) as error:
             say(f"attestations left out: {error.message}")
-    if len(listed) > MAX_REFERRERS:
-        say(f"attestations left out: all but {MAX_REFERRERS} of {len(listed)}")
+            continue
+        new = {
+            one["digest"] for one in descriptors if one.get("artifactType") == ATTESTATION_TYPE
+        } - listed.keys()
+        if len(new) > MAX_REFERRERS:
+            say(f"attestations left out: all but {MAX_REFERRERS} of {len(new)}")
+        # Each list apart, so that what somebody wrote to the tag crowds out nothing of the API's.
+        listed |= dict.fromkeys(sorted(new)[:MAX_REFERRERS])
     found = []
-    for digest in sorted(listed)[:MAX_REFERRERS]:
+    for digest in listed:
         try:
             document = repository.document(digest, accept=MANIFEST_TYPE)
             name = f"{repository.name}: {digest}"
             source = RegistrySource(repository, name, document, ATTESTATION_TYPE)
-        except (AnswerIsNo, RegistryError) as error:
+        # A list may name what makes a registry fail: a blob, of which it has no manifest.
+        except (AnswerIsNo, RegistryError, KeepsFailing) as error:
             say(f"attestation left out: {error.message}")
             continue
         about = source.value.get("subject")

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import hashlib
 import os
 import shutil
 import stat
@@ -21,7 +20,7 @@ from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
-from specseal.delivery.parcel import Entry, Limits, Source, check_entries, refused
+from specseal.delivery.parcel import Entry, Limits, Source, check_entries, copy_checked
 from specseal.digests import sha256_file
 from specseal.errors import InputError, MachineLacks, SpecsealError
 
@@ -207,27 +206,9 @@ class Landing:
         """Fetch one file, and put it into the tree if it is what it should be."""
         part = self.folder / "part"
         part.unlink(missing_ok=True)
-        hasher, size = hashlib.sha256(), 0
         with part.open("xb") as file:
-
-            def write(data: bytes) -> None:
-                nonlocal size
-                size += len(data)
-                if size > entry.size_bytes:
-                    raise refused(source.name, f"{entry.path}: is larger than it says")
-                hasher.update(data)
-                file.write(data)
-
             # Forced to disk by `settle`: what a power cut leaves broken here is fetched again.
-            source.copy(entry, write)
-        if size != entry.size_bytes:
-            raise refused(source.name, f"{entry.path}: {size:,} bytes came of {entry.size_bytes:,}")
-        if entry.sha256 not in (None, hasher.hexdigest()):
-            raise refused(
-                source.name,
-                f"{entry.path}: the bytes that came are of SHA-256 {hasher.hexdigest()}, not of "
-                f"{entry.sha256}",
-            )
+            copy_checked(source, entry, file.write)
         target = self.tree / entry.path
         target.parent.mkdir(parents=True, exist_ok=True)
         part.replace(target)

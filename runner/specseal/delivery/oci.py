@@ -30,8 +30,10 @@ EMPTY = b"{}"
 TITLE = "org.opencontainers.image.title"
 IDENTITY = "dev.specseal.bundle"
 """The annotation that says which bundle it is. A help for people: only verifying says so."""
+SUPERSEDES = "dev.specseal.supersedes"
+"""The annotation that says which one it corrects. A help, too."""
 MAX_REFERRERS = 256
-"""How many statements about one bundle are looked at."""
+"""How many statements about one bundle are looked at, of each list."""
 
 Descriptor = dict[str, Any]
 
@@ -72,18 +74,23 @@ def referrers_tag(digest: str) -> str:
     return digest.replace(":", "-")
 
 
-def bundle_manifest(bundle: Digest, name: str, entries: Iterable[Entry]) -> Manifest:
+def bundle_manifest(
+    bundle: Digest, name: str, entries: Iterable[Entry], *, supersedes: Digest | None = None
+) -> Manifest:
     """Return the manifest of a bundle.
 
     Args:
         bundle: its identity.
         name: what people call it.
         entries: its files, with their digests.
+        supersedes: the identity of the bundle that it corrects.
 
     Raises:
         InputError: it has more files than a manifest can name.
     """
     annotations = {IDENTITY: f"sha256:{bundle}", TITLE: name}
+    if supersedes is not None:
+        annotations[SUPERSEDES] = f"sha256:{supersedes}"
     return _manifest(BUNDLE_TYPE, entries, {"annotations": annotations})
 
 

@@ -6,6 +6,7 @@ do harm is refused while nothing has been written.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
@@ -57,6 +58,61 @@ class Source(Protocol):
         Raises:
             SpecsealError: they can't be had.
         """
+
+
+def copy_checked(source: Source, entry: Entry, write: Callable[[bytes], object]) -> None:
+    """Hand a file's bytes to `write`, which may have had wrong ones when this fails.
+
+    Raises:
+        VerificationFailed: they are not of the size or digest that the source says.
+        SpecsealError: they can't be had.
+    """
+    hasher, size = hashlib.sha256(), 0
+
+    def take(data: bytes) -> None:
+        nonlocal size
+        size += len(data)
+        if size > entry.size_bytes:
+            raise refused(source.name, f"{entry.path}: is larger than it says")
+        hasher.update(data)
+        write(data)
+
+    source.copy(entry, take)
+    if size != entry.size_bytes:
+        raise refused(source.name, f"{entry.path}: {size:,} bytes came of {entry.size_bytes:,}")
+    if entry.sha256 not in (None, hasher.hexdigest()):
+        raise refused(
+            source.name,
+            f"{entry.path}: the bytes that came are of SHA-256 {hasher.hexdigest()}, not of "
+            f"{entry.sha256}",
+        )
+
+
+class Held:
+    """A small source, all of whose files have been read and are what it says.
+
+    Args:
+        source: what it is of.
+        limits: what it may have; asked before anything is read.
+
+    Raises:
+        VerificationFailed: it has more, or something else than it says.
+        SpecsealError: it fails.
+    """
+
+    def __init__(self, source: Source, limits: Limits) -> None:
+        check_entries(source.name, source.entries, limits)
+        self.name, self.entries = source.name, source.entries
+        self.files = {entry.path: self._read(source, entry) for entry in source.entries}
+
+    def copy(self, entry: Entry, write: Callable[[bytes], object]) -> None:
+        """Hand a file's bytes to `write`."""
+        write(self.files[entry.path])
+
+    def _read(self, source: Source, entry: Entry) -> bytes:
+        data = bytearray()
+        copy_checked(source, entry, data.extend)
+        return bytes(data)
 
 
 def refused(name: str, sentence: str) -> VerificationFailed:

@@ -34,6 +34,7 @@ from specseal.http import persistently
 from specseal.registry import INDEX_TYPE, MANIFEST_TYPE, Repository
 
 _CHUNK_BYTES = 1 << 20
+_UNTOLD = -1
 _REWRITES = 5
 """How often a list that another writer changed meanwhile is written again."""
 
@@ -68,12 +69,13 @@ class Push:
             RegistryError: the registry does not take them.
             MachineLacks: it can't be reached.
         """
-        distinct: dict[str, Callable[[], AbstractContextManager[_Body]]] = {
-            f"sha256:{entry.sha256}": partial(self._open, entry) for entry in entries
+        distinct: dict[str, tuple[int, _Opened]] = {
+            f"sha256:{entry.sha256}": (entry.size_bytes, partial(self._open, entry))
+            for entry in entries
         }
         empty = f"sha256:{sha256_bytes(EMPTY)}"
-        distinct[empty] = lambda: nullcontext(_Body(BytesIO(EMPTY), len(EMPTY)))
-        sent = sum(self._send_once(digest, opened) for digest, opened in distinct.items())
+        distinct[empty] = (len(EMPTY), lambda: nullcontext(_Body(BytesIO(EMPTY), len(EMPTY))))
+        sent = sum(self._send_once(digest, *blob) for digest, blob in distinct.items())
         return Sent(blobs=sent, there=len(distinct) - sent)
 
     def manifest(self, manifest: Manifest, *tags: str) -> None:
@@ -112,19 +114,35 @@ class Push:
         with repository.request("PUT", url, headers=headers, data=lambda: body) as response:
             repository.check_status(response.status_code, f"place for {version}")
 
-    def _send_once(self, digest: str, opened: Callable[[], AbstractContextManager[_Body]]) -> bool:
+    def _send_once(self, digest: str, size_bytes: int, opened: _Opened) -> bool:
         """Send a blob unless it is there, and return whether it was sent."""
         repository = self._repository
-        url = repository.url(f"blobs/{digest}")
-        with repository.request("HEAD", url) as response:
-            if response.status_code != requests.codes.not_found:
-                repository.check_status(response.status_code, digest)
-                return False
+        there = self._there(digest)
+        if there in (size_bytes, _UNTOLD):
+            return False
         # From the start each time: of what broke off, nobody knows how much has arrived.
+        url = repository.url(f"blobs/{digest}")
         persistently(repository.session, url, lambda: self._send(digest, opened))
+        # A registry may keep what it has, and not look whether that is still whole.
+        if there is not None and self._there(digest) != size_bytes:
+            raise RegistryError(
+                f"{repository.name}: {repository.host} keeps a damaged {digest}, which is of "
+                f"{size_bytes:,} bytes, and does not take it anew",
+                mend="have it removed from the registry's storage, or publish under another host",
+            )
         return True
 
-    def _send(self, digest: str, opened: Callable[[], AbstractContextManager[_Body]]) -> None:
+    def _there(self, digest: str) -> int | None:
+        """Return how large a blob is there, `_UNTOLD` where that is not said, None if it is not."""
+        repository = self._repository
+        with repository.request("HEAD", repository.url(f"blobs/{digest}")) as response:
+            if response.status_code == requests.codes.not_found:
+                return None
+            repository.check_status(response.status_code, digest)
+            said = response.headers.get("Content-Length", "")
+            return int(said) if said.isascii() and said.isdigit() else _UNTOLD
+
+    def _send(self, digest: str, opened: _Opened) -> None:
         repository = self._repository
         url = repository.url("blobs/uploads/")
         with repository.request("POST", url, data=lambda: b"") as response:
@@ -199,6 +217,9 @@ class _Body:
     def digest(self) -> str:
         """Return `sha256:…` of what has been read."""
         return f"sha256:{self._hasher.hexdigest()}"
+
+
+_Opened = Callable[[], AbstractContextManager[_Body]]
 
 
 def listed_referrers(repository: Repository, tag: str) -> tuple[Descriptor, ...]:

@@ -14,6 +14,7 @@ import click
 import pytest
 import requests
 
+from specseal.cli import context
 from specseal.cli.main import group, main
 from specseal.errors import MachineLacks
 
@@ -143,3 +144,17 @@ def test_a_cache_folder_that_is_a_file_is_one_message(tmp_path: Path) -> None:
     assert done.returncode == 3
     assert f"error: {tmp_path / 'cache'}" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_what_a_server_wrote_commands_no_terminal(ends_with: EndsWith) -> None:
+    for kind, code in ((MachineLacks, 3), (KeyError, 4)):
+
+        def fail(kind: type[Exception] = kind) -> None:
+            context.tell("said: \x1b[2J")
+            raise kind("sent \x1b]0;name\x07 and\nmore")
+
+        found, text = ends_with(fail)
+        assert found == code
+        assert "\\x1b[2J" in text
+        assert "\\x1b]0;name" in text
+        assert "\x1b" not in text

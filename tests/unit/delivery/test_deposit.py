@@ -151,6 +151,14 @@ def test_citation_that_is_none_is_one_clear_error(text: str) -> None:
 # The whole way
 
 
+def test_what_it_corrects_is_said_in_both_documents() -> None:
+    corrected = Digest("3" * 64)
+    described = replace(DESCRIBED, supersedes=corrected)
+    for make in (zenodo, datacite):
+        assert corrected in json.dumps(make(CITATION, described))
+        assert "corrects" not in json.dumps(make(CITATION, DESCRIBED))
+
+
 @pytest.fixture
 def zipped(good: GoodBundle, site_of, trust, tmp_path: Path):
     def call(bundle: Path | None = None, name: str = "out/result.zip"):

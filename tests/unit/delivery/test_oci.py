@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from specseal.delivery.oci import attestation_manifest, bundle_manifest, index_of
@@ -26,3 +28,10 @@ DOCUMENTS = {
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_a_document_that_is_pushed_holds_to_the_specifications_schema(document: str) -> None:
     assert problems(*DOCUMENTS[document]) == []
+
+
+def test_bundle_that_corrects_another_names_it() -> None:
+    corrected = Digest("b" * 64)
+    one = bundle_manifest(Digest("a" * 64), "tiny", ENTRIES, supersedes=corrected)
+    assert json.loads(one.body)["annotations"]["dev.specseal.supersedes"] == f"sha256:{corrected}"
+    assert "dev.specseal.supersedes" not in json.loads(BUNDLE.body)["annotations"]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import fakeregistry
 from attacks.builder import NOW, GoodBundle
 from fakeregistry import INDEX, MANIFEST, FakeRegistry, Fault, digest_of
 from specseal.bundle import Trust, TrustStore, add_reproduction, attest_reproduction
@@ -190,6 +191,24 @@ def test_registry_that_sends_uploads_away_from_tls_is_refused(good, fake, site_o
         repository.url("http://example.org/elsewhere", against=url)
 
 
+@pytest.mark.parametrize("takes_it_anew", [True, False])
+def test_blob_that_is_damaged_in_the_registry_is_sent_again_or_refused(
+    send, fetch, fake, good, monkeypatch, takes_it_anew
+):
+    send()
+    digest = digest_of((good.path / "LICENSE").read_bytes())
+    whole, fake.kept.blobs[digest] = fake.kept.blobs[digest], b"cut short"
+    if takes_it_anew:
+        send(tag=":v1")
+        assert fake.kept.blobs[digest] == whole
+        return
+    # As registry 2.8.2, which keeps what it has under that digest.
+    monkeypatch.setattr(fakeregistry._Handler, "_put_blobs", lambda self, *_: self._answer(201))
+    with pytest.raises(RegistryError, match=f"keeps a damaged {digest}"):
+        send(tag=":v1")
+    assert "v1" not in fake.kept.manifests
+
+
 # Accounts
 
 
@@ -282,6 +301,15 @@ def test_reference_that_names_no_version_is_refused(fetch):
 def test_name_that_is_not_there_is_one_clear_error(send, fetch):
     with pytest.raises(RegistryError, match="has no v1 of lab/results"):
         fetch(":v1")
+
+
+def test_identity_without_its_tag_is_not_there_even_if_the_registry_fails_at_it(send, fetch, fake):
+    """The identity is a blob's digest, and registry 2.8.2 fails at it as a manifest's."""
+    published = send(tag=":v1")
+    del fake.kept.manifests[published.tags[0]]
+    fake.kept.faults = [Fault("GET", f"manifests/sha256:{published.bundle}", 100, status=500)]
+    with pytest.raises(RegistryError, match="no tag there leads to a bundle of this identity"):
+        fetch(f"@sha256:{published.bundle}")
 
 
 def test_image_of_a_program_is_no_bundle(fetch, fake):
