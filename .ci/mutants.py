@@ -54,7 +54,7 @@ _CONSTANT = re.compile(r"^(_?[A-Z][A-Z0-9_]+)(?:: .*)? = ", re.MULTILINE)
 _MEANT = {"Finding": 1, "broken": 1, "complain": 1, "stop": 0}
 _MEANT |= dict.fromkeys(("InputError", "MachineLacks", "Problem", "ValueError"), 0)
 _SENTENCE_SECOND = {"record", "run"}
-_WORDS = {"message", "more", "place", "reason", "sentence", "text", "where"}
+_WORDS = {"among", "message", "more", "place", "reason", "sentence", "text", "where", "whose"}
 
 # A failure is not looked at, so it need not be made small.
 hypothesis.settings.register_profile(
