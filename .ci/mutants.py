@@ -204,6 +204,15 @@ def _changed(value: object) -> Iterator[tuple[str, Any]]:
                 yield f"without {key!r}", {one: of for one, of in value.items() if one != key}
 
 
+def _forget() -> None:
+    """Forget what functions remember that were called before there was a mutant."""
+    for name, module in list(sys.modules.items()):
+        if name.startswith("specseal."):
+            for value in list(vars(module).values()):
+                if callable(clear := getattr(value, "cache_clear", None)):
+                    clear()
+
+
 def _set_constant(constant: str, value: object, changed: object) -> None:
     """Set it wherever it was imported to."""
     for name, module in list(sys.modules.items()):
@@ -326,6 +335,7 @@ class _Tests:
             _set_constant(*MUTANTS.constants[name])
         else:
             set_mutant_under_test(name)
+        _forget()
         self.session._setupstate.teardown_exact(items[0])
         for number, item in enumerate(items):
             # Of its own time, but where it only waits: how busy the machine is decides nothing.
