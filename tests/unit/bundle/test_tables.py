@@ -125,6 +125,7 @@ def runs(draw: st.DrawFn) -> RunData:
                 every_step_drafts=draw(st.booleans()),
                 drafted_a_step=draw(st.none() | st.integers(1, 64)),
                 prefix_cache=draw(st.booleans()),
+                drafter_remembers=draw(st.booleans()),
                 devices=draw(count),
                 accelerator=draw(text),
                 accelerators_found=draw(st.none() | st.lists(text, max_size=2).map(tuple)),
