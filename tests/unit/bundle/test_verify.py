@@ -83,7 +83,7 @@ def test_result_that_the_records_do_not_give_is_not_taken_for_contents(
 ) -> None:
     """The last step fails, and all before it hold."""
     data = (bundle / "result.json").read_bytes()
-    (bundle / "result.json").write_bytes(data.replace(b'"unit":"ms"', b'"unit":"s"', 1))
+    (bundle / "result.json").write_bytes(data.replace(b'"unit":"s"', b'"unit":"ms"', 1))
     assert data != (bundle / "result.json").read_bytes()
     good.sign_again(bundle)
     report = good.verify(bundle)
