@@ -134,10 +134,20 @@ class _Unsaid(ast.NodeTransformer):
             node.value = ast.Constant("")
         return self.generic_visit(node)
 
+    def visit_Tuple(self, node: ast.Tuple) -> ast.AST:
+        # Of what is compared, the name goes before it: (name, found, expected).
+        if not all(isinstance(one, ast.Constant) for one in node.elts):
+            node.elts = [one for one in node.elts if not _is_text(one)]
+        return self.generic_visit(node)
+
     def visit_Constant(self, node: ast.Constant) -> ast.AST:
-        if not isinstance(node.value, str):
+        if not _is_text(node):
             return node
         return ast.Constant("" if " " in node.value else node.value.casefold())
+
+
+def _is_text(node: ast.AST) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
 
 
 def _meaning(function: ast.FunctionDef) -> str:
