@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from specseal.analysis import Metric, Result
+from attacks.builder import make_lock, make_run
+from specseal.analysis import Metric, Result, analyse
+from specseal.analysis.result import Candidate, Failure, Note
 from specseal.analysis.validity import ATTESTED, IDS_WITHHELD
 from specseal.bundle.recompute import compare_results
 
@@ -130,3 +132,78 @@ def test_figure_is_attested_only_where_ids_are_withheld_and_it_says_so(
     sealed: Metric, again: Metric
 ) -> None:
     assert len(findings(result(sealed), result(again))) == 1
+
+
+def test_whole_number_and_fraction_are_compared_as_numbers() -> None:
+    whole, fraction = replace(PLAIN, value=2), replace(PLAIN, value=2 + 1e-12)
+    assert findings(result(whole), result(fraction)) == []
+    assert findings(result(fraction), result(whole)) == []
+
+
+# What is said of draft lengths, failures and notes
+
+
+RESULT = replace(
+    analyse(make_run(make_lock())),
+    failures=(Failure(where={"job": "j"}, missing=({"load": 1}, {"load": 2}), reason="it died"),),
+    notes=(Note(where={"speculation": "ngram"}, code="c"),),
+)
+PARTS = ["metrics", "choices", "crossovers", "failures", "notes"]
+
+
+def told(sealed: Result, again: Result) -> list[str]:
+    return [finding.code for finding in compare_results(sealed, again)]
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_any_part_of_a_result_that_is_left_out_added_or_doubled_is_found(part: str) -> None:
+    rows = getattr(RESULT, part)
+    assert rows
+    assert told(RESULT, RESULT) == []
+    fewer = replace(RESULT, **{part: rows[1:]})
+    doubled = replace(RESULT, **{part: (*rows, rows[0])})
+    for sealed, again in ((fewer, RESULT), (RESULT, fewer), (doubled, RESULT)):
+        assert told(sealed, again) == [f"recompute.{part}"]
+
+
+def test_rows_of_another_part_are_told_apart_by_name_or_code() -> None:
+    other = replace(RESULT, notes=(replace(RESULT.notes[0], code="d"),))
+    messages = sorted(finding.message for finding in compare_results(other, RESULT))
+    assert messages == [
+        'result.json: notes: c {"speculation":"ngram"} is missing',
+        'result.json: notes: d {"speculation":"ngram"} does not come out of the records',
+    ]
+    unnamed = replace(RESULT, failures=())
+    (finding,) = compare_results(unnamed, RESULT)
+    assert finding.message == 'result.json: failures: {"job":"j"} is missing'
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"reason": "it slept"}, {"missing": ()}, {"missing": ({"load": 1}, {"load": 3})}],
+)
+def test_failure_told_otherwise_is_found_whatever_the_version(change: dict[str, Any]) -> None:
+    other = replace(RESULT, failures=(replace(RESULT.failures[0], **change),))
+    older = replace(other, analysis_version=RESULT.analysis_version - 1)
+    assert told(other, RESULT) == told(older, RESULT) == ["recompute.failures"]
+
+
+def test_candidates_are_compared_number_by_number_where_both_come_of_one_version() -> None:
+    choice = RESULT.choices[0]
+    name = "speedup"
+    number = getattr(choice.candidates[1], name)
+    assert number is not None
+
+    def with_candidates(*candidates: Candidate) -> Result:
+        altered = replace(choice, candidates=candidates)
+        return replace(RESULT, choices=(altered, *RESULT.choices[1:]))
+
+    first, second = choice.candidates
+    near, far = (replace(second, **{name: number * by}) for by in (1 + 1e-12, 1 + 1e-6))
+    assert told(with_candidates(first, near), RESULT) == []
+    assert told(with_candidates(first, far), RESULT) == ["recompute.choices"]
+    assert told(with_candidates(first), RESULT) == ["recompute.choices"]
+    older = replace(with_candidates(first, far), analysis_version=RESULT.analysis_version - 1)
+    assert told(older, RESULT) == []
+    worse = replace(older, choices=(replace(choice, best=0), *RESULT.choices[1:]))
+    assert told(worse, RESULT) == ["recompute.choices"]
