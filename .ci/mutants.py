@@ -54,7 +54,7 @@ _CONSTANT = re.compile(r"^(_?[A-Z][A-Z0-9_]+)(?:: .*)? = ", re.MULTILINE)
 _MEANT = {"Finding": 1, "broken": 1, "complain": 1, "stop": 0}
 _MEANT |= dict.fromkeys(("InputError", "MachineLacks", "Problem", "ValueError"), 0)
 _SENTENCE_SECOND = {"record", "run"}
-_WORDS = {"message", "more", "place", "reason", "sentence", "text", "where"}
+_WORDS = {"among", "message", "more", "place", "reason", "sentence", "text", "where", "whose"}
 
 # A failure is not looked at, so it need not be made small.
 hypothesis.settings.register_profile(
@@ -134,10 +134,20 @@ class _Unsaid(ast.NodeTransformer):
             node.value = ast.Constant("")
         return self.generic_visit(node)
 
+    def visit_Tuple(self, node: ast.Tuple) -> ast.AST:
+        # Of what is compared, the name goes before it: (name, found, expected).
+        if not all(isinstance(one, ast.Constant) for one in node.elts):
+            node.elts = [one for one in node.elts if not _is_text(one)]
+        return self.generic_visit(node)
+
     def visit_Constant(self, node: ast.Constant) -> ast.AST:
-        if not isinstance(node.value, str):
+        if not _is_text(node):
             return node
         return ast.Constant("" if " " in node.value else node.value.casefold())
+
+
+def _is_text(node: ast.AST) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
 
 
 def _meaning(function: ast.FunctionDef) -> str:
@@ -202,6 +212,15 @@ def _changed(value: object) -> Iterator[tuple[str, Any]]:
         case dict():
             for key in list(value)[:20]:
                 yield f"without {key!r}", {one: of for one, of in value.items() if one != key}
+
+
+def _forget() -> None:
+    """Forget what functions remember that were called before there was a mutant."""
+    for name, module in list(sys.modules.items()):
+        if name.startswith("specseal."):
+            for value in list(vars(module).values()):
+                if callable(clear := getattr(value, "cache_clear", None)):
+                    clear()
 
 
 def _set_constant(constant: str, value: object, changed: object) -> None:
@@ -326,6 +345,7 @@ class _Tests:
             _set_constant(*MUTANTS.constants[name])
         else:
             set_mutant_under_test(name)
+        _forget()
         self.session._setupstate.teardown_exact(items[0])
         for number, item in enumerate(items):
             # Of its own time, but where it only waits: how busy the machine is decides nothing.

@@ -535,6 +535,26 @@ def test_lock_without_the_steps_that_its_spec_asks_for_is_found() -> None:
     assert claims["lock.json: model.steps"] == ([], ["first-layers"])
 
 
+@pytest.mark.parametrize(
+    ("asked", "steps"),
+    [
+        ({}, []),
+        ({"first_layers": 8}, ["first-layers"]),
+        ({"convert": "safetensors"}, ["gguf-to-safetensors"]),
+        ({"first_layers": 8, "convert": "safetensors"}, ["first-layers", "gguf-to-safetensors"]),
+    ],
+)
+def test_every_step_that_a_spec_asks_for_must_be_in_its_lock(
+    asked: dict[str, Any], steps: list[str]
+) -> None:
+    plain = parse_spec(SPEC, path="spec.yaml")
+    spec = replace(plain, model=replace(plain.model, **asked))
+    lock = locks.make_lock(spec={"name": spec.name, "sha256": spec.digest})
+    claims = {where: (said, found) for where, said, _, found in lock_against_spec(lock, spec)}
+    assert claims["lock.json: model.steps"] == ([], steps)
+    assert claims["lock.json: drafter.steps"] == ([], [])
+
+
 # Versions
 
 

@@ -240,6 +240,14 @@ def test_timestamp_may_be_of_the_policys_last_second_and_no_later() -> None:
     assert [finding.code for finding in unstamped(found, earlier)] == ["policy.timestamp"]
 
 
+def test_timestamp_of_no_signature_is_not_asked_about(
+    good: GoodBundle, bundle: Path, stamped: Path
+) -> None:
+    (bundle / RESULT_ATTESTATION).unlink()
+    checks = {check.code: check.holds for check in good.verify(bundle).checks}
+    assert checks["timestamp.not_run"] is False
+
+
 def test_timestamp_larger_than_any_is_not_read(
     good: GoodBundle, bundle: Path, stamped: Path
 ) -> None:

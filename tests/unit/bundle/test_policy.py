@@ -12,6 +12,7 @@ from specseal.bundle.policy import Policy, Signature, counted, judge, load_polic
 from specseal.bundle.store import Revocation, TrustStore
 from specseal.digests import Digest
 from specseal.errors import InputError, SpecError
+from specseal.spec.document import MAX_BYTES
 
 A, B, C, D = (Digest(letter * 64) for letter in "abcd")
 NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -95,6 +96,64 @@ def test_policy_that_is_unclear_or_asks_for_nothing_is_refused(
 def test_policy_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match=r"none\.yaml:1:1: can't be read"):
         load_policy(tmp_path / "none.yaml")
+
+
+def test_policy_that_names_keys_alone_asks_for_one_signer(tmp_path: Path) -> None:
+    text = f"schema: specseal/policy/1\nkeys: [{A}, {B}]\n"
+    assert load_policy(write(tmp_path, text)) == Policy(keys=frozenset([A, B]), signers=1)
+
+
+def test_policy_that_is_too_large_is_refused_and_not_read_in_part(tmp_path: Path) -> None:
+    demand = "schema: specseal/policy/1\nsigners: 1\n"
+    assert load_policy(write(tmp_path, demand + "#" * (MAX_BYTES - len(demand))))
+    with pytest.raises(SpecError, match="larger than"):
+        load_policy(write(tmp_path, demand + "#" * (MAX_BYTES - len(demand) + 1)))
+
+
+def test_policys_time_may_be_a_single_moment() -> None:
+    assert Policy(created_from=NOON, created_until=NOON).created_from == NOON
+    with pytest.raises(InputError, match="ends before it begins"):
+        Policy(created_from=NOON + timedelta(seconds=1), created_until=NOON)
+
+
+def test_policy_and_what_signatures_are_worth_are_told_in_full() -> None:
+    assert Policy().to_dict() == {
+        "keys": None,
+        "signers": 1,
+        "created": {"from": None, "until": None},
+        "authorities": [],
+    }
+    policy = Policy(keys=frozenset([B, A]), signers=2, created_from=NOON, created_until=NOON + HOUR)
+    assert policy.to_dict() == {
+        "keys": [A, B],
+        "signers": 2,
+        "created": {"from": "2026-11-25T12:00:00Z", "until": "2026-11-25T13:00:00Z"},
+        "authorities": [],
+    }
+    counts, revoked = judge([RESULT, reproduction(B, "inconclusive")], policy, revoking(B))
+    assert counts.to_dict() == {
+        "role": "result",
+        "key": A,
+        "created": "2026-11-25T12:00:00Z",
+        "verdict": None,
+        "reproduction": None,
+        "status": "trusted",
+        "revoked": None,
+        "counts": True,
+        "objection": None,
+    }
+    assert revoked.to_dict() == {
+        "role": "reproduction",
+        "key": B,
+        "created": "2026-11-25T12:00:00Z",
+        "verdict": "inconclusive",
+        "reproduction": "f" * 64,
+        "status": "revoked",
+        "revoked": {"key": B, "revoked": "2026-11-25T12:00:00Z", "reason": "stolen"},
+        "counts": False,
+        "objection": "the key was revoked on 2026-11-25T12:00:00Z (stolen); nothing that it signed "
+        f"is believed, whatever its date: {B}",
+    }
 
 
 def test_policy_of_no_signers_is_refused() -> None:

@@ -10,6 +10,7 @@ from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
 from attacks.builder import ENGINE_IMAGE
+from specseal.bundle.findings import BundleBroken
 from specseal.bundle.sbom import render_sboms, sboms_against_environment
 from specseal.errors import InputError
 
@@ -38,7 +39,14 @@ def test_package_that_was_found_but_not_installed_by_us_has_no_digest() -> None:
     (data,) = render_sboms(environment).values()
     (component,) = json.loads(data)["components"]
     assert "hashes" not in component
+    assert component["purl"] == "pkg:deb/debian/bash@5.2"
     assert not sboms_against_environment({"env/client.cdx.json": data}, environment)
+
+
+def test_wheel_whose_name_says_nothing_hides_no_other() -> None:
+    wheels = {"odd.whl": "6" * 64, "wheel-1.0-py3-none-any.whl": "3" * 64}
+    (data,) = render_sboms({"images": {"engine": {"wheels": wheels}}}).values()
+    assert [one["purl"] for one in json.loads(data)["components"]] == ["pkg:pypi/wheel@1.0"]
 
 
 def test_packages_of_another_distribution_are_not_said_to_be_debians() -> None:
@@ -97,10 +105,15 @@ def test_bill_of_a_later_variant_that_is_missing_or_left_over_is_found() -> None
     bills = render_sboms(VARIANTS)
     without = {path: data for path, data in bills.items() if path != "env/engine-2.cdx.json"}
     (missing,) = sboms_against_environment(without, VARIANTS)
-    assert missing.message == "env/engine-2.cdx.json: missing"
+    assert (missing.code, missing.message) == ("schemas.sbom", "env/engine-2.cdx.json: missing")
+    assert len(sboms_against_environment({}, VARIANTS)) == 3
     left_over = {**bills, "env/engine-3.cdx.json": bills["env/engine-2.cdx.json"]}
     (extra,) = sboms_against_environment(left_over, VARIANTS)
+    assert extra.code == "schemas.sbom"
     assert extra.message == "env/engine-3.cdx.json: about a program that was not run"
+    with pytest.raises(BundleBroken) as caught:
+        sboms_against_environment({**bills, "env/client.cdx.json": b"{}"}, VARIANTS)
+    assert [finding.code for finding in caught.value.findings] == ["schemas.sbom"]
 
 
 def test_sweep_sealed_before_each_program_had_its_bill_still_holds() -> None:

@@ -80,8 +80,8 @@ def test_store_that_is_named_must_be_there(settings: Settings, tmp_path: Path) -
 def test_revoked_key_is_not_trusted_and_it_is_known_since_when_and_why(
     folder: Path, key: PublicKey
 ) -> None:
-    revoke(key.digest, folder, reason="laptop stolen", now=NOW)
     expected = Revocation(key=key.digest, revoked=REVOKED, reason="laptop stolen")
+    assert revoke(key.digest, folder, reason="laptop stolen", now=NOW) == expected
     assert read_store(folder) == TrustStore(revoked={key.digest: expected})
     assert not (folder / f"{key.digest}.pem").exists()
 
@@ -147,6 +147,36 @@ def test_revocation_in_one_store_counts_more_than_trust_in_another(
     assert (together.trusted, set(together.revoked)) == (frozenset(), {key.digest})
     assert (read_store(folder) | trusted_keys(settings)) == together
     assert together.including([key.digest, Digest("b" * 64)]).trusted == {"b" * 64}
+
+
+def test_revocation_of_ones_own_is_not_forgotten_over_stores_that_are_named(
+    settings: Settings, folder: Path, key: PublicKey, tmp_path: Path
+) -> None:
+    assert user_store(settings) == settings.config_dir / "trusted"
+    revoke(key.digest, user_store(settings), reason="lost", now=NOW)
+    other = create_key(tmp_path / "other.pem")
+    trust(other, tmp_path / "second")
+    for folders in ((folder, tmp_path / "second"), (tmp_path / "second", folder)):
+        together = trusted_keys(settings, *folders)
+        assert (together.trusted, set(together.revoked)) == ({other.digest}, {key.digest})
+
+
+@pytest.mark.parametrize("place", ["KEY.pem", "revoked/KEY.json"])
+def test_half_of_a_file_never_lies_where_every_file_is_read(
+    folder: Path, key: PublicKey, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    """A write that is killed leaves its half behind: in the store, and not among the revoked."""
+    halves = []
+    write = store.write_atomically
+
+    def note(path: Path, data: bytes, *, partial_in: Path) -> None:
+        halves.append((path, partial_in))
+        write(path, data, partial_in=partial_in)
+
+    monkeypatch.setattr(store, "write_atomically", note)
+    trust(key, folder)
+    revoke(key.digest, folder, reason="lost", now=NOW)
+    assert (folder / place.replace("KEY", key.digest), folder) in halves
 
 
 @pytest.mark.parametrize(

@@ -125,9 +125,10 @@ def runs(draw: st.DrawFn) -> RunData:
                 every_step_drafts=draw(st.booleans()),
                 drafted_a_step=draw(st.none() | st.integers(1, 64)),
                 prefix_cache=draw(st.booleans()),
+                drafter_remembers=draw(st.booleans()),
                 devices=draw(count),
                 accelerator=draw(text),
-                accelerators_found=draw(st.lists(text, max_size=2).map(tuple)),
+                accelerators_found=draw(st.none() | st.lists(text, max_size=2).map(tuple)),
                 engine_version=draw(text),
                 engine_version_found=draw(st.none() | text),
                 method_found=draw(st.none() | text),
@@ -326,6 +327,20 @@ def test_counts_of_another_shape_are_refused(old: bytes, new: bytes, reason: str
     with pytest.raises(BundleBroken) as caught:
         decode_counts(data.replace(old, new))
     assert reason in caught.value.message
+    assert {finding.code for finding in caught.value.findings} == {"schemas.counts"}
+
+
+def test_whole_numbers_among_shares_and_temperatures_are_read_as_fractions() -> None:
+    """Canonical JSON writes 1.0 as 1; in tables and reports it is the number that it was."""
+    job = RUN.jobs[0]
+    phase = replace(
+        job.phases[0],
+        temperature=1.0,
+        status=replace(job.phases[0].status, client_cpu_share=1.0, client_cpu_total=1.0),
+    )
+    run = replace(RUN, jobs=(replace(job, phases=(phase,)),))
+    (read,) = decode_counts(encode_counts(run)).jobs[0].phases
+    assert (repr(read.status), repr(read.temperature)) == (repr(phase.status), "1.0")
 
 
 def test_telemetry_has_the_union_of_its_samples_fields() -> None:

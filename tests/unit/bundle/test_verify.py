@@ -69,6 +69,32 @@ def test_steps_that_could_not_be_run_do_not_hold(good: GoodBundle, bundle: Path)
     assert report.signer is None
 
 
+def test_what_can_not_be_read_is_not_analysed(good: GoodBundle, bundle: Path) -> None:
+    (bundle / "counts.json").write_bytes(b"{}\n")
+    good.sign_again(bundle)
+    report = good.verify(bundle)
+    failed = [check.code for check in report.checks if not check.holds]
+    assert set(failed) == {"schemas.counts", "texts.not_run", "recompute.not_run"}
+    assert (report.intact, report.contents, report.trusted) == (False, None, True)
+
+
+def test_result_that_the_records_do_not_give_is_not_taken_for_contents(
+    good: GoodBundle, bundle: Path
+) -> None:
+    """The last step fails, and all before it hold."""
+    data = (bundle / "result.json").read_bytes()
+    (bundle / "result.json").write_bytes(data.replace(b'"unit":"s"', b'"unit":"ms"', 1))
+    assert data != (bundle / "result.json").read_bytes()
+    good.sign_again(bundle)
+    report = good.verify(bundle)
+    assert [check.code for check in report.checks if not check.holds] == ["recompute.metrics"]
+    assert (report.intact, report.contents) == (False, None)
+
+
+def test_bundle_is_opened_whoever_signed_it(good: GoodBundle) -> None:
+    assert open_bundle(good.path).manifest == good.verify(good.path).manifest_digest
+
+
 def test_broken_bundle_is_not_opened(good: GoodBundle, bundle: Path) -> None:
     (bundle / "extra").write_bytes(b"")
     with pytest.raises(VerificationFailed, match="extra: added"):
