@@ -5,25 +5,21 @@ It is made here and handed in, so that what uses it can be tried against a serve
 
 from __future__ import annotations
 
-import socket
-import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
-from http.client import HTTPException
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
 import requests
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase, HTTPBasicAuth
-from urllib3 import HTTPConnectionPool, HTTPResponse, HTTPSConnectionPool
-from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import MaxRetryError, NewConnectionError
 from urllib3.exceptions import TimeoutError as TimedOut
 from urllib3.util.retry import Retry
 
 from specseal.errors import MachineLacks, RegistryError
+from specseal.prompt import POOLS
 
 _RETRIED_STATUSES = (429, 500, 502, 503, 504)
 # POST only opens an upload or asks for a token: done twice, it does no harm. PATCH carries bytes,
@@ -37,62 +33,6 @@ _T = TypeVar("_T")
 
 class BrokenOff(MachineLacks):
     """What was being sent or received broke off half way: worth another attempt."""
-
-
-class _Prompt(HTTPConnection):
-    """A connection whose answers begin in time.
-
-    The timeout of a socket is between two pieces: headers that come a byte at a time, or `100
-    Continue` without end, would never meet it.
-    """
-
-    def getresponse(self) -> HTTPResponse:  # type: ignore[override]
-        """Return the answer, its headers read. Raises: TimeoutError."""
-        late = threading.Event()
-        sock, limit_s = self.sock, self.timeout
-
-        def hang_up() -> None:
-            late.set()
-            # Not the method of a TLS socket, which is not made to be called from elsewhere.
-            with suppress(OSError):
-                socket.socket.shutdown(sock, socket.SHUT_RDWR)
-
-        if not isinstance(limit_s, int | float):
-            return super().getresponse()
-        # Longer than the socket's own, so that silence is noticed by that.
-        timer = threading.Timer(limit_s * _HEAD_TIMEOUTS, hang_up)
-        timer.daemon = True
-        timer.start()
-        response: HTTPResponse | None = None
-        try:
-            response = super().getresponse()
-        except (OSError, HTTPException):
-            if not late.is_set():
-                raise
-        finally:
-            timer.cancel()
-        if response is None or late.is_set():
-            # Headers that were cut off may look like whole ones.
-            if response is not None:
-                response.close()
-            raise TimeoutError("its headers did not end")
-        return response
-
-
-class _PromptTls(_Prompt, HTTPSConnection):
-    """The same over TLS."""
-
-
-class _Pool(HTTPConnectionPool):
-    ConnectionCls = _Prompt
-
-
-class _PoolTls(HTTPSConnectionPool):
-    ConnectionCls = _PromptTls
-
-
-_HEAD_TIMEOUTS = 2
-"""After how many timeouts the headers of an answer must be whole."""
 
 
 class _BoundedAdapter(HTTPAdapter):
@@ -111,7 +51,13 @@ class _BoundedAdapter(HTTPAdapter):
     def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
         """Make the pool of connections."""
         super().init_poolmanager(*arguments, **options)
-        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _PoolTls}
+        self.poolmanager.pool_classes_by_scheme = POOLS
+
+    def proxy_manager_for(self, *arguments: Any, **options: Any) -> Any:
+        """Return the pool of connections by way of a proxy."""
+        manager = super().proxy_manager_for(*arguments, **options)
+        manager.pool_classes_by_scheme = POOLS
+        return manager
 
     def send(
         self,

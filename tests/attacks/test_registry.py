@@ -5,16 +5,21 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import fakeregistry
+from attacks.authority import Authority
 from attacks.builder import GoodBundle
+from attacks.spoiling import read, signature_of
 from delivering import site_at, trust_in
 from fakeregistry import INDEX, MANIFEST, Fault, digest_of
-from specseal.bundle import Trust
+from specseal.bundle import Policy, Trust
+from specseal.bundle.layout import RESULT_ATTESTATION
 from specseal.delivery.oci import ATTESTATION_TYPE, BUNDLE_TYPE, referrers_tag
 from specseal.errors import SpecsealError, VerificationFailed, WrongBytes
 from specseal.publish import Published, publish
@@ -33,6 +38,7 @@ class Scene:
     def __init__(self, fake: fakeregistry.FakeRegistry, good: GoodBundle, folder: Path) -> None:
         self.kept, self.host, self.good, self.folder = fake.kept, fake.host, good, folder
         self.said: list[str] = []
+        self.policy = Policy()
 
     def publish(self, bundle: Path) -> Published:
         with site_at(self.folder, self.host) as site:
@@ -42,7 +48,7 @@ class Scene:
     def pull(self, version: str = ":v1") -> Pulled:
         with site_at(self.folder, self.host) as site:
             source, into = f"oci://{self.host}/lab/results{version}", self.folder / "pulled"
-            trust = trust_in(self.good)
+            trust = replace(trust_in(self.good), policy=self.policy)
             return pull(source, into, site=site, trust=trust, say=self.said.append)
 
     def refused(self, message: str, kind: type[SpecsealError] = VerificationFailed, **by: str):
@@ -446,3 +452,21 @@ def test_other_manifest_of_the_same_bundle_under_its_tag_is_said_and_hides_no_st
     assert scene.pull().bundle == scene.published.bundle
     assert "not the one that publishing this bundle makes" in scene.said[0]
     assert any(digest in line for line in scene.said[1:])
+
+
+@pytest.mark.parametrize("named", [0, 1])
+def test_strangers_timestamp_takes_no_place_from_the_one_that_the_policy_asks_for(
+    scene: Scene, tmp_path_factory: pytest.TempPathFactory, named: int
+) -> None:
+    hour = timedelta(hours=1)
+    authorities = [
+        Authority(tmp_path_factory.mktemp("authority"), starts=-hour, ends=hour) for _ in range(2)
+    ]
+    signature = signature_of(read(scene.good.path / RESULT_ATTESTATION))
+    stamps = [authority.stamp(signature) for authority in authorities]
+    refer_many(scene, [{"attestations/timestamp.tsr": stamp} for stamp in stamps])
+    scene.policy = Policy(authorities=(authorities[named].root,))
+    pulled = scene.pull()
+    assert pulled.trusted
+    assert (pulled.path / "attestations/timestamp.tsr").read_bytes() == stamps[named]
+    assert "there is another timestamp" in scene.said[0]

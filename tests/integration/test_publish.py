@@ -7,6 +7,8 @@ SPECSEAL_REQUIRE_SERVICES is set.
 from __future__ import annotations
 
 import json
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -28,9 +30,9 @@ from specseal.delivery import (
     parse_place,
 )
 from specseal.delivery.fetch import find_attestations
-from specseal.delivery.oci import referrers_tag
+from specseal.delivery.oci import ATTESTATION_TYPE, referrers_tag
 from specseal.digests import Digest, sha256_file
-from specseal.errors import MachineLacks, VerificationFailed, WrongBytes
+from specseal.errors import MachineLacks, RegistryError, VerificationFailed, WrongBytes
 from specseal.publish import Published, publish
 from specseal.pull import Pulled, Site, bundle_limits, pull
 
@@ -70,7 +72,8 @@ class Exchange:
 
 @pytest.fixture
 def exchange(registry, good, site, tmp_path, request) -> Exchange:
-    name = request.node.name.split("[")[0].removeprefix("test_").replace("_", "-")[:60].strip("-")
+    # With what a parametrised test is given, so that none meets what another has spoilt.
+    name = re.sub(r"[^a-z0-9]+", "-", request.node.name.removeprefix("test_").lower()).strip("-")
     return Exchange(registry, good, site, tmp_path, name)
 
 
@@ -124,6 +127,34 @@ def test_blob_of_another_size_in_the_registrys_storage_is_refused(
     with pytest.raises((VerificationFailed, MachineLacks)):
         exchange.pull()
     assert not (exchange.folder / "pulled").exists()
+    with pytest.raises(RegistryError, match="keeps a damaged"):
+        exchange.publish(":v2")
+
+
+def test_identity_of_which_only_another_tag_is_there_is_not_there(exchange: Exchange) -> None:
+    """As a copy by other tools leaves it; this registry fails at a blob's digest as a manifest."""
+    published = exchange.publish()
+    tags = exchange.registry.storage.glob(f"**/tags/bundle-sha256-{published.bundle}")
+    for tag in tags:
+        shutil.rmtree(tag)
+    with pytest.raises(RegistryError, match="no tag there leads to a bundle of this identity"):
+        exchange.pull(f"@sha256:{published.bundle}")
+
+
+def test_list_that_names_a_blob_does_not_spoil_the_pull(exchange: Exchange) -> None:
+    digest = exchange.publish().where.rpartition("@")[2]
+    blob = f"sha256:{sha256_file(exchange.bundle / 'logs' / 'own.log')}"
+    entry = {"mediaType": MANIFEST, "digest": blob, "size": 1, "artifactType": ATTESTATION_TYPE}
+    index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": [entry]}
+    name = exchange.where.removeprefix(f"oci://{exchange.registry.host}/")
+    answer = requests.put(
+        f"http://{exchange.registry.host}/v2/{name}/manifests/{referrers_tag(digest)}",
+        data=json.dumps(index),
+        headers={"Content-Type": INDEX},
+        timeout=30,
+    )
+    assert answer.status_code == 201
+    assert exchange.pull().attestations == 0
 
 
 def test_manifest_altered_in_the_registrys_storage_is_refused(exchange: Exchange) -> None:

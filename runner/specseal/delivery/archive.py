@@ -1,8 +1,8 @@
 """A bundle as one zip file: written the same from the same files, and read with distrust.
 
 Files are stored, not compressed: what is large in a bundle is compressed already, two versions of a
-compressor do not give the same bytes, and nothing can unpack to more than it is. So the same bundle
-is always the same archive. A reader accepts only such: every byte of the archive belongs to one
+compressor do not give the same bytes, and nothing can unpack to more than it is. So the same files
+are always the same archive. A reader accepts only such: every byte of the archive belongs to one
 file, one header, or the list at its end.
 
 Source: PKWARE APPNOTE 6.3.3 (local headers, central directory, its end record).

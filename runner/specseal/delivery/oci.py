@@ -2,7 +2,7 @@
 
 A bundle's manifest names each of its files as a blob, with the path as the blob's title: the
 registry keeps equal files of several bundles once, every byte is checked against its digest on the
-way, and nothing has to be unpacked. It is made of the bundle alone, so the same bundle is the same
+way, and nothing has to be unpacked. It is made of the files alone, so the same files are the same
 manifest wherever it is pushed. What others attested later is not in it; such statements are
 manifests of their own, whose *subject* it is.
 
