@@ -67,7 +67,8 @@ def verify(
        the same spec.
     6. Reproductions: each statement signed by the key that it is named after, over the same
        manifest; no key beside them that has signed nothing.
-    7. Timestamp: if there is one, it is over the raw signature of the result, not from before it.
+    7. Timestamp: if there is one, it is over the raw signature of the result, neither from before
+       it nor to come. Whose it is, step 12 asks.
     8. Schemas: spec, lock, environment, counts, records, result and telemetry parse, and name each
        other by digest.
     9. Texts: README, citation, licence and RO-Crate are what the other contents give.
@@ -118,7 +119,7 @@ def verify(
     timestamp = steps.run(
         "timestamp",
         "over the result's signature" if TIMESTAMP in tree.contents else "there is none",
-        lambda: _check_timestamp(tree, signed),
+        lambda: _check_timestamp(tree, signed, now),
     )
     # (8), (9), (10)
     contents = _check_contents(steps, tree, signed, provenance)
@@ -134,8 +135,8 @@ def verify(
         signer=None if signed is None else signed.signer.digest,
         signers=standings,
         policy=policy,
-        stamped=None if timestamp is None else timestamp.time,
-        stamp_believed=bool(policy.authorities) and not lacking,
+        has_timestamp=timestamp is not None,
+        stamped=timestamp.time if timestamp and policy.authorities and not lacking else None,
         manifest_digest=None if manifest is None else sha256_bytes(manifest),
         supersedes=None if signed is None else signed.statement.supersedes,
         contents=contents,
@@ -213,13 +214,15 @@ def _check_reproductions(
     )
 
 
-def _check_timestamp(tree: Tree, signed: _Signed | None) -> Timestamp | None:
+def _check_timestamp(tree: Tree, signed: _Signed | None, now: datetime) -> Timestamp | None:
     if TIMESTAMP not in tree.contents:
         return None
     if signed is None:
         raise broken("timestamp.not_run", "not run: no signature holds")
     signature = raw_signature(tree.contents[RESULT_ATTESTATION], path=RESULT_ATTESTATION)
-    return read_timestamp(tree.contents[TIMESTAMP], signature=signature, statement=signed.statement)
+    return read_timestamp(
+        tree.contents[TIMESTAMP], signature=signature, statement=signed.statement, now=now
+    )
 
 
 def _check_contents(
