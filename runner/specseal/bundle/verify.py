@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ from specseal.bundle.findings import BundleBroken, Finding, broken
 from specseal.bundle.keys import PublicKey, parse_public_key
 from specseal.bundle.layout import (
     KEYS,
+    MAX_PARSED_BYTES,
     PROVENANCE_ATTESTATION,
     RESULT_ATTESTATION,
     TIMESTAMP,
@@ -38,6 +40,8 @@ from specseal.errors import InputError
 
 THE_SIGNER = Policy()
 """The policy that asks for nothing but a trusted signer."""
+_LOG = re.compile(r"logs/[^/]+\.gz")
+"""The files whose names are free, and which are not parsed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +64,8 @@ def verify(
        exactly the attestations that are known.
     2. Reading: each file once, through one descriptor; what is hashed is what is parsed. Sizes are
        bounded.
-    3. Manifest: strict form, and every file in it with its digest; nothing missing, nothing added.
+    3. Manifest: strict form, and every file in it with its digest; nothing missing, nothing added,
+       and nothing that is no part of a bundle.
     4. Signature: one DSSE signature, which exactly one key beside it fits, over a result statement
        of this major version whose one subject is the manifest.
     5. Provenance: signed by the same key, the statement that the result statement names, and of
@@ -176,7 +181,14 @@ def _about(tree: Tree, prefix: str) -> list[Finding]:
 
 
 def _check_manifest(tree: Tree) -> None:
-    findings = compare_digests(parse_manifest(_content(tree, MANIFEST)), tree.listed)
+    listed = parse_manifest(_content(tree, MANIFEST))
+    findings = compare_digests(listed, tree.listed)
+    # Else a signed bundle could carry a program, or the prompts, and still be called intact.
+    findings += [
+        Finding("manifest.unknown", f"{path}: no file that a bundle has")
+        for path in sorted(listed)
+        if path not in MAX_PARSED_BYTES and not _LOG.fullmatch(path)
+    ]
     if findings:
         raise BundleBroken(findings)
 
