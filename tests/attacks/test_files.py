@@ -244,6 +244,6 @@ def test_signed_file_that_is_no_part_of_a_bundle_is_refused(
 
 
 def test_signed_log_of_whatever_name_holds(good: GoodBundle, bundle: Path) -> None:
-    (bundle / "logs" / "another one.log.gz").write_bytes(b"x")
+    (bundle / "logs" / "another.log.gz").write_bytes(b"x")
     good.sign_again(bundle)
     assert good.verify(bundle).intact

@@ -93,7 +93,7 @@ def _withheld(run: RunData, lock: Lock) -> Iterator[Finding]:
         for phase in job.phases:
             table = table_of(phase.records)
             if restricted:
-                flawed = bool(table.lists["output_ids"].known.any())
+                flawed = bool(table.lists["output_ids"].are_known().any())
                 said = "output ids are there, and the lock's data set may not be passed on"
             else:
                 flawed = any(table.texts[OUTPUT_SHA256].used() - {None})
