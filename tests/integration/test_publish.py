@@ -129,7 +129,7 @@ def test_blob_of_another_size_in_the_registrys_storage_is_refused(
 def test_manifest_altered_in_the_registrys_storage_is_refused(exchange: Exchange) -> None:
     digest = exchange.publish().where.rpartition("@")[2]
     blob = exchange.registry.blob(digest.removeprefix("sha256:"))
-    blob.write_bytes(blob.read_bytes().replace(b"own.log.gz", b"owm.log"))
+    blob.write_bytes(blob.read_bytes().replace(b"own.log.gz", b"owm.log.gz"))
     for version in (":v1", f"@{digest}"):
         with pytest.raises(WrongBytes):
             exchange.pull(version)
@@ -147,7 +147,7 @@ def test_malicious_title_pushed_by_another_tool_is_refused(exchange: Exchange) -
         assert answer.status_code == 201
     with pytest.raises(VerificationFailed, match="climbs out"):
         exchange.pull(":evil")
-    assert not list(exchange.folder.parent.glob("own.log.gz"))
+    assert not list(exchange.folder.parent.glob("own.log"))
 
 
 def test_pull_that_was_killed_goes_on(exchange: Exchange) -> None:
