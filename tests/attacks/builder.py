@@ -275,6 +275,9 @@ def inputs_of(spec: bytes, lock: Lock, run: RunData, folder: Path) -> SealInputs
 class GoodBundle:
     """A good bundle, its key, and copies of it to spoil."""
 
+    now = NOW
+    """When it is verified."""
+
     def __init__(self, folder: Path) -> None:
         self.signer = make_signer()
         self.inputs = make_inputs(folder)
@@ -288,7 +291,7 @@ class GoodBundle:
         return Path(shutil.copytree(self.path, target))
 
     def verify(self, folder: Path, **changes: Any) -> Report:
-        asked = {"trusted": trusting(self.signer), "now": NOW, **changes}
+        asked = {"trusted": trusting(self.signer), "now": self.now, **changes}
         return verify(folder, **asked)
 
     def sign_again(

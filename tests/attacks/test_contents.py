@@ -524,6 +524,24 @@ def test_hardware_other_than_what_the_jobs_took_is_refused(
     assert codes(verify_edited(good, bundle, "environment.json", change)) == {"recompute.jobs"}
 
 
+@pytest.mark.parametrize(
+    ("runtime", "isolation"),
+    [
+        ("native", "container"),
+        ("native", "two containers, no network"),
+        ("docker", "none"),
+        ("another", "none"),
+    ],
+)
+def test_runtime_that_is_said_to_isolate_otherwise_than_it_does_is_refused(
+    good: GoodBundle, bundle: Path, runtime: str, isolation: str
+) -> None:
+    def change(environment: dict[str, Any]) -> None:
+        environment |= {"runtime": runtime, "isolation": isolation}
+
+    assert codes(verify_edited(good, bundle, "environment.json", change)) == {"schemas.environment"}
+
+
 # The preparation steps
 
 

@@ -225,3 +225,25 @@ def test_empty_folder_is_no_bundle(good: GoodBundle, tmp_path: Path) -> None:
     assert not report.intact
     assert report.manifest_digest is None
     assert report.signer is None
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "setup.py", "result-final.json", "prompts/prompts.jsonl", "env/more.cdx.json",
+        "env/engine-65.cdx.json", "logs/engine.log", "logs/more/engine.log.gz", "readme.md.bak",
+    ],
+)  # fmt: skip
+def test_signed_file_that_is_no_part_of_a_bundle_is_refused(
+    good: GoodBundle, bundle: Path, path: str
+) -> None:
+    (bundle / path).parent.mkdir(exist_ok=True)
+    (bundle / path).write_bytes(b"x")
+    good.sign_again(bundle)
+    assert codes(good.verify(bundle)) == {"manifest.unknown"}
+
+
+def test_signed_log_of_whatever_name_holds(good: GoodBundle, bundle: Path) -> None:
+    (bundle / "logs" / "another.log.gz").write_bytes(b"x")
+    good.sign_again(bundle)
+    assert good.verify(bundle).intact

@@ -159,6 +159,7 @@ def test_wheel_of_the_lock_changed_after_the_run_is_found(found: Callable[..., s
 
 def pin_official(lock: dict[str, Any]) -> None:
     lock["engine"]["image"] = dict(OFFICIAL)
+    lock["spec"]["image"] = "someone/engine:1"
 
 
 def test_image_started_that_is_not_the_locks_is_found(found: Callable[..., set[str]]) -> None:
@@ -182,9 +183,14 @@ def test_image_built_on_another_official_one_than_the_locks_is_found(
     def build_on(digest: str) -> Callable[[dict[str, Any]], None]:
         base = {**OFFICIAL, "manifest_sha256": digest}
         pin = {"folder": "llamacpp/cuda", "tree_sha256": "c" * 64, "base": base}
-        return set_at("engine", "image", to=pin)
 
-    pin: dict[str, Any] = {"engine": {}}
+        def change(lock: dict[str, Any]) -> None:
+            lock["engine"]["image"] = pin
+            lock["spec"]["image"] = "someone/engine:1"
+
+        return change
+
+    pin: dict[str, Any] = {"engine": {}, "spec": {}}
     build_on("b" * 64)(pin)
     made = {"inputs": inputs_digest(pin["engine"]["image"], {}, {}), "wheels": {}}
     assert found(build_on("b" * 64), lambda images: images["engine"].update(made)) == set()

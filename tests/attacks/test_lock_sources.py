@@ -13,6 +13,7 @@ import pytest
 import locks
 from attacks.builder import NOW, SPEC, GoodBundle, codes, inputs_of, make_run
 from specseal.bundle import seal
+from specseal.bundle.tables import write_run
 from specseal.spec import parse_spec
 
 MODEL, DATASET, DRAFTER = "a" * 40, "c" * 40, "d" * 40
@@ -158,6 +159,23 @@ def test_lock_with_more_or_less_than_a_spec_without_repositories_has_is_found(
     inputs = inputs_of(SPEC, lock, make_run(lock), tmp_path)
     bundle = seal(inputs, tmp_path / "b", signer=good.signer, now=NOW)
     assert codes(good.verify(bundle)) == {"schemas.disagree"}
+
+
+def test_generated_ids_of_a_data_set_that_may_not_be_passed_on_are_refused(
+    good: GoodBundle, tmp_path: Path
+) -> None:
+    spec = parse_spec(HUB, path="spec.yaml")
+    lock = locks.make_lock(
+        spec={"name": spec.name, "sha256": spec.digest, **SOURCES}, **deepcopy(SECTIONS)
+    )
+    inputs = inputs_of(HUB, lock, make_run(lock), tmp_path)
+    bundle = seal(inputs, tmp_path / "b", signer=good.signer, now=NOW)
+    assert good.verify(bundle).intact
+    write_run(inputs.run, bundle)
+    good.sign_again(bundle, inputs=inputs)
+    report = good.verify(bundle)
+    assert codes(report) == {"recompute.withheld"}
+    assert "output ids are there" in report.to_text()
 
 
 def test_copy_of_speed_bench_other_than_the_specs_is_found(found: Found) -> None:

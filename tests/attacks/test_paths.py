@@ -21,7 +21,12 @@ def verify_manifest(good: GoodBundle, bundle: Path, listed: bytes) -> Report:
     (bundle / MANIFEST).write_bytes(listed)
     digest, lock = sha256_bytes(listed), good.inputs.lock
     provenance = provenance_statement(
-        manifest=digest, lock=lock.digest, name="tiny", version="0.1.0", started="", finished=""
+        manifest=digest,
+        lock=lock.digest,
+        name="tiny",
+        version="0.1.0",
+        started=good.inputs.started,
+        finished=good.inputs.finished,
     )
     statement = ResultStatement(
         name="tiny",
@@ -175,8 +180,10 @@ def test_sibling_whose_name_begins_alike_is_no_part_of_it(
 
 
 def test_file_that_only_an_unsigned_manifest_lists_is_found(good: GoodBundle, bundle: Path) -> None:
-    (bundle / "more.txt").write_bytes(b"more\n")
-    listed = with_line(bundle, "more.txt", sha256_bytes(b"more\n"))
+    (bundle / "logs/more.log.gz").write_bytes(b"more
+")
+    listed = with_line(bundle, "logs/more.log.gz", sha256_bytes(b"more
+"))
     # Sealed it is, and only the crate does not know of it.
     assert codes(verify_manifest(good, bundle, listed)) == {"texts.crate"}
     (bundle / MANIFEST).write_bytes((good.path / MANIFEST).read_bytes())

@@ -140,7 +140,7 @@ def test_older_bundle_of_the_same_signer_under_the_tag_is_only_noticed_by_its_id
     scene: Scene, bundle: Path
 ) -> None:
     """A tag is whatever somebody points it at: what was cited is the identity."""
-    (bundle / "logs" / "older.log").write_bytes(b"older")
+    (bundle / "logs" / "older.log.gz").write_bytes(b"older")
     scene.good.sign_again(bundle)
     older = scene.publish(bundle)
     assert scene.pull().bundle == older.bundle != scene.published.bundle

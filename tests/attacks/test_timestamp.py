@@ -36,6 +36,12 @@ from specseal.errors import InputError, MachineLacks, VerificationFailed
 HOUR = timedelta(hours=1)
 
 
+@pytest.fixture(autouse=True)
+def verified_today(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the clock by which the authority stamps."""
+    monkeypatch.setattr(GoodBundle, "now", datetime.now(UTC))
+
+
 @pytest.fixture(scope="session")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     return Authority(tmp_path_factory.mktemp("authority"), starts=-HOUR, ends=HOUR)
@@ -73,13 +79,15 @@ def test_timestamp_of_an_authority_that_the_policy_names_is_believed(
     assert "of an authority of the policy" in report.to_text()
 
 
-def test_timestamp_that_nobody_asked_about_is_told_and_not_believed(
+def test_timestamp_that_nobody_asked_about_is_there_and_what_it_says_is_not_told(
     good: GoodBundle, bundle: Path, stamped: Path
 ) -> None:
     report = good.verify(bundle)
     assert report.trusted
-    assert report.to_dict()["timestamp"]["believed"] is False
-    assert "of nobody asked about" in report.to_text()
+    document = json.loads(json.dumps(report.to_dict()))
+    Draft202012Validator(schema_of("verification")).validate(document)
+    assert document["timestamp"] == {"time": None, "believed": False}
+    assert "timestamp not checked: no authority was asked about" in report.to_text()
 
 
 @pytest.mark.parametrize("option", ["-sha384", "-sha512"])
@@ -108,6 +116,7 @@ def test_authority_whose_certificate_expired_since_is_as_good_as_it_was() -> Non
         base64.b64decode(value["response"]),
         signature=base64.b64decode(value["signature"]),
         statement=statement,
+        now=datetime.now(UTC),
     )
     assert unstamped(found, Policy(authorities=(root,))) == ()
 
@@ -170,7 +179,7 @@ def test_timestamp_that_is_not_a_plain_one_over_this_signature_is_refused(
 ) -> None:
     data = make(good, authority, stamp)
     with pytest.raises(VerificationFailed, match=r"not intact: attestations/timestamp\.tsr"):
-        add_timestamp(bundle, data, now=NOW)
+        add_timestamp(bundle, data, now=datetime.now(UTC))
     assert not (bundle / TIMESTAMP).exists()
     (bundle / TIMESTAMP).write_bytes(data)
     report = good.verify(bundle)
@@ -214,18 +223,24 @@ def test_statement_dated_after_its_timestamp_is_refused() -> None:
             base64.b64decode(value["response"]),
             signature=base64.b64decode(value["signature"]),
             statement=late,
+            now=datetime.now(UTC),
         )
 
 
 def test_statement_may_be_dated_a_day_after_its_timestamp_and_not_a_second_more() -> None:
     value, statement = expired()
     response, signature = (base64.b64decode(value[name]) for name in ("response", "signature"))
-    time = read_timestamp(response, signature=signature, statement=statement).time
+    time = read_timestamp(
+        response, signature=signature, statement=statement, now=datetime.now(UTC)
+    ).time
     last = replace(statement, created=time + timedelta(days=1))
-    assert read_timestamp(response, signature=signature, statement=last).time == time
+    assert (
+        read_timestamp(response, signature=signature, statement=last, now=datetime.now(UTC)).time
+        == time
+    )
     later = replace(statement, created=time + timedelta(days=1, seconds=1))
     with pytest.raises(BundleBroken) as caught:
-        read_timestamp(response, signature=signature, statement=later)
+        read_timestamp(response, signature=signature, statement=later, now=datetime.now(UTC))
     assert [finding.code for finding in caught.value.findings] == ["timestamp.before"]
 
 
@@ -233,7 +248,9 @@ def test_timestamp_may_be_of_the_policys_last_second_and_no_later() -> None:
     value, statement = expired()
     response, signature = (base64.b64decode(value[name]) for name in ("response", "signature"))
     root = load_pem_x509_certificate(value["root"].encode())
-    found = read_timestamp(response, signature=signature, statement=statement)
+    found = read_timestamp(
+        response, signature=signature, statement=statement, now=datetime.now(UTC)
+    )
     asked = Policy(authorities=(root,), created_until=found.time)
     assert unstamped(found, asked) == ()
     earlier = replace(asked, created_until=found.time - timedelta(seconds=1))
@@ -270,7 +287,7 @@ def test_timestamp_of_another_authority_of_the_same_name_is_no_yes(
     other = Authority(tmp_path, starts=-HOUR, ends=HOUR)
     report = good.verify(bundle, policy=asking(other))
     assert codes(report) == {"policy.timestamp"}
-    assert (report.intact, report.stamp_believed) == (True, False)
+    assert (report.intact, report.stamped) == (True, None)
 
 
 @pytest.mark.parametrize(("starts", "ends"), [(-2 * HOUR, -HOUR), (HOUR, 2 * HOUR)])
@@ -304,7 +321,7 @@ def test_timestamp_from_after_the_policys_time_is_no_yes_whatever_the_signer_say
 def the_time(response: bytes, signature: bytes) -> int:
     found = re.search(rb"\x18\x0f20[0-9]{12}Z", response)  # GeneralizedTime, its length, its text
     assert found
-    return found.start() + 5
+    return found.start() + 15  # the seconds
 
 
 def the_message(response: bytes, signature: bytes) -> int:
@@ -344,16 +361,59 @@ def test_bits_flipped_anywhere_never_make_another_time_of_it_or_break_the_reader
     value, statement = expired()
     response, signature = (base64.b64decode(value[name]) for name in ("response", "signature"))
     root = load_pem_x509_certificate(value["root"].encode())
-    right = read_timestamp(response, signature=signature, statement=statement)
+    right = read_timestamp(
+        response, signature=signature, statement=statement, now=datetime.now(UTC)
+    )
     for place in range(len(response)):
         spoilt = bytearray(response)
         spoilt[place] ^= 1 << place % 8
         try:
-            found = read_timestamp(bytes(spoilt), signature=signature, statement=statement)
+            found = read_timestamp(
+                bytes(spoilt), signature=signature, statement=statement, now=datetime.now(UTC)
+            )
         except BundleBroken:
             continue
         if not unstamped(found, Policy(authorities=(root,))):
             assert found.time == right.time
+
+
+def forge_time(stamp: bytes, time: bytes) -> bytes:
+    """Return a response that says another time, under the signature of the right one."""
+    forged, found = re.subn(rb"\x18\x0f20[0-9]{12}Z", b"\x18\x0f" + time + b"Z", stamp)
+    assert found
+    return forged
+
+
+@pytest.mark.parametrize("time", [b"99991231235959", b"99990101000000", b"20990101000000"])
+def test_timestamp_of_a_time_to_come_is_refused_whoever_is_asked_about(
+    good: GoodBundle, bundle: Path, stamp: bytes, time: bytes
+) -> None:
+    (bundle / TIMESTAMP).write_bytes(forge_time(stamp, time))
+    assert codes(good.verify(bundle)) == {"timestamp.future"}
+
+
+def test_time_forged_by_an_hour_is_told_nobody(
+    good: GoodBundle, bundle: Path, stamp: bytes, authority: Authority
+) -> None:
+    hour_ago = (datetime.now(UTC) - HOUR).strftime("%Y%m%d%H%M%S").encode()
+    (bundle / TIMESTAMP).write_bytes(forge_time(stamp, hour_ago))
+    report = good.verify(bundle)
+    assert report.stamped is None
+    assert "not checked" in report.to_text()
+    assert codes(good.verify(bundle, policy=asking(authority))) == {"policy.timestamp"}
+
+
+def test_timestamp_may_be_a_day_ahead_of_the_clock_and_not_a_second_more() -> None:
+    value, statement = expired()
+    response, signature = (base64.b64decode(value[name]) for name in ("response", "signature"))
+
+    def read_at(now: datetime) -> datetime:
+        return read_timestamp(response, signature=signature, statement=statement, now=now).time
+
+    time = read_at(datetime.now(UTC))
+    assert read_at(time - timedelta(days=1)) == time
+    with pytest.raises(BundleBroken, match="which is to come"):
+        read_at(time - timedelta(days=1, seconds=1))
 
 
 # Around it

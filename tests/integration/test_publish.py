@@ -58,7 +58,7 @@ class Exchange:
         self.where = f"oci://{registry.host}/tests/{name}"
         # Something of its own, so that what is spoilt is no other test's.
         self.bundle = good.copy(folder / "mine")
-        (self.bundle / "logs" / "own.log").write_text(name, encoding="utf-8")
+        (self.bundle / "logs" / "own.log.gz").write_text(name, encoding="utf-8")
         good.sign_again(self.bundle)
 
     def publish(self, tag: str = ":v1") -> Published:
@@ -108,9 +108,9 @@ def test_second_publish_sends_nothing(exchange: Exchange, capsys) -> None:
 
 def test_blob_altered_in_the_registrys_storage_is_refused(exchange: Exchange) -> None:
     exchange.publish()
-    blob = exchange.registry.blob(sha256_file(exchange.bundle / "logs" / "own.log"))
+    blob = exchange.registry.blob(sha256_file(exchange.bundle / "logs" / "own.log.gz"))
     blob.write_bytes(bytes([blob.read_bytes()[0] ^ 1]) + blob.read_bytes()[1:])
-    with pytest.raises(VerificationFailed, match=r"logs/own\.log: the bytes that came"):
+    with pytest.raises(VerificationFailed, match=r"logs/own\.log\.gz: the bytes that came"):
         exchange.pull()
     assert not (exchange.folder / "pulled").exists()
 
@@ -120,7 +120,7 @@ def test_blob_of_another_size_in_the_registrys_storage_is_refused(
     exchange: Exchange, more: int, message: str
 ) -> None:
     exchange.publish()
-    blob = exchange.registry.blob(sha256_file(exchange.bundle / "logs" / "own.log"))
+    blob = exchange.registry.blob(sha256_file(exchange.bundle / "logs" / "own.log.gz"))
     data = blob.read_bytes()
     blob.write_bytes(data[:-1] if more < 0 else data + b"x")
     # The registry may notice by itself and break off: no bundle either way.
@@ -160,7 +160,7 @@ def test_list_that_names_a_blob_does_not_spoil_the_pull(exchange: Exchange) -> N
 def test_manifest_altered_in_the_registrys_storage_is_refused(exchange: Exchange) -> None:
     digest = exchange.publish().where.rpartition("@")[2]
     blob = exchange.registry.blob(digest.removeprefix("sha256:"))
-    blob.write_bytes(blob.read_bytes().replace(b"own.log", b"owm.log"))
+    blob.write_bytes(blob.read_bytes().replace(b"own.log.gz", b"owm.log.gz"))
     for version in (":v1", f"@{digest}"):
         with pytest.raises(WrongBytes):
             exchange.pull(version)
@@ -171,7 +171,7 @@ def test_malicious_title_pushed_by_another_tool_is_refused(exchange: Exchange) -
     exchange.publish()
     api = f"http://{exchange.where.removeprefix('oci://').replace('/', '/v2/', 1)}/manifests"
     with requests.get(f"{api}/v1", headers={"Accept": MANIFEST}, timeout=10) as answer:
-        body = answer.content.replace(b'"logs/own.log"', b'"../../own.log"')
+        body = answer.content.replace(b'"logs/own.log.gz"', b'"../../own.log"')
     with requests.put(
         f"{api}/evil", data=body, headers={"Content-Type": MANIFEST}, timeout=10
     ) as answer:

@@ -87,17 +87,20 @@ def _run_facts(run: RunData, lock: Lock) -> Iterator[Finding]:
 
 
 def _withheld(run: RunData, lock: Lock) -> Iterator[Finding]:
-    """Ids may be withheld, and what they tell only attested, where the data set is restricted."""
-    if is_restricted(lock):
-        return
+    """Ids are withheld, and what they tell only attested, just where the data set is restricted."""
+    restricted = is_restricted(lock)
     for job in run.jobs:
         for phase in job.phases:
-            if any(table_of(phase.records).texts[OUTPUT_SHA256].used() - {None}):
-                yield Finding(
-                    "recompute.withheld",
-                    f"{RECORDS}: job {job.key}, phase {phase.status.phase}: output ids are "
-                    "withheld, and the lock's data set is not restricted",
-                )
+            table = table_of(phase.records)
+            if restricted:
+                flawed = bool(table.lists["output_ids"].are_known().any())
+                said = "output ids are there, and the lock's data set may not be passed on"
+            else:
+                flawed = any(table.texts[OUTPUT_SHA256].used() - {None})
+                said = "output ids are withheld, and the lock's data set is not restricted"
+            if flawed:
+                where = f"{RECORDS}: job {job.key}, phase {phase.status.phase}"
+                yield Finding("recompute.withheld", f"{where}: {said}")
 
 
 def _jobs_of_the_environment(run: RunData, environment: Mapping[str, Any]) -> Iterator[Finding]:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-from specseal.engines import CAPABILITIES, asked_of_engine
+from specseal.engines import asked_of_engine
 from specseal.spec import Dataset, Source, Spec
 from specseal.spec.locked import Lock
 
@@ -36,6 +36,7 @@ def lock_against_spec(lock: Lock, spec: Spec) -> Iterator[Claim]:
         for section, source in (("model", one.model), ("drafter", one.drafter.model)):
             yield from _model_against_spec(where, section, variant.lock, source)
         yield from _dataset_against_spec(where, variant.lock, one.workload.dataset)
+        yield from _image_against_spec(where, variant.lock, one)
         yield from _sections_against_spec(where, variant.lock, one)
 
 
@@ -93,6 +94,19 @@ def _steps(source: Source | None) -> list[str]:
     return [name for name, wanted in asked.items() if wanted]
 
 
+def _image_against_spec(where: str, lock: Lock, spec: Spec) -> Iterator[Claim]:
+    """Yield the engine's image where the spec names one.
+
+    Else it is the one that its adapter named then, for which the lock is taken at its word: another
+    version's may name another, and verifying asks no adapter.
+    """
+    said, pinned = lock.spec["image"], lock.engine["image"] or {}
+    if spec.engine.image_ref is not None:
+        yield f"{where}spec.image", said, "spec.yaml", spec.engine.image_ref
+    is_official = "repository" in pinned or "repository" in pinned.get("base", {})
+    yield f"{where}spec.image: names one", said is not None, f"{where}engine.image", is_official
+
+
 def _sections_against_spec(where: str, lock: Lock, spec: Spec) -> Iterator[Claim]:
     sections = lock.to_dict()
     for section, values in _sections(spec).items():
@@ -104,7 +118,7 @@ def _sections(spec: Spec) -> dict[str, dict[str, Any]]:
     """Return what a lock's sections must hold of a spec without a sweep."""
     workload, load = spec.workload, spec.workload.load
     return {
-        "spec": {"image": CAPABILITIES.image_reference(spec), "url": spec.engine.url},
+        "spec": {"url": spec.engine.url},
         "engine": asked_of_engine(spec),
         "model": {"template_args": spec.model.template_args},
         "drafter": {"method": spec.drafter.method, "args": spec.drafter.args},

@@ -42,10 +42,11 @@ class Report:
     signers: tuple[Standing, ...]
     """Every signature that holds, that of the result first, and what it is worth."""
     policy: Policy
+    has_timestamp: bool
+    """There is one, over the result's signature; whose it is, is the policy's to ask."""
     stamped: datetime | None
-    """What the timestamp over the result's signature says; None where there is none."""
-    stamp_believed: bool
-    """The timestamp is of an authority that the policy names, and of its time."""
+    """What it says, where it is of an authority that the policy names, and of the policy's time.
+    Of any other nothing is told: its signature is checked against no one's."""
     manifest_digest: Digest | None
     """The bundle's identity; None where there is no manifest."""
     supersedes: Digest | None
@@ -63,8 +64,12 @@ class Report:
             "signer": self.signer,
             "signers": [one.to_dict() for one in self.signers],
             "policy": {**self.policy.to_dict(), "counted": sorted(counted(self.signers))},
-            "timestamp": self.stamped
-            and {"time": render_time(self.stamped), "believed": self.stamp_believed},
+            "timestamp": {
+                "time": self.stamped and render_time(self.stamped),
+                "believed": self.stamped is not None,
+            }
+            if self.has_timestamp
+            else None,
             "supersedes": self.supersedes,
             "checks": [
                 {"code": check.code, "holds": check.holds, "message": check.message}
@@ -80,8 +85,9 @@ class Report:
         ]
         lines += [_signer_line(one) for one in self.signers]
         if self.stamped is not None:
-            whose = "an authority of the policy" if self.stamp_believed else "nobody asked about"
-            lines.append(f"timestamp {render_time(self.stamped)}, of {whose}")
+            lines.append(f"timestamp {render_time(self.stamped)}, of an authority of the policy")
+        elif self.has_timestamp and not self.policy.authorities:
+            lines.append("timestamp not checked: no authority was asked about")
         if self.supersedes is not None:
             lines.append(f"supersedes sha256:{self.supersedes}")
         return "\n".join([*lines, f"manifest sha256:{self.manifest_digest}"])

@@ -3,7 +3,8 @@
 `attestations/timestamp.tsr` is an RFC 3161 response over the raw signature of the result statement
 (DER, as it is in the envelope). It may be added later. That it is over this signature is checked
 always; whether its authority is believed is the policy's to say, at the token's time: a certificate
-that has expired since is as good as it was.
+that has expired since is as good as it was. Where no authority is asked about, nobody's signature
+is on it, and nothing that it says is told.
 
 Source: RFC 3161.
 """
@@ -42,17 +43,20 @@ class Timestamp:
     time: datetime
 
 
-def read_timestamp(data: bytes, *, signature: bytes, statement: ResultStatement) -> Timestamp:
+def read_timestamp(
+    data: bytes, *, signature: bytes, statement: ResultStatement, now: datetime
+) -> Timestamp:
     """Read a timestamp.
 
     Args:
         data: the response, in DER.
         signature: the raw signature that it must be over.
         statement: what that signature signed.
+        now: the time of reading, with its zone.
 
     Raises:
         BundleBroken: no response, or one that was not granted, is over something else, by a weak
-            hash, or from before the statement says that it was made.
+            hash, from before the statement says that it was made, or of the future.
         MachineLacks: the optional dependency is not installed.
     """
     try:
@@ -76,12 +80,15 @@ def read_timestamp(data: bytes, *, signature: bytes, statement: ResultStatement)
         raise broken("timestamp.hash", f"{TIMESTAMP}: by another hash than SHA-256, 384 or 512")
     if imprint.message != hashlib.new(algorithm, signature).digest():
         raise broken("timestamp.other", f"{TIMESTAMP}: over something else than this signature")
-    # A difference, because there is no time after the last that a token may name.
+    # Differences, because a sum may be beyond the last year that there is.
     if statement.created - token.gen_time > CLOCK_TOLERANCE:
         raise broken(
             "timestamp.before",
             f"{TIMESTAMP}: of {render_time(token.gen_time)}, before the statement says it was made",
         )
+    if token.gen_time - now > CLOCK_TOLERANCE:
+        time = render_time(token.gen_time)
+        raise broken("timestamp.future", f"{TIMESTAMP}: of {time}, which is to come")
     return Timestamp(response=response, signature=signature, time=token.gen_time)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ from specseal.bundle.findings import BundleBroken, Finding, broken, nothing_rais
 from specseal.bundle.keys import PublicKey, parse_public_key
 from specseal.bundle.layout import (
     KEYS,
+    MAX_PARSED_BYTES,
     PROVENANCE_ATTESTATION,
     RESULT_ATTESTATION,
     TIMESTAMP,
@@ -38,6 +40,8 @@ from specseal.errors import InputError
 
 THE_SIGNER = Policy()
 """The policy that asks for nothing but a trusted signer."""
+_LOG = re.compile(r"logs/[^/]+\.gz")
+"""The files whose names are free, and which are not parsed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,14 +64,16 @@ def verify(
        exactly the attestations that are known.
     2. Reading: each file once, through one descriptor; what is hashed is what is parsed. Sizes are
        bounded.
-    3. Manifest: strict form, and every file in it with its digest; nothing missing, nothing added.
+    3. Manifest: strict form, and every file in it with its digest; nothing missing, nothing added,
+       and nothing that is no part of a bundle.
     4. Signature: one DSSE signature, which exactly one key beside it fits, over a result statement
        of this major version whose one subject is the manifest.
     5. Provenance: signed by the same key, the statement that the result statement names, and of
        the same spec.
     6. Reproductions: each statement signed by the key that it is named after, over the same
        manifest; no key beside them that has signed nothing.
-    7. Timestamp: if there is one, it is over the raw signature of the result, not from before it.
+    7. Timestamp: if there is one, it is over the raw signature of the result, neither from before
+       it nor to come. Whose it is, step 12 asks.
     8. Schemas: spec, lock, environment, counts, records, result and telemetry parse, and name each
        other by digest.
     9. Texts: README, citation, licence and RO-Crate are what the other contents give.
@@ -118,7 +124,7 @@ def verify(
     timestamp = steps.run(
         "timestamp",
         "over the result's signature" if TIMESTAMP in tree.contents else "there is none",
-        lambda: _check_timestamp(tree, signed),
+        lambda: _check_timestamp(tree, signed, now),
     )
     # (8), (9), (10)
     contents = _check_contents(steps, tree, signed, provenance)
@@ -134,8 +140,8 @@ def verify(
         signer=None if signed is None else signed.signer.digest,
         signers=standings,
         policy=policy,
-        stamped=None if timestamp is None else timestamp.time,
-        stamp_believed=bool(policy.authorities) and not lacking,
+        has_timestamp=timestamp is not None,
+        stamped=timestamp.time if timestamp and policy.authorities and not lacking else None,
         manifest_digest=None if manifest is None else sha256_bytes(manifest),
         supersedes=None if signed is None else signed.statement.supersedes,
         contents=contents,
@@ -175,7 +181,14 @@ def _about(tree: Tree, prefix: str) -> list[Finding]:
 
 
 def _check_manifest(tree: Tree) -> None:
-    findings = compare_digests(parse_manifest(_content(tree, MANIFEST)), tree.listed)
+    listed = parse_manifest(_content(tree, MANIFEST))
+    findings = compare_digests(listed, tree.listed)
+    # Else a signed bundle could carry a program, or the prompts, and still be called intact.
+    findings += [
+        Finding("manifest.unknown", f"{path}: no file that a bundle has")
+        for path in sorted(listed)
+        if path not in MAX_PARSED_BYTES and not _LOG.fullmatch(path)
+    ]
     if findings:
         raise BundleBroken(findings)
 
@@ -213,13 +226,15 @@ def _check_reproductions(
     )
 
 
-def _check_timestamp(tree: Tree, signed: _Signed | None) -> Timestamp | None:
+def _check_timestamp(tree: Tree, signed: _Signed | None, now: datetime) -> Timestamp | None:
     if TIMESTAMP not in tree.contents:
         return None
     if signed is None:
         raise broken("timestamp.not_run", "not run: no signature holds")
     signature = raw_signature(tree.contents[RESULT_ATTESTATION], path=RESULT_ATTESTATION)
-    return read_timestamp(tree.contents[TIMESTAMP], signature=signature, statement=signed.statement)
+    return read_timestamp(
+        tree.contents[TIMESTAMP], signature=signature, statement=signed.statement, now=now
+    )
 
 
 def _check_contents(

@@ -143,7 +143,7 @@ def test_server_that_fails_for_a_while_is_asked_again(send, fetch, fake):
 
 
 def test_empty_file_is_sent_too(send, fetch, fake, good, bundle):
-    (bundle / "logs" / "empty.log").write_bytes(b"")
+    (bundle / "logs" / "empty.log.gz").write_bytes(b"")
     good.sign_again(bundle)
     published = send(bundle)
     pulled = fetch(f"@sha256:{published.bundle}")
@@ -284,7 +284,7 @@ def test_tag_of_an_identity_that_leads_to_another_bundle_is_refused(
     send, fetch, fake, good, bundle, tmp_path
 ):
     first = send()
-    (bundle / "logs" / "another.log").write_bytes(b"another")
+    (bundle / "logs" / "another.log.gz").write_bytes(b"another")
     good.sign_again(bundle)
     second = send(bundle)
     fake.kept.manifests[first.tags[0]] = fake.kept.manifests[second.tags[0]]
@@ -433,7 +433,7 @@ def vouched(good: GoodBundle, bundle: Path, tmp_path_factory: pytest.TempPathFac
     original = good.verify(good.path).demand(trust=True)
     first = GoodBundle(tmp_path_factory.mktemp("again"))
     second = first.copy(tmp_path_factory.mktemp("again") / "second")
-    (second / "logs" / "second.log").write_text("of the second run", encoding="utf-8")
+    (second / "logs" / "second.log.gz").write_text("of the second run", encoding="utf-8")
     first.sign_again(second)
     for again in (first.path, second):
         attestation = attest_reproduction(
