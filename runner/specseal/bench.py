@@ -358,7 +358,11 @@ class _Run:
             started=self._run.started,
             finished=utc_now(),
             redact=self._redact(),
-            prompts=tuple(self._prompts.values()),
+            prompts=tuple(
+                dict.fromkeys(
+                    [*self._prompts.values(), *(one.words for one in self._prepared.variants)]
+                )
+            ),
         )
 
     def _environment(self, jobs: Sequence[JobData]) -> dict[str, Any]:

@@ -118,6 +118,7 @@ class Place:
             model=self.folder,
             drafter=None,
             prompts={Digest(lock.prompts["sha256"]): prompts},
+            words=self.folder / "words.jsonl",
         )
         facts = {
             role: {"inputs": number * 64, "wheels": []}
@@ -200,6 +201,15 @@ def test_other_hardware_is_in_the_environment_and_spoils_the_figures(place: Plac
     assert drafted
     assert not any(one.valid for one in drafted)
     assert all("accelerator_not_as_locked" in one.reasons for one in drafted)
+
+
+def test_text_of_the_data_set_is_known_when_what_was_sent_were_ids(place: Place) -> None:
+    run = place.run(make_lock())
+    place.ran(run)
+    assert run._inputs().prompts == (
+        place.folder / "prompts.jsonl",
+        place.folder / "words.jsonl",
+    )
 
 
 def test_a_run_on_cpus_took_what_was_locked(place: Place) -> None:
