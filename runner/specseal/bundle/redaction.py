@@ -47,6 +47,12 @@ class Redaction:
             replace(
                 job,
                 failure=self._of(job.failure),
+                # As in the environment, which tells of the same finds, and is held against these.
+                engine_version_found=self._of(job.engine_version_found),
+                method_found=self._of(job.method_found),
+                accelerators_found=job.accelerators_found
+                and tuple(map(self._of, job.accelerators_found)),
+                telemetry=tuple(map(self._of, job.telemetry)),
                 phases=tuple(map(self._of_errors, job.phases)),
             )
             for job in inputs.run.jobs
@@ -67,10 +73,22 @@ class Redaction:
         if isinstance(value, str):
             return self._without_paths(self._quotes.withhold(value))
         if isinstance(value, dict):
-            return {key: self._of(item) for key, item in value.items()}
+            return self._of_members(value)
         if isinstance(value, list | tuple):
             return [self._of(item) for item in value]
         return value
+
+    def _of_members(self, value: Mapping[str, Any]) -> dict[str, Any]:
+        told: dict[str, Any] = {}
+        for key, item in value.items():
+            stand_in = name = self._of(key)
+            number = 1
+            # Two keys with one stand-in are still two members.
+            while name in told:
+                number += 1
+                name = f"{stand_in} {number}"
+            told[name] = self._of(item)
+        return told
 
     def _without_paths(self, text: str) -> str:
         if self._pattern is None:
