@@ -13,7 +13,7 @@ from typing import Any
 
 from specseal.analysis import PhaseData
 from specseal.bundle.contents import SealInputs
-from specseal.bundle.withheld import Quotes
+from specseal.bundle.withheld import Outputs, Quotes
 from specseal.record_columns import Texts
 from specseal.record_table import table_of
 
@@ -21,8 +21,18 @@ from specseal.record_table import table_of
 class Redaction:
     """Replaces what must not get out."""
 
-    def __init__(self, stand_ins: Mapping[str, str], prompts: Iterable[Path]) -> None:
-        """Take {what must not get out: what stands for it}, and files of prompts.
+    def __init__(
+        self,
+        stand_ins: Mapping[str, str],
+        prompts: Iterable[Path],
+        outputs: Outputs | None = None,
+    ) -> None:
+        """Take what must not get out.
+
+        Args:
+            stand_ins: {what must not get out: what stands for it}.
+            prompts: files of prompts.
+            outputs: what was generated, where it may not be passed on.
 
         Raises:
             OSError: a file can't be read.
@@ -31,7 +41,7 @@ class Redaction:
         # The longest first, so that a folder's stand-in does not hide that of a folder within.
         longest_first = sorted(stand_ins, key=len, reverse=True)
         self._pattern = re.compile("|".join(map(re.escape, longest_first))) if stand_ins else None
-        self._quotes = Quotes(prompts)
+        self._quotes = Quotes(prompts, outputs)
 
     def quotes_a_prompt(self, text: str) -> bool:
         """Say whether a text quotes one of the prompts."""
