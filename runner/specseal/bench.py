@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import shutil
+import tempfile
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -358,7 +359,11 @@ class _Run:
             started=self._run.started,
             finished=utc_now(),
             redact=self._redact(),
-            prompts=tuple(self._prompts.values()),
+            prompts=tuple(
+                dict.fromkeys(
+                    [*self._prompts.values(), *(one.words for one in self._prepared.variants)]
+                )
+            ),
         )
 
     def _environment(self, jobs: Sequence[JobData]) -> dict[str, Any]:
@@ -381,11 +386,21 @@ class _Run:
         }
 
     def _redact(self) -> dict[str, str]:
+        settings, variants = self._settings, self._prepared.variants
+        # One within another is told by the longer's name; of one twice, by the last's.
         stand_ins = {
-            self._folder.absolute(): "<run>",
-            self._settings.cache_dir: "<cache>",
+            Path(tempfile.gettempdir()): "<temporary>",
+            **{one.drafter: "<drafter>" for one in variants if one.drafter},
+            **{one.model: "<model>" for one in variants if one.model},
+            **{path: "<certificates>" for path in [settings.ca_bundle] if path},
+            **{path: "<wheels>" for path in [settings.wheel_dir] if path},
+            settings.signing_key: "<key>",
+            settings.config_dir: "<configuration>",
+            settings.runs_dir: "<runs>",
+            settings.cache_dir: "<cache>",
             Path.home(): "<home>",
             Path(specseal.__file__).parents[2]: "<specseal>",
+            self._folder.absolute(): "<run>",
         }
         # As written and with links followed: programs print the one or the other.
         spellings = {
@@ -393,7 +408,11 @@ class _Run:
             for folder, stand_in in stand_ins.items()
             for path in (folder, folder.resolve())
         }
-        return {path: stand_in for path, stand_in in spellings.items() if path != "/"}
+        return {path: name for path, name in spellings.items() if path not in _EVERYWHERE}
+
+
+_EVERYWHERE = ("/", "/tmp", "/var/tmp")  # noqa: S108  (nothing is put there)
+"""Folders that every machine has, and that tell nothing of one."""
 
 
 @contextmanager

@@ -28,6 +28,7 @@ from specseal.lock import (
     changed_pins,
     encoding_key,
     file_to_load,
+    keep_words,
     pin_inputs,
     prompts_as_text,
     random_prompts,
@@ -35,6 +36,7 @@ from specseal.lock import (
     source_files,
     with_prompts,
     without_prompts,
+    words_of,
 )
 from specseal.programs import Programs, Say, make_ready
 from specseal.records import append_jsonl, write_json_atomically
@@ -71,6 +73,8 @@ class PreparedVariant:
     """Folder of the drafter's files, each verified; None where it has none."""
     prompts: dict[Digest, Path]
     """The files of prompts that its phases name, verified."""
+    words: Path
+    """The data set's rows as text, which no bundle may quote."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,6 +184,7 @@ class Preparation:
             model=None if running else self._models.folder(lock.model, lock.spec["model"], lock),
             drafter=self._models.folder(lock.drafter, lock.spec["drafter"], lock),
             prompts=files,
+            words=words_of(lock, spec.workload.dataset, self._inputs),
         )
 
     def _refuse_stale(self, lock: Lock) -> None:
@@ -245,6 +250,7 @@ class Preparation:
 
     def _encode(self, draft: Draft) -> tuple[Path, dict[str, Any]]:
         """Return `prompts.jsonl` and what was found of the tokenizer, from the cache or a job."""
+        keep_words(draft.lock, draft.rows, self._inputs)
         if draft.model is None:
             return self._store.get(self._store.put(prompts_as_text(draft))), AS_TEXT
         kept = self._settings.cache_dir / "prompts" / f"{encoding_key(draft)}.json"

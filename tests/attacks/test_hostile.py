@@ -11,8 +11,14 @@ from typing import Any
 
 import pytest
 
-from attacks.builder import GoodBundle, codes
+from attacks.builder import SPEC, GoodBundle, codes
 from attacks.test_contents import edit
+from specseal.bundle import strict
+from specseal.errors import SpecError
+from specseal.json_schema import MAX_ERRORS, MAX_EXPLAINED
+from specseal.spec import parse_spec
+from specseal.spec.document import MAX_EVENTS
+from specseal.spec.schema import MAX_FINDINGS
 
 Change = Callable[[dict[str, Any]], None]
 
@@ -56,3 +62,32 @@ def test_contents_of_which_no_text_can_be_made_are_refused(
     report = good.verify(bundle)
     assert "texts.impossible" in codes(report), report.to_text()
     assert not report.intact
+
+
+# What is wrong in more places than anybody could be told
+
+
+@pytest.mark.parametrize("places", [MAX_ERRORS + 10, MAX_EXPLAINED + 10])
+def test_result_that_is_wrong_everywhere_is_refused_for_the_first_few_of_it(
+    good: GoodBundle, bundle: Path, places: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[object] = []
+    monkeypatch.setattr(strict, "relevance", lambda error: made.append(error) or len(made))
+    edit(bundle / "result.json", lambda result: result.update(metrics=[0] * places))
+    good.sign_as_is(bundle)
+    assert codes(good.verify(bundle)) == {"schemas.result"}
+    assert 0 < len(made) <= MAX_ERRORS
+
+
+def test_spec_that_is_wrong_everywhere_is_refused_for_the_first_of_it() -> None:
+    unknown = "".join(f"x{number}: 1\n" for number in range(2 * MAX_FINDINGS))
+    with pytest.raises(SpecError) as caught:
+        parse_spec(SPEC + unknown.encode(), path="spec.yaml")
+    assert len(caught.value.problems) <= MAX_FINDINGS
+
+
+def test_spec_of_more_values_than_any_has_is_not_read_to_its_end() -> None:
+    levels = ",".join(["x"] * MAX_EVENTS)
+    spec = SPEC.replace(b"[1, 2]", f"[{levels}]".encode())
+    with pytest.raises(SpecError, match="has more than 20,000 keys and values"):
+        parse_spec(spec, path="spec.yaml")

@@ -10,7 +10,7 @@ import pytest
 import locks
 from attacks.builder import NOW, SPEC, GoodBundle, codes, inputs_of, make_failed_job, make_job
 from specseal.analysis import JobData, PhaseData, RunData
-from specseal.bundle import SealInputs, seal
+from specseal.bundle import SealInputs, against_plan, seal
 from specseal.plan import make_plan
 from specseal.spec import Spec, parse_spec
 from specseal.spec.locked import Lock, Variant, joined
@@ -298,14 +298,43 @@ def test_open_load_whose_last_conversation_is_left_out_is_found(
     assert codes_of_timed(good, tmp_path, OPEN, [*range(9)]) == {"recompute.plan"}
 
 
-def test_plan_without_end_is_refused_before_it_is_made(good: GoodBundle, tmp_path: Path) -> None:
-    text = SPEC.replace(b"repeats: 1", b"repeats: 1000000000")
+RATES = [0.001 + 0.000001 * number for number in range(110)]
+ENDLESS: dict[str, tuple[bytes, bytes, dict[str, Any]]] = {
+    "jobs": (b"repeats: 1", b"repeats: 1000000000", {"repeats": 10**9}),
+    "phases in which nothing is sent": (
+        b"{mode: closed, concurrency: [1, 2]}\n  repeats: 1\n",
+        b"{mode: open, arrival: constant, duration_s: 0.001, rate: ["
+        + b",".join(b"%.6f" % rate for rate in RATES)
+        + b"]}\n  repeats: 100\n",
+        {
+            "repeats": 100,
+            "load": {
+                "mode": "open", "concurrency": [], "rate": [float(f"{one:.6f}") for one in RATES],
+                "arrival": "constant", "duration_s": 0.001, "requests": None,
+            },
+        },
+    ),
+    "conversations to warm up": (
+        b"repeats: 1", b"repeats: 5000", {"repeats": 5000, "warmup": ["math-0"] * 2_001}
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("endless", ENDLESS)
+def test_plan_without_end_is_refused_before_it_is_made(
+    good: GoodBundle, tmp_path: Path, endless: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new, points = ENDLESS[endless]
+    text = SPEC.replace(old, new).replace(b"context_length:", b"max_sequences: 4, context_length:")
     spec = parse_spec(text, path="spec.yaml")
     lock = locks.make_lock(
-        spec={"name": spec.name, "sha256": spec.digest}, points={"repeats": 10**9}
+        spec={"name": spec.name, "sha256": spec.digest},
+        engine={"max_sequences": 4},
+        points=points,
     )
     inputs = inputs_of(text, lock, good.inputs.run, tmp_path)
     bundle = seal(inputs, tmp_path / "bundle", signer=good.signer, now=NOW)
+    monkeypatch.delattr(against_plan, "make_plan")
     report = good.verify(bundle)
     assert codes(report) == {"recompute.plan"}
     assert "more than a bundle may hold" in report.to_text()

@@ -151,14 +151,27 @@ def test_part_of_the_seal_that_is_missing_is_told(
 def test_walk_ends_where_there_are_more_files_than_any_bundle_has(
     good: GoodBundle, bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    count = len(read_tree(bundle).digests)
+    count = sum(1 for _ in bundle.rglob("*"))
     monkeypatch.setattr(layout, "MAX_FILES", count)
     assert good.verify(bundle).intact
     monkeypatch.setattr(layout, "MAX_FILES", 3)
     tree = read_tree(bundle)
     assert len(tree.digests) == 3
     messages = [finding.message for finding in tree.findings if finding.code == "layout.bounds"]
-    assert messages == [".: there are more than 3 files; the rest was not looked at"]
+    assert messages == [".: there are more than 3 files and folders; the rest was not looked at"]
+
+
+def test_walk_ends_where_there_are_more_folders_than_any_bundle_has(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(layout, "MAX_FILES", 50)
+    for number in range(100):
+        (bundle / "logs" / f"d{number:03}").mkdir()
+    findings = read_tree(bundle).findings
+    assert [one.message for one in findings if one.code == "layout.bounds"] == [
+        "logs: there are more than 50 files and folders; the rest was not looked at"
+    ]
+    assert len(findings) <= 50
 
 
 def test_folders_are_entered_down_to_the_bound_and_no_deeper(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import tempfile
 import time
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -118,6 +119,7 @@ class Place:
             model=self.folder,
             drafter=None,
             prompts={Digest(lock.prompts["sha256"]): prompts},
+            words=self.folder / "words.jsonl",
         )
         facts = {
             role: {"inputs": number * 64, "wheels": []}
@@ -200,6 +202,54 @@ def test_other_hardware_is_in_the_environment_and_spoils_the_figures(place: Plac
     assert drafted
     assert not any(one.valid for one in drafted)
     assert all("accelerator_not_as_locked" in one.reasons for one in drafted)
+
+
+def test_text_of_the_data_set_is_known_when_what_was_sent_were_ids(place: Place) -> None:
+    run = place.run(make_lock())
+    place.ran(run)
+    assert run._inputs().prompts == (
+        place.folder / "prompts.jsonl",
+        place.folder / "words.jsonl",
+    )
+
+
+def test_no_folder_of_this_machine_is_in_what_is_sealed(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = place.run(make_lock())
+    place.ran(run)
+    variants = tuple(
+        replace(one, model=tmp_path / "weights", drafter=tmp_path / "head")
+        for one in run._prepared.variants
+    )
+    run._prepared = replace(run._prepared, variants=variants)
+    run._settings = replace(
+        run._settings,
+        cache_dir=tmp_path / "cache",
+        config_dir=tmp_path / "config",
+        runs_dir=tmp_path / "all",
+        wheel_dir=tmp_path / "wheels",
+        ca_bundle=tmp_path / "ca.pem",
+        signing_key=tmp_path / "secrets" / "key.pem",
+    )
+    (tmp_path / "scratch").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "scratch")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "link"))
+    redact = run._inputs().redact
+    assert {path.removeprefix(f"{tmp_path}/"): name for path, name in redact.items()}.items() >= {
+        ("weights", "<model>"),
+        ("head", "<drafter>"),
+        ("cache", "<cache>"),
+        ("config", "<configuration>"),
+        ("all", "<runs>"),
+        ("wheels", "<wheels>"),
+        ("ca.pem", "<certificates>"),
+        ("secrets/key.pem", "<key>"),
+        ("link", "<temporary>"),
+        ("scratch", "<temporary>"),
+    }
+    monkeypatch.setattr(tempfile, "tempdir", "/tmp")
+    assert not {"/", "/tmp"} & run._inputs().redact.keys()
 
 
 def test_a_run_on_cpus_took_what_was_locked(place: Place) -> None:

@@ -75,6 +75,7 @@ def bench(tmp_path: Path) -> Bench:
             model=tmp_path,
             drafter=None,
             prompts={Digest(lock.prompts["sha256"]): prompts},
+            words=prompts,
         ),
         folder=tmp_path / "run" / "jobs",
     )

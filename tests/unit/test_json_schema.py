@@ -3,7 +3,8 @@ from typing import Any
 import pytest
 from jsonschema.exceptions import ValidationError
 
-from specseal.json_schema import Schema
+from specseal import json_schema
+from specseal.json_schema import Schema, place_of_repeated
 
 SCHEMA = Schema({"type": "object", "required": ["a"], "properties": {"a": {"type": "integer"}}})
 
@@ -57,3 +58,72 @@ def test_text_with_a_final_newline_is_not_what_a_pattern_means() -> None:
     schema = Schema({"properties": {"a": {"type": "string", "pattern": "^[0-9]+$"}}})
     assert schema.errors({"a": "12"}) == []
     assert schema.errors({"a": "12\n"})
+
+
+NUMBERS = Schema({"type": "array", "items": {"type": "integer"}})
+
+
+def test_value_with_errors_without_end_is_told_a_few() -> None:
+    errors = NUMBERS.errors(["x"] * 1_000)
+    assert [error.json_path for error in errors[:2]] == ["$[0]", "$[1]"]
+    assert len(errors) == json_schema.MAX_ERRORS
+
+
+def test_thorough_library_is_not_asked_about_a_large_value(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class NotToBeAsked:
+        def iter_errors(self, value: Any) -> Any:
+            raise AssertionError
+
+    monkeypatch.setattr(NUMBERS, "_thorough", NotToBeAsked())
+    rest: list[Any] = [1] * (json_schema.MAX_EXPLAINED - 2)
+    (error,) = NUMBERS.errors([*rest, "x", "x"])
+    assert (error.json_path, error.message) == (
+        f"$[{len(rest)}]",
+        '"x" is not of type "integer"',
+    )
+    with pytest.raises(AssertionError):
+        NUMBERS.errors([*rest, "x"])
+
+
+@pytest.mark.parametrize(
+    ("items", "place"),
+    [
+        ([], None),
+        ([1, "1", True, None, 0, False, "", [1], {"a": 1}], None),
+        ([3, 1, 2, 1.0], 3),
+        ([{"a": 1, "b": [2]}, {"b": [2], "a": 1}], 1),
+        ([[1], [True]], None),
+        ([[1, [2]], [1, [2]]], 1),
+        (["x", 1, "x", 1], 2),
+    ],
+)
+def test_item_that_is_there_twice_is_found_as_json_knows_equality(
+    items: list[Any], place: int | None
+) -> None:
+    assert place_of_repeated(items) == place
+    assert bool(Schema({"uniqueItems": True}).errors(items)) == (place is not None)
+
+
+class Counted(int):
+    """A number that counts how often one is compared with another."""
+
+    compared = 0
+
+    def __eq__(self, other: object) -> bool:
+        Counted.compared += 1
+        return int.__eq__(self, other)
+
+    def __lt__(self, other: int) -> bool:
+        Counted.compared += 1
+        return int.__lt__(self, other)
+
+    __hash__ = int.__hash__
+
+
+def test_items_that_can_not_be_sorted_are_looked_at_once() -> None:
+    items = [*map(Counted, range(2_000)), "x"]
+    validator = json_schema.StrictValidator({"uniqueItems": True})
+    assert list(validator.iter_errors(items)) == []
+    assert Counted.compared < 2 * len(items)

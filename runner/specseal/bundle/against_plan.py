@@ -22,6 +22,7 @@ from specseal.sent import ends_as_it_should, is_as_planned, missing_phase
 from specseal.spec.locked import Lock
 
 MAX_JOBS = 10_000
+MAX_PHASES = 20_000
 _SEEN = ("engine_version_found", "method_found", "draft_length_found")
 """What was seen of an engine, its log among the sources: found once, when the job was read."""
 
@@ -54,18 +55,19 @@ def run_against_plan(run: RunData, lock: Lock, environment: Mapping[str, Any]) -
 
 def _refuse_endless(lock: Lock) -> None:
     """Refuse a lock whose plan has more than a bundle may hold, before the plan is made."""
-    jobs = conversations = 0.0
+    jobs = phases = conversations = 0.0
     for variant in lock.variants_in_full():
         points = variant.lock.points
-        a_phase = [
-            load.rate * load.duration_s
-            if load.rate and load.duration_s
-            else len(points["conversations"])
+        named = len(points["conversations"])  # by every phase, even one that sends none of them
+        sent = [
+            max(named, load.rate * load.duration_s if load.rate and load.duration_s else 1)
             for load in loads(points["load"])
         ]
+        each = points["repeats"] * len(points["inputs"])
         jobs += 2 * points["repeats"]
-        conversations += points["repeats"] * len(points["inputs"]) * sum(a_phase)
-    if jobs > MAX_JOBS or conversations > MAX_ROWS:
+        phases += 2 * each * len(sent)
+        conversations += each * sum(sent) + points["repeats"] * len(points["warmup"])
+    if jobs > MAX_JOBS or phases > MAX_PHASES or conversations > MAX_ROWS:
         raise broken("recompute.plan", "lock.json: its plan has more than a bundle may hold")
 
 

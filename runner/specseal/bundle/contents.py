@@ -37,7 +37,8 @@ class SealInputs:
     """{what must not get out, e.g. a path of this machine: what stands for it}, in environment,
     logs, and the reasons of failures and errors."""
     prompts: tuple[Path, ...] = ()
-    """Files of prompts (`prompts.jsonl`): what quotes one of them does not get out either."""
+    """Files of prompts (`prompts.jsonl`), and of what they were made from as text: what quotes one
+    of them does not get out either."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

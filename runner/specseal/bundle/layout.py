@@ -29,6 +29,7 @@ REPRODUCTIONS = f"{ATTESTATIONS}/reproductions"
 TIMESTAMP = f"{ATTESTATIONS}/timestamp.tsr"
 
 MAX_FILES = 10_000
+"""And folders."""
 MAX_DEPTH = 16
 _MiB = 2**20
 MAX_FILE_BYTES = 4096 * _MiB
@@ -143,14 +144,14 @@ class _Walk:
             self.complain("layout.empty_folder", prefix, "is an empty folder")
         for name in sorted([*folders, *files]):
             path = name if prefix == "." else f"{prefix}/{name}"
+            self.seen += 1
+            if self.seen > MAX_FILES:
+                self.stop(prefix, f"there are more than {MAX_FILES:,} files and folders")
+                return
             if name in folders and not _is_link(name, descriptor):
                 if name.startswith("."):
                     self.complain("layout.path", path, "the folder is hidden")
                 continue
-            self.seen += 1
-            if self.seen > MAX_FILES:
-                self.stop(prefix, f"there are more than {MAX_FILES:,} files")
-                return
             self.visit(path, name, descriptor)
 
     def stop(self, path: str, sentence: str) -> None:

@@ -12,7 +12,7 @@ import io
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -29,6 +29,7 @@ from specseal.bundle.keys import PublicKey, parse_public_key
 from specseal.bundle.layout import KEYS, MAX_PARSED_BYTES, RESULT_ATTESTATION
 from specseal.bundle.manifest import MANIFEST, parse_manifest
 from specseal.bundle.parquet import Table, open_table
+from specseal.bundle.sql import Engine
 from specseal.bundle.statement import ResultStatement, read_result_statement
 from specseal.bundle.tables import (
     RECORDS,
@@ -37,7 +38,7 @@ from specseal.bundle.tables import (
     refuse_other_telemetry,
 )
 from specseal.digests import Digest, sha256_bytes
-from specseal.errors import InputError, MachineLacks, VerificationFailed
+from specseal.errors import InputError, VerificationFailed
 from specseal.spec.locked import Lock
 
 _PLACES = (
@@ -134,7 +135,7 @@ def query(sql: str, places: Sequence[Path], *, now: datetime | None = None) -> A
     paths = {path for table in asked for path in _TABLES[table].files}
     moment = now or datetime.now(UTC)
     # Hashing, checking signatures and decoding let go of the interpreter: threads share the work.
-    with _Engine() as engine, ThreadPoolExecutor(os.cpu_count()) as threads:
+    with Engine(mend=_MEND) as engine, ThreadPoolExecutor(os.cpu_count()) as threads:
         found = [path for place in places for path in bundles_below(place)]
         opened = threads.map(lambda path: _open(path, paths, moment), found)
         bundles = _each_once(opened)
@@ -144,87 +145,6 @@ def query(sql: str, places: Sequence[Path], *, now: datetime | None = None) -> A
         engine.give({name: _joined(_TABLES[name].rows, bundles, needed, threads) for name in later})
         columns, rows = engine.ask(sql)
     return Answer(columns=columns, rows=rows, bundles=len(bundles))
-
-
-class _Engine:
-    """A DuckDB that sees nothing but the tables that it is given: no file, no network."""
-
-    def __init__(self) -> None:
-        """Raises: MachineLacks."""
-        try:
-            import duckdb  # an extra: 20 MB that nothing else needs
-        except ImportError as error:
-            raise MachineLacks(
-                "asking in SQL needs DuckDB, which is not installed",
-                mend="pip install 'specseal[query]'",
-            ) from error
-        self._duckdb = duckdb
-        self._tables: dict[str, pa.Table] = {}
-        self._connection = duckdb.connect(
-            ":memory:",
-            config={
-                "enable_external_access": "false",
-                "python_enable_replacements": "false",
-                "lock_configuration": "true",
-            },
-        )
-
-    def __enter__(self) -> _Engine:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._connection.close()
-
-    def give(self, tables: Mapping[str, pa.Table]) -> None:
-        """Let questions be about these."""
-        for name, table in tables.items():
-            self._connection.register(name, table)
-        self._tables.update(tables)
-
-    def ask(self, sql: str) -> tuple[tuple[str, ...], tuple[tuple[Any, ...], ...]]:
-        """Return the columns and rows of an answer. Raises: InputError."""
-        try:
-            statements = self._duckdb.extract_statements(sql)
-            if [one.type for one in statements] != [self._duckdb.StatementType.SELECT]:
-                raise InputError("expected one SELECT", mend=_MEND)
-            result = self._connection.execute(statements[0])
-            rows = tuple(result.fetchall())
-            return tuple(column[0] for column in result.description), rows
-        except self._duckdb.Error as error:
-            raise InputError(f"the SQL can't be run: {error}", mend=_MEND) from error
-
-    def needed(self, sql: str) -> frozenset[str] | None:
-        """Return the columns that an answer is made of, by DuckDB's own plan; None: all there are.
-
-        Raises: InputError where the SQL can't be run.
-        """
-        self.ask(sql)
-        names = frozenset(_projected(self._plan(sql)))
-        whole = dict(self._tables)
-        self.give({name: _of_columns(table, names) for name, table in whole.items()})
-        try:
-            self.ask(sql)
-        except InputError:  # a column that the plan could do without, and the SQL names
-            self.give(whole)
-            return None
-        return names
-
-    def _plan(self, sql: str) -> Any:
-        ((_, plan),) = self._connection.execute(f"EXPLAIN (FORMAT json) {sql}").fetchall()
-        return json.loads(plan)
-
-
-def _projected(plan: Any) -> Iterator[str]:
-    """Yield the columns that the scans of a plan read."""
-    for step in plan if isinstance(plan, list) else [plan]:
-        read = step.get("extra_info", {}).get("Projections", [])
-        if "SCAN" in step.get("name", ""):
-            yield from [read] if isinstance(read, str) else read
-        yield from _projected(step.get("children", []))
-
-
-def _of_columns(table: pa.Table, names: frozenset[str]) -> pa.Table:
-    return table.select([name for name in table.column_names if name in names | {"bundle"}])
 
 
 def _each_once(opened: Iterable[_Sealed]) -> list[_Sealed]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from specseal.analysis import PhaseData
 from specseal.bundle.contents import SealInputs
-from specseal.bundle.withheld import Quotes
+from specseal.bundle.withheld import Outputs, Quotes
 from specseal.record_columns import Texts
 from specseal.record_table import table_of
 
@@ -21,8 +21,18 @@ from specseal.record_table import table_of
 class Redaction:
     """Replaces what must not get out."""
 
-    def __init__(self, stand_ins: Mapping[str, str], prompts: Iterable[Path]) -> None:
-        """Take {what must not get out: what stands for it}, and files of prompts.
+    def __init__(
+        self,
+        stand_ins: Mapping[str, str],
+        prompts: Iterable[Path],
+        outputs: Outputs | None = None,
+    ) -> None:
+        """Take what must not get out.
+
+        Args:
+            stand_ins: {what must not get out: what stands for it}.
+            prompts: files of prompts.
+            outputs: what was generated, where it may not be passed on.
 
         Raises:
             OSError: a file can't be read.
@@ -31,7 +41,7 @@ class Redaction:
         # The longest first, so that a folder's stand-in does not hide that of a folder within.
         longest_first = sorted(stand_ins, key=len, reverse=True)
         self._pattern = re.compile("|".join(map(re.escape, longest_first))) if stand_ins else None
-        self._quotes = Quotes(prompts)
+        self._quotes = Quotes(prompts, outputs)
 
     def quotes_a_prompt(self, text: str) -> bool:
         """Say whether a text quotes one of the prompts."""
@@ -47,6 +57,12 @@ class Redaction:
             replace(
                 job,
                 failure=self._of(job.failure),
+                # As in the environment, which tells of the same finds, and is held against these.
+                engine_version_found=self._of(job.engine_version_found),
+                method_found=self._of(job.method_found),
+                accelerators_found=job.accelerators_found
+                and tuple(map(self._of, job.accelerators_found)),
+                telemetry=tuple(map(self._of, job.telemetry)),
                 phases=tuple(map(self._of_errors, job.phases)),
             )
             for job in inputs.run.jobs
@@ -67,10 +83,22 @@ class Redaction:
         if isinstance(value, str):
             return self._without_paths(self._quotes.withhold(value))
         if isinstance(value, dict):
-            return {key: self._of(item) for key, item in value.items()}
+            return self._of_members(value)
         if isinstance(value, list | tuple):
             return [self._of(item) for item in value]
         return value
+
+    def _of_members(self, value: Mapping[str, Any]) -> dict[str, Any]:
+        told: dict[str, Any] = {}
+        for key, item in value.items():
+            stand_in = name = self._of(key)
+            number = 1
+            # Two keys with one stand-in are still two members.
+            while name in told:
+                number += 1
+                name = f"{stand_in} {number}"
+            told[name] = self._of(item)
+        return told
 
     def _without_paths(self, text: str) -> str:
         if self._pattern is None:

@@ -27,8 +27,8 @@ from specseal.bundle.sbom import render_sboms
 from specseal.bundle.statement import ResultStatement, provenance_statement
 from specseal.bundle.tables import write_run
 from specseal.bundle.texts import RENDERED
+from specseal.bundle.withheld import Outputs, is_restricted, withhold_ids
 from specseal.bundle.withheld import attest as attest_withheld
-from specseal.bundle.withheld import is_restricted, withhold_ids
 from specseal.digests import Digest, canonical, sha256_bytes, tree_files
 from specseal.errors import InputError, RunFailed
 from specseal.spec.locked import Lock
@@ -64,7 +64,8 @@ def seal(
         if staging.exists():
             shutil.rmtree(staging)
         staging.mkdir(parents=True)
-        redaction = Redaction(inputs.redact, inputs.prompts)
+        outputs = Outputs(inputs.run) if is_restricted(inputs.lock) else None
+        redaction = Redaction(inputs.redact, inputs.prompts, outputs)
         inputs = _as_found(redaction.of_inputs(inputs))
         inputs, result = _as_licensed(inputs, redaction)
         _write_contents(staging, inputs, result)

@@ -26,6 +26,7 @@ _SAFE_INTEGER = 2**53 - 1
 _SHOWN_PROBLEMS = 5
 _VERSION = re.compile(r"(?P<name>specseal/[a-z]+)/(?P<major>[1-9][0-9]*)(\.[1-9][0-9]*)?")
 _MESSAGE_CHARACTERS = 200
+_READ_CHARACTERS = 2_000
 _H = TypeVar("_H", bound=Hashable)
 
 
@@ -161,7 +162,9 @@ def _shortened(text: str) -> str:
 
 def _say(error: ValidationError) -> str:
     # The library quotes the whole value that is wrong, however large.
-    message = textwrap.shorten(error.message, _MESSAGE_CHARACTERS, placeholder=" …")
+    message = textwrap.shorten(
+        error.message[:_READ_CHARACTERS], _MESSAGE_CHARACTERS, placeholder=" …"
+    )
     return f"{error.json_path.removeprefix('$.')}: {message}"
 
 

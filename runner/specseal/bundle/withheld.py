@@ -1,7 +1,8 @@
 """What must not leave the machine: prompts, and of a restricted data set the generated ids, too.
 
 Prompts are never put into a bundle; but an engine may quote them, in its log or in the message of
-an error. A line that does is replaced as a whole. Of ids that may not be passed on the hash of each
+an error. A line that does is replaced as a whole; of a restricted data set one that quotes what was
+generated, too. Of ids that may not be passed on the hash of each
 output stays, so that whether two outputs are equal can still be computed; what only the ids
 themselves tell is marked `attested`: the signer's word, which nobody can check.
 """
@@ -101,22 +102,50 @@ def _no_lists(rows: int) -> Lists:
     )
 
 
+class Outputs:
+    """The ids that were generated in a run, each output once."""
+
+    def __init__(self, run: RunData) -> None:
+        self._columns = [
+            table_of(phase.records).lists["output_ids"] for job in run.jobs for phase in job.phases
+        ]
+
+    def __len__(self) -> int:
+        """Return how many ids there are in all, those of equal outputs counted again."""
+        return sum(int(column.lengths.sum()) for column in self._columns)
+
+    def __iter__(self) -> Iterator[tuple[int, ...]]:
+        seen = set()
+        for column in self._columns:
+            for row in range(len(column.lengths)):
+                ids = tuple(column[row] or ())
+                if (identity := hash(ids)) not in seen:
+                    seen.add(identity)
+                    yield ids
+
+
 class Quotes:
     """Finds what quotes a prompt: its words, however they are escaped, or its token ids.
 
     A quotation is found if it has at least about 40 letters and digits of a prompt, or 16 of its
-    ids, in a row; or all of a shorter prompt.
+    ids, in a row; or all of a shorter prompt. Where outputs may not get out either, their ids are
+    looked for likewise.
     """
 
-    def __init__(self, prompts: Iterable[Path]) -> None:
-        """Take files of prompts. Raises: OSError."""
+    def __init__(self, prompts: Iterable[Path], outputs: Outputs | None = None) -> None:
+        """Take files of prompts, and what was generated. Raises: OSError."""
         texts: list[str] = []
         ids: list[tuple[int, ...]] = []
         for row in chain.from_iterable(map(_rows, prompts)):
             texts += map(_letters, row.get("turns", ()))
             ids += map(tuple, [row.get("first", ()), *row.get("between", ())])
-        self._texts = _Windows(texts, size=_LETTERS, shortest=_SHORTEST_TEXT)
-        self._ids = _Windows(ids, size=_IDS, shortest=_IDS)
+        self._texts = _Windows(
+            texts, total=sum(map(len, texts)), size=_LETTERS, shortest=_SHORTEST_TEXT
+        )
+        self._ids = [_Windows(ids, total=sum(map(len, ids)), size=_IDS, shortest=_IDS)]
+        if outputs is not None:
+            # Apart, so that however many there are, no prompt is looked for less closely.
+            self._ids.append(_Windows(outputs, total=len(outputs), size=_IDS, shortest=_IDS))
 
     def withhold(self, text: str) -> str:
         """Return a text with every line replaced that takes part in a quotation."""
@@ -138,10 +167,9 @@ class Quotes:
     def _quoting(self, lines: list[str]) -> set[int]:
         letters = [_letters(line) for line in lines]
         numbers = [tuple(map(_id, _NUMBER.findall(line))) for line in lines]
-        return {
-            *_lines_of("".join(letters), letters, self._texts),
-            *_lines_of(tuple(chain.from_iterable(numbers)), numbers, self._ids),
-        }
+        quoting = set(_lines_of("".join(letters), letters, self._texts))
+        whole = tuple(chain.from_iterable(numbers))
+        return quoting.union(*(_lines_of(whole, numbers, ids) for ids in self._ids))
 
 
 def _replaced(lines: list[str], quoting: set[int]) -> Iterator[str]:
@@ -153,9 +181,9 @@ class _Windows:
     """Pieces of sequences: some of each, so close together that no long quotation has none."""
 
     def __init__(
-        self, sequences: Sequence[Sequence[Hashable]], *, size: int, shortest: int
+        self, sequences: Iterable[Sequence[Hashable]], *, total: int, size: int, shortest: int
     ) -> None:
-        total = sum(map(len, sequences))
+        """Take sequences, how long they are together, and how much of one is a quotation."""
         stride = max(size // 3, total // _MOST_WINDOWS)
         self.pieces: dict[int, set[Hashable]] = {size: set()}
         for one in sequences:

@@ -17,10 +17,12 @@ from specseal.lock.prompts import (
     AS_TEXT,
     Encoded,
     encoding_key,
+    keep_words,
     prompts_as_text,
     random_prompts,
     with_prompts,
     without_prompts,
+    words_of,
 )
 from specseal.lock.speed_bench import CONFIGS, bucket
 from specseal.lock.steps import FIRST_LAYERS, source_files
@@ -52,6 +54,7 @@ __all__ = [
     "import_files",
     "imported_copies",
     "keep_first_layers",
+    "keep_words",
     "lay_out",
     "materialise",
     "open_counter",
@@ -65,4 +68,5 @@ __all__ = [
     "source_files",
     "with_prompts",
     "without_prompts",
+    "words_of",
 ]

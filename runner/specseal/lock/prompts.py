@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from specseal.digests import sha256_bytes, sha256_value
 from specseal.errors import LockError
-from specseal.lock.pin import Draft
+from specseal.lock.datasets import as_locked
+from specseal.lock.pin import Draft, Inputs
 from specseal.lock.random_inputs import random_inputs
+from specseal.lock.rows import Row
 from specseal.lock.steps import source_files, without_outcome
 from specseal.lock.vocabulary import Vocabulary
 from specseal.plan import choose_conversations, warmup_count
+from specseal.records import write_json_atomically
 from specseal.spec.locked import Lock
+from specseal.spec.model import Dataset
 
 _FROM_ENCODING = ("chat_template_sha256", "stop_ids")
 
@@ -55,11 +61,54 @@ AS_TEXT: dict[str, Any] = {
 
 def prompts_as_text(draft: Draft) -> bytes:
     """Return `prompts.jsonl` for a server that gets text."""
-    rows = (
-        {"id": row.id, "category": row.category, "turns": list(row.turns)} for row in draft.rows
-    )
-    lines = (json.dumps(row, ensure_ascii=False, separators=(",", ":")) for row in rows)
+    return _as_text(draft.rows)
+
+
+def _as_text(rows: Iterable[Row]) -> bytes:
+    values = ({"id": row.id, "category": row.category, "turns": list(row.turns)} for row in rows)
+    lines = (json.dumps(value, ensure_ascii=False, separators=(",", ":")) for value in values)
     return "".join(f"{line}\n" for line in lines).encode()
+
+
+def keep_words(lock: Lock, rows: Iterable[Row], inputs: Inputs) -> Path:
+    """Keep a data set's rows as text, for runs on this machine to know what may not get out.
+
+    Raises: MachineLacks: there is no room for them.
+    """
+    digest = inputs.store.put(_as_text(rows))
+    kept = _kept_words(lock, inputs)
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    write_json_atomically(kept, {"rows": digest})
+    return inputs.store.get(digest)
+
+
+def words_of(lock: Lock, dataset: Dataset, inputs: Inputs) -> Path:
+    """Return a file of a lock's rows as text, which is what an engine may print of them.
+
+    Args:
+        lock: of one variant; its prompts may be kept on this machine as token ids alone.
+        dataset: what the spec names, read where the text is not kept, too.
+        inputs: where data sets are found.
+
+    Raises:
+        LockError: the data set is not the one that was locked, or can't be had.
+        InputError, MachineLacks: as `Inputs.dataset`.
+    """
+    kept = _kept_words(lock, inputs)
+    if kept.is_file() and inputs.store.has(digest := json.loads(kept.read_bytes())["rows"]):
+        return inputs.store.get(digest)
+    rows = inputs.dataset(as_locked(dataset, lock.dataset)).rows
+    if [{"id": row.id, "sha256": row.sha256} for row in rows] != lock.dataset["rows"]:
+        raise LockError(
+            "the data set is not the one that was locked, so that nobody can tell whether a log "
+            "quotes one of its prompts",
+            mend="`specseal lock --check SPEC` names what has changed; put the data set back",
+        )
+    return keep_words(lock, rows, inputs)
+
+
+def _kept_words(lock: Lock, inputs: Inputs) -> Path:
+    return inputs.settings.cache_dir / "words" / f"{sha256_value(lock.dataset['rows'])}.json"
 
 
 def with_prompts(draft: Draft, encoded: Encoded) -> Lock:

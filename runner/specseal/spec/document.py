@@ -36,6 +36,8 @@ from specseal.errors import Problem, SpecError
 
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 32
+MAX_EVENTS = 20_000
+"""Of the parser: about as many keys and values. The largest published spec has some 500."""
 
 Place = tuple[str | int, ...]
 """Where a value lies: keys and indices from the root, which is ()."""
@@ -161,7 +163,7 @@ class _Builder:
     def __init__(self, text: str, path: str) -> None:
         self._text = text
         self._path = path
-        self._events: Iterator[Event] = YAML(typ="safe", pure=True).parse(text)
+        self._events = self._so_many(YAML(typ="safe", pure=True).parse(text))
         self._keys: dict[Place, Position] = {}
         self._values: dict[Place, Position] = {}
         self._findings: list[Finding] = []
@@ -187,6 +189,13 @@ class _Builder:
             values=self._values,
             findings=tuple(self._findings),
         )
+
+    def _so_many(self, events: Iterator[Event]) -> Iterator[Event]:
+        for number, event in enumerate(events):
+            if number >= MAX_EVENTS:
+                message = f"the file has more than {MAX_EVENTS:,} keys and values"
+                _refuse(self._path, _position(event.start_mark), message)
+            yield event
 
     def _note(self, place: Place, position: Position, message: str) -> None:
         self._findings.append(Finding(place=place, position=position, message=message))

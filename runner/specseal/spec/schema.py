@@ -14,15 +14,17 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import cache
 from importlib.resources import files
+from itertools import islice
 from typing import Any
 
 from jsonschema import ValidationError
 from jsonschema.protocols import Validator
 
-from specseal.json_schema import StrictValidator
+from specseal.json_schema import StrictValidator, place_of_repeated
 from specseal.spec.document import Document, Finding, Place
 
 Schema = dict[str, Any]
+MAX_FINDINGS = 500
 
 
 def schema_text() -> str:
@@ -79,12 +81,19 @@ def _nearest(word: Any, known: Iterable[str]) -> str | None:
 
 
 def violations(document: Document, schema: Schema | None = None) -> tuple[Finding, ...]:
-    """Return where a document breaks a schema, the spec's if none is given: one finding a place."""
+    """Return where a document breaks a schema, the spec's if none is given: one finding a place.
+
+    There are at most `MAX_FINDINGS`: who mends so many sees the rest.
+    """
     found: dict[Place, Finding] = {}
     validator = _validator() if schema is None else StrictValidator(schema)
-    for error in validator.iter_errors(document.value):
-        for finding in _findings(error, document):
-            found.setdefault(finding.place, finding)
+    findings = (
+        finding
+        for error in validator.iter_errors(document.value)
+        for finding in _findings(error, document)
+    )
+    for finding in islice(findings, MAX_FINDINGS):
+        found.setdefault(finding.place, finding)
     misspelt = {finding.meant for finding in found.values()}
     return tuple(finding for place, finding in found.items() if place not in misspelt)
 
@@ -110,7 +119,7 @@ def _findings(error: ValidationError, document: Document) -> Iterator[Finding]:
             if key not in value:
                 yield document.at_key((*place, key), "is missing")
     elif keyword == "uniqueItems":
-        again = next(i for i, item in enumerate(value) if item in value[:i])
+        again = place_of_repeated(value) or 0
         yield document.at_value((*place, again), f"{shown(value[again])} is there twice")
     else:
         yield document.at_value(place, _MESSAGES[keyword](expected, value, schema))

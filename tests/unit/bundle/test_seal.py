@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from attacks.builder import NOW, SPEC, GoodBundle, make_failed_job, make_inputs, make_run
+from attacks.builder import DESCRIBED, NOW, SPEC, GoodBundle, make_failed_job, make_inputs, make_run
 from specseal.analysis import Result, analyse
 from specseal.bundle import seal, tables
 from specseal.digests import Digest, tree_files
@@ -62,6 +62,39 @@ def test_path_in_the_reason_of_a_failure_is_redacted(good: GoodBundle, tmp_path:
     bundle = seal(inputs, tmp_path / "bundle", signer=good.signer, now=NOW)
     (failure,) = good.verify(bundle).demand(trust=True).result.failures
     assert failure.reason == "<home>/model.gguf: can't be loaded"
+
+
+def test_path_is_redacted_wherever_environment_telemetry_and_finds_have_it(
+    good: GoodBundle, tmp_path: Path
+) -> None:
+    found = "2026.10.11549 of /home/me/llama"
+    jobs = tuple(
+        replace(
+            job,
+            engine_version_found=found,
+            method_found="ngram of /home/me" if job.draft_length else job.method_found,
+            telemetry=({**job.telemetry[0], "note": "/home/me"}, *job.telemetry[1:]),
+        )
+        for job in good.inputs.run.jobs
+    )
+    environment = {
+        **good.inputs.environment,
+        "machine": {"/home/me/a": 1, "/home/you/a": 2, "b": ["/home/me"]},
+        "jobs": [{name: getattr(job, name) for name in DESCRIBED} for job in jobs],
+    }
+    inputs = replace(
+        good.inputs,
+        run=replace(good.inputs.run, jobs=jobs),
+        environment=environment,
+        redact={"/home/me": "<home>", "/home/you": "<home>"},
+    )
+    bundle = seal(inputs, tmp_path / "bundle", signer=good.signer, now=NOW)
+    told = good.verify(bundle).demand(trust=True)
+    assert told.environment["machine"] == {"<home>/a": 1, "<home>/a 2": 2, "b": ["<home>"]}
+    for job in told.run.jobs:
+        assert job.engine_version_found == "2026.10.11549 of <home>/llama"
+        assert job.telemetry[0]["note"] == "<home>"
+    assert told.run.jobs[1].method_found == "ngram of <home>"
 
 
 def test_longest_path_is_redacted_first(good: GoodBundle, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from attacks.builder import NOW, SPEC, GoodBundle, alter_records, codes, inputs_
 from attacks.test_contents import edit, verify_run
 from locks import CONVERSATIONS, make_lock
 from specseal.bundle import SealInputs, seal
-from specseal.bundle.withheld import STAND_IN, Quotes, withhold_ids
+from specseal.bundle.withheld import STAND_IN, Outputs, Quotes, withhold_ids
 from specseal.errors import InputError
 from specseal.records import Record
 from specseal.spec import parse_spec
@@ -198,6 +198,52 @@ def test_spec_that_quotes_a_prompt_is_not_sealed(
     with pytest.raises(InputError, match="quotes a prompt"):
         seal(inputs, tmp_path / "bundle", signer=good.signer, now=NOW)
     assert not (tmp_path / "bundle").exists()
+
+
+def told_of(good: GoodBundle, folder: Path, inputs: SealInputs) -> tuple[str, str]:
+    """The log, and the reason of the one record with an error, of a bundle sealed from a run."""
+    bundle = seal(inputs, folder / "bundle", signer=good.signer, now=NOW)
+    log = gzip.decompress((bundle / "logs" / "r1-ngram.engine.log.gz").read_bytes()).decode()
+    rows = pq.read_table(bundle / "records.parquet").to_pylist()
+    (error,) = {row["error"] for row in rows} - {None}
+    return log, error
+
+
+def generating(inputs: SealInputs, ids: list[int]) -> SealInputs:
+    """A run that generates these ids, and quotes them in its log and in an error."""
+
+    def generate(one: Record) -> Record:
+        error = one.error and f"chunk can't be read: {ids}"
+        return replace(one, output_ids=tuple(ids), output_tokens=len(ids), error=error)
+
+    next(iter(inputs.logs.values())).write_text(f"ready\noutput_ids: {ids}\ndone\n")
+    return replace(inputs, run=alter_records(inputs.run, generate))
+
+
+def test_ids_that_were_generated_are_found_where_they_may_not_be_passed_on(
+    good: GoodBundle, tmp_path: Path, prompts: Path
+) -> None:
+    inputs = generating(restricted(tmp_path, prompts), list(range(700, 720)))
+    assert told_of(good, tmp_path, inputs) == (f"ready\n{STAND_IN}\ndone\n", STAND_IN)
+
+
+def test_ids_that_were_generated_stay_where_they_may_be_passed_on(
+    good: GoodBundle, tmp_path: Path, prompts: Path
+) -> None:
+    ids = list(range(700, 720))
+    inputs = generating(restricted(tmp_path, prompts), ids)
+    inputs = replace(inputs, lock=good.inputs.lock)
+    log, error = told_of(good, tmp_path, inputs)
+    assert str(ids) in log
+    assert str(ids) in error
+
+
+def test_however_much_is_generated_prompts_are_found_as_before(
+    monkeypatch: pytest.MonkeyPatch, good: GoodBundle, prompts: Path
+) -> None:
+    monkeypatch.setattr("specseal.bundle.withheld._MOST_WINDOWS", 40)
+    quotes = Quotes((prompts,), Outputs(good.inputs.run))
+    assert quotes.withhold(f"ids {IDS[3:20]}") == STAND_IN
 
 
 @given(st.integers(0, 40), st.integers(0, 30))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,10 +11,23 @@ import pytest
 from locks import make_lock
 from specseal.digests import sha256_bytes
 from specseal.errors import LockError
-from specseal.lock import AS_TEXT, Draft, Encoded, prompts_as_text, random_prompts, with_prompts
+from specseal.lock import (
+    AS_TEXT,
+    Draft,
+    Encoded,
+    Inputs,
+    Store,
+    prompts_as_text,
+    random_prompts,
+    with_prompts,
+    words_of,
+)
 from specseal.lock import without_prompts as bare
 from specseal.lock.rows import Row
 from specseal.lock.vocabulary import Vocabulary
+from specseal.settings import load_settings
+from specseal.spec.locked import Lock
+from specseal.spec.model import Dataset
 
 TOKENIZER = {
     "chat_template_sha256": "7" * 64,
@@ -101,3 +115,35 @@ def test_prompts_for_a_server_with_its_own_template_stay_text_of_unknown_length(
 def test_without_its_prompts_a_lock_is_the_draft_that_it_was_made_from() -> None:
     asked = draft(points={"inputs": ["dataset", "random"]})
     assert bare(with_prompts(asked, encoded())) == asked.lock
+
+
+MINI = Dataset(kind="builtin", name="speed-mini", split="qualitative")
+
+
+def make_inputs(folder: Path) -> Inputs:
+    settings = load_settings({"SPECSEAL_CACHE_DIR": str(folder / "cache")}, folder)
+    return Inputs(spec_folder=folder, settings=settings, store=Store(settings.cache_dir))
+
+
+def lock_of(inputs: Inputs) -> Lock:
+    rows = [{"id": row.id, "sha256": row.sha256} for row in inputs.dataset(MINI).rows]
+    return make_lock(dataset={"rows": rows})
+
+
+def test_words_of_what_was_sent_as_ids_are_known_though_the_data_set_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inputs = make_inputs(tmp_path)
+    lock = lock_of(inputs)
+    words = words_of(lock, MINI, inputs).read_bytes()
+    turns = [json.loads(line)["turns"] for line in words.splitlines()]
+    assert turns == [list(row.turns) for row in inputs.dataset(MINI).rows]
+    monkeypatch.delattr(Inputs, "dataset")
+    assert words_of(lock, MINI, make_inputs(tmp_path)).read_bytes() == words
+
+
+def test_words_of_another_data_set_than_was_locked_are_refused(tmp_path: Path) -> None:
+    inputs = make_inputs(tmp_path)
+    lock = make_lock(dataset={"rows": [{"id": "other", "sha256": "8" * 64}]})
+    with pytest.raises(LockError, match="not the one that was locked"):
+        words_of(lock, MINI, inputs)
