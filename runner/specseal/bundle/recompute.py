@@ -244,7 +244,7 @@ def _is_close(found: Any, expected: Any) -> bool:
     if isinstance(found, list) and isinstance(expected, list):
         return len(found) == len(expected) and all(map(_is_close, found, expected))
     if isinstance(found, float) or isinstance(expected, float):
-        # A sealed result may say anything, so a word where the records give a number is asked about.
+        # A sealed result may say a word where the records give a number.
         return {type(found), type(expected)} <= {int, float} and math.isclose(
             found, expected, rel_tol=RELATIVE_TOLERANCE, abs_tol=0.0
         )
