@@ -265,3 +265,25 @@ def test_hash_of_ids_is_that_of_their_json_and_none_of_what_is_not_known() -> No
     ids = (100, 101, 102, 103, 104)
     assert hashes(ids) == {hashlib.sha256(b"[100,101,102,103,104]").hexdigest()}
     assert hashes(None) == {None}
+
+
+@pytest.mark.parametrize("length", [*range(10, 50)])
+def test_short_prompt_is_found_whole_whatever_its_length(length: int) -> None:
+    letters = "".join(filter(str.isalnum, PROMPT))[:length]
+    quotes = _quotes_of([{"turns": [letters]}])
+    assert quotes.withhold(f"bad: {letters}.") == STAND_IN
+    assert quotes.withhold(letters[:9]) == letters[:9]
+
+
+def test_line_with_the_last_letter_of_a_quotation_is_part_of_it() -> None:
+    quotes = _quotes_of([{"turns": [SHORT]}])
+    assert quotes.withhold(f"{SHORT[:-1]}\n{SHORT[-1]}\nx") == f"{STAND_IN}\n{STAND_IN}\nx"
+    assert quotes.withhold(f"x\n{SHORT[0]}\n{SHORT[1:]}") == f"x\n{STAND_IN}\n{STAND_IN}"
+
+
+def test_prompts_too_many_for_all_pieces_have_fewer_of_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("specseal.bundle.withheld._MOST_WINDOWS", 4)
+    quotes = _quotes_of([{"turns": [PROMPT]}])
+    assert quotes.withhold(PROMPT.replace("\n", " ")) == STAND_IN
