@@ -167,6 +167,11 @@ def test_image_started_that_is_not_the_locks_is_found(found: Callable[..., set[s
     assert "schemas.environment" in codes_of_other
 
 
+def test_official_image_of_the_locks_digest_holds(found: Callable[..., set[str]]) -> None:
+    made = {"inputs": OFFICIAL["manifest_sha256"], "wheels": {}}
+    assert found(pin_official, lambda images: images["engine"].update(made)) == set()
+
+
 @pytest.mark.parametrize("role", ["engine", "client"])
 @pytest.mark.parametrize("part", ["tree_sha256", "folder", "base"])
 def test_image_built_of_other_files_than_the_locks_is_found(

@@ -9,6 +9,7 @@ import pytest
 
 import locks
 from attacks.builder import NOW, SPEC, GoodBundle, codes, inputs_of, make_failed_job, make_job
+from attacks.test_contents import edit
 from specseal.analysis import JobData, PhaseData, RunData
 from specseal.bundle import SealInputs, against_plan, seal
 from specseal.plan import make_plan
@@ -158,6 +159,22 @@ def test_reason_of_a_failure_altered_is_found(
     (message,) = [check.message for check in report.checks if check.code == "recompute.failures"]
     assert "exit code 9" in message
     assert "exit code 0" in message
+
+
+@pytest.mark.parametrize("value", ["hot", True, 0.25])
+def test_setting_of_a_failure_told_as_another_kind_of_value_is_a_no_and_no_crash(
+    good: GoodBundle, inputs: SealInputs, tmp_path: Path, value: object
+) -> None:
+    bundle = seal(inputs, tmp_path / "bundle", signer=good.signer, now=NOW)
+
+    def change(result: dict[str, Any]) -> None:
+        missing = result["failures"][0]["missing"][-1]
+        assert missing["workload.sampling.temperature"] == 0.5
+        missing["workload.sampling.temperature"] = value
+
+    edit(bundle / "result.json", change)
+    good.sign_again(bundle, inputs=inputs)
+    assert codes(good.verify(bundle)) == {"recompute.failures"}
 
 
 def test_jobs_in_another_order_than_the_plans_are_found(inputs: SealInputs, found: Found) -> None:

@@ -151,6 +151,28 @@ def test_texts_of_an_earlier_version_are_said_not_to_be_compared(
     assert "README.md, CITATION.cff and LICENSE are not compared" in said
 
 
+def test_bundle_of_before_texts_had_versions_is_not_asked_for_a_crate(
+    good: GoodBundle, bundle: Path
+) -> None:
+    edit(bundle / "environment.json", lambda environment: environment.pop("rendered"))
+    (bundle / CRATE).unlink()
+    good.sign_as_is(bundle)
+    report = good.verify(bundle)
+    assert report.intact
+    (said,) = [check.message for check in report.checks if check.code == "texts"]
+    assert said == (
+        "README.md, CITATION.cff and LICENSE are not compared: another version's; "
+        "ro-crate-metadata.json is not compared: none, or another version's"
+    )
+
+
+def test_texts_that_were_compared_are_named(good: GoodBundle) -> None:
+    checks = {check.code: check.message for check in good.verify(good.path).checks}
+    assert checks["texts"] == (
+        "README.md, LICENSE, CITATION.cff, ro-crate-metadata.json: as the other contents give them"
+    )
+
+
 def test_every_file_of_the_manifest_is_in_the_crate(good: GoodBundle) -> None:
     crate = json.loads((good.path / CRATE).read_bytes())
     listed = (good.path / "MANIFEST.sha256").read_text().splitlines()

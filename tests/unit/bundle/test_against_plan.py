@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from attacks.builder import DESCRIBED, alter_records, make_failed_job, make_job
+from attacks.test_sweep import SWEEP, lock_of
 from locks import CONVERSATIONS, make_lock
 from specseal.analysis import JobData, Objectives, PhaseData, RunData
 from specseal.bundle import against_plan
@@ -377,3 +378,29 @@ def test_open_load_has_as_many_requests_as_its_rate_gives(monkeypatch: pytest.Mo
     monkeypatch.setattr(against_plan, "MAX_ROWS", 9)
     with pytest.raises(BundleBroken, match="more than a bundle may hold"):
         found(lock=lock)
+
+
+def test_closed_load_that_time_ends_is_planned_by_its_conversations() -> None:
+    lock = make_lock(points={"load": {**LOCK.points["load"], "duration_s": 60.0}})
+    assert found(run_of(lock), lock) == []
+
+
+@pytest.mark.parametrize(
+    ("lock", "jobs", "conversations"),
+    [
+        (make_lock(points={"repeats": 3}), 6, 3 * 2 * 6),
+        (lock_of(SWEEP), 8, 4 * 2 * 6),
+    ],
+    ids=["repeats", "variants and inputs"],
+)
+def test_every_repeat_variant_and_input_counts_towards_the_bound(
+    monkeypatch: pytest.MonkeyPatch, lock: Lock, jobs: int, conversations: int
+) -> None:
+    for more_jobs, more_rows, refused in ((0, 0, False), (-1, 0, True), (0, -1, True)):
+        monkeypatch.setattr(against_plan, "MAX_JOBS", jobs + more_jobs)
+        monkeypatch.setattr(against_plan, "MAX_ROWS", conversations + more_rows)
+        if refused:
+            with pytest.raises(BundleBroken, match="more than a bundle may hold"):
+                found(lock=lock)
+        else:
+            assert found(lock=lock)  # it is another run, and of no endless plan

@@ -11,7 +11,7 @@ from attacks.builder import make_lock, make_run
 from specseal.analysis import Metric, Result, analyse
 from specseal.analysis.result import Candidate, Failure, Note
 from specseal.analysis.validity import ATTESTED, IDS_WITHHELD
-from specseal.bundle.recompute import compare_results
+from specseal.bundle.recompute import _is_close, compare_results
 
 
 def metric(name: str, **changes: Any) -> Metric:
@@ -207,3 +207,20 @@ def test_candidates_are_compared_number_by_number_where_both_come_of_one_version
     assert told(older, RESULT) == []
     worse = replace(older, choices=(replace(choice, best=0), *RESULT.choices[1:]))
     assert told(worse, RESULT) == ["recompute.choices"]
+
+
+@pytest.mark.parametrize("change", [{"n": 11}, {"valid": False}, {"reasons": ("x",)}])
+def test_what_does_not_rest_on_intervals_is_compared_whatever_the_version(
+    change: dict[str, Any],
+) -> None:
+    other = replace(PLAIN, low=1.0, high=9.0, **change)
+    assert len(findings(result(other, version=1), result(PLAIN))) == 1
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [({}, None), ({}, []), ([], None), ([], {}), ({"a": 1}, 1.0), ([1.0], "1.0"), (True, {})],
+)
+def test_values_of_two_kinds_are_two_and_no_crash(found: object, expected: object) -> None:
+    assert not _is_close(found, expected)
+    assert not _is_close(expected, found)

@@ -67,6 +67,36 @@ def test_steps_that_could_not_be_run_do_not_hold(good: GoodBundle, bundle: Path)
     }  # fmt: skip
     assert not any(check.holds for check in report.checks if check.code in not_run)
     assert report.signer is None
+    assert (report.intact, report.trusted) == (False, False)
+    assert not report.to_dict()["trusted"]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "code", "message"),
+    [
+        ("MANIFEST.sha256", "manifest.missing", "MANIFEST.sha256: missing"),
+        (
+            "attestations/result.sigstore.json",
+            "signature.missing",
+            "attestations/result.sigstore.json: missing",
+        ),
+        ("attestations/keys/*.pem", "signature.key", "attestations/keys: no public key"),
+    ],
+)
+def test_part_that_a_step_needs_and_is_missing_is_told_by_that_step(
+    good: GoodBundle, bundle: Path, pattern: str, code: str, message: str
+) -> None:
+    (path,) = bundle.glob(pattern)
+    path.unlink()
+    checks = {check.code: check for check in good.verify(bundle).checks}
+    assert (checks[code].holds, checks[code].message) == (False, message)
+
+
+def test_key_that_is_none_is_told_by_the_step_that_needs_it(good: GoodBundle, bundle: Path) -> None:
+    (path,) = bundle.glob("attestations/keys/*.pem")
+    path.write_bytes(b"me\n")
+    checks = {check.code: check.holds for check in good.verify(bundle).checks}
+    assert checks["signature.key"] is False
 
 
 def test_what_can_not_be_read_is_not_analysed(good: GoodBundle, bundle: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 import tempfile
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from locks import CONVERSATIONS, make_lock
 from specseal.bundle import SealInputs, seal
 from specseal.bundle.withheld import STAND_IN, Outputs, Quotes, withhold_ids
 from specseal.errors import InputError
+from specseal.record_table import OUTPUT_SHA256, table_of
 from specseal.records import Record
 from specseal.spec import parse_spec
 from specseal.spec.locked import parse_lock
@@ -273,3 +275,68 @@ def _quotes_of(rows: list[dict[str, Any]]) -> Quotes:
         file.write("".join(f"{json.dumps(row)}\n" for row in rows))
         file.flush()
         return Quotes((Path(file.name),))
+
+
+RUSSIAN = "Докажите, что корень из двух иррационален, и объясните это ребёнку семи лет."
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        RUSSIAN,
+        json.dumps(RUSSIAN),
+        json.dumps(json.dumps(RUSSIAN)).replace("\\\\u", "\\u"),
+        "".join(f"\\x{ord(letter):02x}" for letter in "Dear examiner, write a short proof of it."),
+    ],
+    ids=["plain", "escaped", "escaped twice", "in hex"],
+)
+def test_quotation_in_escapes_is_found_in_any_script(line: str) -> None:
+    quotes = _quotes_of([{"turns": [RUSSIAN, "Dear examiner, write a short proof of it."]}])
+    assert quotes.withhold(f"error: {line}") == STAND_IN
+    assert quotes.withhold("error: out of memory") == "error: out of memory"
+
+
+def test_ids_between_turns_are_found_as_those_of_the_first_are() -> None:
+    quotes = _quotes_of([{"first": IDS, "between": [[7], list(range(900, 920))]}])
+    assert quotes.withhold(f"ids: {list(range(900, 920))}") == STAND_IN
+    assert quotes.withhold(f"ids: {list(range(500, 520))}") != STAND_IN
+
+
+def test_number_that_no_vocabulary_has_is_looked_at_however_long_it_is() -> None:
+    quotes = _quotes_of([{"first": IDS, "between": []}])
+    line = f"{'9' * 5000} {IDS}"
+    assert quotes.withhold(line) == STAND_IN
+    assert quotes.withhold("9" * 5000) == "9" * 5000
+
+
+def test_hash_of_ids_is_that_of_their_json_and_none_of_what_is_not_known() -> None:
+    def hashes(ids: tuple[int, ...] | None) -> set[str | None]:
+        run = alter_records(make_run(make_lock()), lambda one: replace(one, output_ids=ids))
+        tables = [table_of(one.records) for job in withhold_ids(run).jobs for one in job.phases]
+        return {digest for table in tables for digest in table.texts[OUTPUT_SHA256].to_list()}
+
+    ids = (100, 101, 102, 103, 104)
+    assert hashes(ids) == {hashlib.sha256(b"[100,101,102,103,104]").hexdigest()}
+    assert hashes(None) == {None}
+
+
+@pytest.mark.parametrize("length", [*range(10, 50)])
+def test_short_prompt_is_found_whole_whatever_its_length(length: int) -> None:
+    letters = "".join(filter(str.isalnum, PROMPT))[:length]
+    quotes = _quotes_of([{"turns": [letters]}])
+    assert quotes.withhold(f"bad: {letters}.") == STAND_IN
+    assert quotes.withhold(letters[:9]) == letters[:9]
+
+
+def test_line_with_the_last_letter_of_a_quotation_is_part_of_it() -> None:
+    quotes = _quotes_of([{"turns": [SHORT]}])
+    assert quotes.withhold(f"{SHORT[:-1]}\n{SHORT[-1]}\nx") == f"{STAND_IN}\n{STAND_IN}\nx"
+    assert quotes.withhold(f"x\n{SHORT[0]}\n{SHORT[1:]}") == f"x\n{STAND_IN}\n{STAND_IN}"
+
+
+def test_prompts_too_many_for_all_pieces_have_fewer_of_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("specseal.bundle.withheld._MOST_WINDOWS", 4)
+    quotes = _quotes_of([{"turns": [PROMPT]}])
+    assert quotes.withhold(PROMPT.replace("\n", " ")) == STAND_IN
