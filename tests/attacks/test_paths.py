@@ -180,10 +180,8 @@ def test_sibling_whose_name_begins_alike_is_no_part_of_it(
 
 
 def test_file_that_only_an_unsigned_manifest_lists_is_found(good: GoodBundle, bundle: Path) -> None:
-    (bundle / "logs/more.log.gz").write_bytes(b"more
-")
-    listed = with_line(bundle, "logs/more.log.gz", sha256_bytes(b"more
-"))
+    (bundle / "logs/more.log.gz").write_bytes(b"more\n")
+    listed = with_line(bundle, "logs/more.log.gz", sha256_bytes(b"more\n"))
     # Sealed it is, and only the crate does not know of it.
     assert codes(verify_manifest(good, bundle, listed)) == {"texts.crate"}
     (bundle / MANIFEST).write_bytes((good.path / MANIFEST).read_bytes())

@@ -87,7 +87,9 @@ class Additions:
         if TIMESTAMP not in files:
             return None
         signature = raw_signature(self._envelope, path=RESULT_ATTESTATION)
-        stamp = read_timestamp(files[TIMESTAMP], signature=signature, statement=self._result)
+        stamp = read_timestamp(
+            files[TIMESTAMP], signature=signature, statement=self._result, now=self._trust.now
+        )
         believed = not unstamped(stamp, self._trust.policy)
         return Stamped(believed=believed, time=stamp.time)
 
