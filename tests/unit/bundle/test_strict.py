@@ -73,6 +73,7 @@ def test_json_that_two_readers_could_read_in_two_ways_is_refused(data: bytes, re
     with pytest.raises(BundleBroken, match=r"^x\.json: ") as caught:
         parse_canonical(data, path="x.json", code="c")
     assert reason in caught.value.message
+    assert [finding.code for finding in caught.value.findings] == ["c"]
 
 
 @pytest.mark.parametrize(
@@ -80,8 +81,9 @@ def test_json_that_two_readers_could_read_in_two_ways_is_refused(data: bytes, re
     [(b"{}", "final newline"), (b"", "final newline"), (b"{}\n\n", "not canonical")],
 )
 def test_file_that_does_not_end_in_one_newline_is_refused(data: bytes, reason: str) -> None:
-    with pytest.raises(BundleBroken, match=reason):
+    with pytest.raises(BundleBroken, match=rf"^x\.json: .*{reason}") as caught:
         parse_file(data, path="x.json", code="c")
+    assert [finding.code for finding in caught.value.findings] == ["c"]
 
 
 REVOCATION = {
@@ -93,7 +95,10 @@ REVOCATION = {
 
 
 def read_revocation(value: object) -> Any:
-    return parse_canonical(canonical(value), path="x.json", code="c", schema="revocation")
+    data = canonical(value)
+    read = parse_canonical(data, path="x.json", code="c", schema="revocation")
+    assert parse_file(data + b"\n", path="x.json", code="c", schema="revocation") == read
+    return read
 
 
 @pytest.mark.parametrize("version", ["specseal/revocation/1.1", "specseal/revocation/1.23"])
@@ -112,6 +117,7 @@ def test_another_major_version_is_refused_by_name(version: str) -> None:
     assert caught.value.message == (
         f"x.json: is {said}; this version of specseal reads specseal/revocation/1"
     )
+    assert [finding.code for finding in caught.value.findings] == ["c"]
 
 
 @pytest.mark.parametrize(
@@ -166,3 +172,9 @@ def test_key_twice_among_many_is_found_in_one_pass() -> None:
     assert first_twice([*keys, _Counted(17), _Counted(3)]) == "17"
     assert first_twice(keys) is None
     assert _Counted.compared < 2 * len(keys)
+
+
+def test_file_of_another_shape_is_refused_with_the_code_of_who_asked() -> None:
+    with pytest.raises(BundleBroken, match=r"^x\.json: ") as caught:
+        parse_file(b"{}\n", path="x.json", code="c", schema="revocation")
+    assert {finding.code for finding in caught.value.findings} == {"c"}
