@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from attacks.builder import NOW, GoodBundle
+from attacks.builder import GoodBundle
 from specseal.bundle import Trust, TrustStore
 from specseal.http import open_session
 from specseal.pull import Site
@@ -27,5 +27,7 @@ def site_at(folder: Path, *hosts: str, **environ: str) -> Iterator[Site]:
 def trust_in(good: GoodBundle) -> Trust:
     """The good bundle's key is trusted."""
     return Trust(
-        store=TrustStore(trusted=frozenset({good.signer.public.digest})), required=True, now=NOW
+        store=TrustStore(trusted=frozenset({good.signer.public.digest})),
+        required=True,
+        now=good.now,
     )

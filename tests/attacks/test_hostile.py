@@ -41,17 +41,12 @@ def failure_of_a_repeat(repeat: Any) -> Change:
     return change
 
 
-def never_started(environment: dict[str, Any]) -> None:
-    del environment["started"]
-
-
 @pytest.mark.parametrize(
     ("name", "change"),
     [
         ("result.json", metrics_of_no_method),
         ("result.json", failure_of_a_repeat(None)),
         ("result.json", failure_of_a_repeat("first")),
-        ("environment.json", never_started),
     ],
 )
 def test_contents_of_which_no_text_can_be_made_are_refused(
@@ -62,6 +57,14 @@ def test_contents_of_which_no_text_can_be_made_are_refused(
     report = good.verify(bundle)
     assert "texts.impossible" in codes(report), report.to_text()
     assert not report.intact
+
+
+def test_environment_that_has_rendered_texts_and_no_times_is_refused(
+    good: GoodBundle, bundle: Path
+) -> None:
+    edit(bundle / "environment.json", lambda environment: environment.pop("started"))
+    good.sign_as_is(bundle)
+    assert codes(good.verify(bundle)) == {"schemas.environment"}
 
 
 # What is wrong in more places than anybody could be told

@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -456,12 +456,16 @@ def test_other_manifest_of_the_same_bundle_under_its_tag_is_said_and_hides_no_st
 
 @pytest.mark.parametrize("named", [0, 1])
 def test_strangers_timestamp_takes_no_place_from_the_one_that_the_policy_asks_for(
-    scene: Scene, tmp_path_factory: pytest.TempPathFactory, named: int
+    scene: Scene,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+    named: int,
 ) -> None:
     hour = timedelta(hours=1)
     authorities = [
         Authority(tmp_path_factory.mktemp("authority"), starts=-hour, ends=hour) for _ in range(2)
     ]
+    monkeypatch.setattr(scene.good, "now", datetime.now(UTC))  # authorities stamp today
     signature = signature_of(read(scene.good.path / RESULT_ATTESTATION))
     stamps = [authority.stamp(signature) for authority in authorities]
     refer_many(scene, [{"attestations/timestamp.tsr": stamp} for stamp in stamps])

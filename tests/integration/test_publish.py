@@ -143,7 +143,7 @@ def test_identity_of_which_only_another_tag_is_there_is_not_there(exchange: Exch
 
 def test_list_that_names_a_blob_does_not_spoil_the_pull(exchange: Exchange) -> None:
     digest = exchange.publish().where.rpartition("@")[2]
-    blob = f"sha256:{sha256_file(exchange.bundle / 'logs' / 'own.log')}"
+    blob = f"sha256:{sha256_file(exchange.bundle / 'logs' / 'own.log.gz')}"
     entry = {"mediaType": MANIFEST, "digest": blob, "size": 1, "artifactType": ATTESTATION_TYPE}
     index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": [entry]}
     name = exchange.where.removeprefix(f"oci://{exchange.registry.host}/")

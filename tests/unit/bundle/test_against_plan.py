@@ -351,12 +351,15 @@ def test_conversation_that_ends_in_an_error_may_have_fewer_turns() -> None:
 
 # Plans without end
 
+WARMUP = len(LOCK.points["warmup"])
+
 
 def test_plan_may_be_as_large_as_any_bundle_and_no_larger(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(against_plan, "MAX_JOBS", 2)
-    monkeypatch.setattr(against_plan, "MAX_ROWS", 2 * len(CONVERSATIONS))
+    most = 2 * len(CONVERSATIONS) + WARMUP
+    monkeypatch.setattr(against_plan, "MAX_ROWS", most)
     assert found() == []
-    for name, bound in (("MAX_JOBS", 1), ("MAX_ROWS", 2 * len(CONVERSATIONS) - 1)):
+    for name, bound in (("MAX_JOBS", 1), ("MAX_ROWS", most - 1)):
         with monkeypatch.context() as patch:
             patch.setattr(against_plan, name, bound)
             with pytest.raises(BundleBroken) as caught:
@@ -373,9 +376,9 @@ def test_open_load_has_as_many_requests_as_its_rate_gives(monkeypatch: pytest.Mo
         "mode": "open", "concurrency": [], "rate": [2.5], "arrival": "constant", "duration_s": 4.0,
     }  # fmt: skip
     lock = make_lock(points={"load": load}, engine={"max_sequences": 8})
-    monkeypatch.setattr(against_plan, "MAX_ROWS", 10)
+    monkeypatch.setattr(against_plan, "MAX_ROWS", 10 + WARMUP)
     assert "recompute.plan" in codes(lock=lock)  # it is another plan's run, and no endless one
-    monkeypatch.setattr(against_plan, "MAX_ROWS", 9)
+    monkeypatch.setattr(against_plan, "MAX_ROWS", 9 + WARMUP)
     with pytest.raises(BundleBroken, match="more than a bundle may hold"):
         found(lock=lock)
 
@@ -388,8 +391,8 @@ def test_closed_load_that_time_ends_is_planned_by_its_conversations() -> None:
 @pytest.mark.parametrize(
     ("lock", "jobs", "conversations"),
     [
-        (make_lock(points={"repeats": 3}), 6, 3 * 2 * 6),
-        (lock_of(SWEEP), 8, 4 * 2 * 6),
+        (make_lock(points={"repeats": 3}), 6, 3 * (2 * 6 + WARMUP)),
+        (lock_of(SWEEP), 8, 4 * (2 * 6 + WARMUP)),
     ],
     ids=["repeats", "variants and inputs"],
 )
