@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from specseal.analysis.result import Metric, Result, Where
+from specseal.digests import canonical
 from specseal.spec.figures import BASELINE, OUTPUTS, is_same, whole_where
 from specseal.spec.model import Claim, Spec
 
@@ -72,9 +73,8 @@ def _asked(claim: Claim, of: Spec) -> Where | None:
     """
     asked = whole_where(claim, of)
     if not asked:
-        asked = tuple(
-            {**where, **claim.where} for where in whole_where(replace(claim, where={}), of)
-        )
+        found = ({**where, **claim.where} for where in whole_where(replace(claim, where={}), of))
+        asked = tuple({canonical(where): where for where in found}.values())
     return asked[0] if len(asked) == 1 else None
 
 
