@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from attacks.builder import make_lock, make_run
+from conftest import lacking
 from specseal.analysis import analyse
 from specseal.bundle.table import summarise
 from specseal.drawing import FORMATS, Cell, Number, Summary, render
@@ -163,8 +164,10 @@ def test_caption_and_label_are_ready_to_be_used() -> None:
     assert r"% \label{tab:specseal-tiny}" in lines
 
 
-@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no TeX is installed")
+@pytest.mark.slow
 def test_latex_compiles(tmp_path: Path) -> None:
+    if shutil.which("pdflatex") is None:
+        lacking("no TeX is installed")
     odd = replace(SUMMARY, rows=(*SUMMARY.rows, (ODD, *SUMMARY.rows[0][1:])))
     table = render(odd, "latex")
     before = r"\documentclass{article}\usepackage{booktabs}\begin{document}"
