@@ -84,15 +84,17 @@ def test_files_that_the_spec_names_by_path_are_asked_for(place: Place) -> None:
     assert "--beside FOLDER" in lonely.stderr
 
 
-def longer(place: Place) -> None:
-    """Make the small spec one of two categories, long enough that no cut at the end matters."""
+def two_categories(place: Place) -> None:
+    """Make the small spec one of two categories, whose answers end where no token is dropped."""
     steady(place)
     rows = [
         json.dumps({**prompt_row(name, turns), "category": category})
         for name, (category, turns) in PROMPTS.items()
     ]
     (place.folder / "prompts.jsonl").write_text("\n".join(rows))
-    place.spec.write_text(place.spec.read_text().replace("max_tokens: 16", "max_tokens: 96"))
+    place.spec.write_text(
+        place.spec.read_text().replace("max_tokens: 16", "max_tokens: 40, ignore_eos: true")
+    )
 
 
 def checked(place: Place, spec: str) -> tuple[int, dict[str, Any]]:
@@ -105,7 +107,7 @@ def checked(place: Place, spec: str) -> tuple[int, dict[str, Any]]:
 
 
 def test_a_results_claims_are_reproduced_and_a_change_of_the_setting_is_named(place: Place) -> None:
-    longer(place)
+    two_categories(place)
     bundle = measured(place)
     done = place.call("claims", "from", bundle, "--output", "again.yaml")
     assert done.returncode == 0, done.stderr
@@ -121,13 +123,13 @@ def test_a_results_claims_are_reproduced_and_a_change_of_the_setting_is_named(pl
     assert {claim["metric"] for claim in claims} >= {"outputs", "acceptance_length"}
     assert {one["answer"] for one in same["verdicts"]} == {"reproduced"}
 
-    other_length = again.replace("draft_length: 4}", "draft_length: 2}", 1)
+    other_length = again.replace("draft_length: 4}", "draft_length: 8}", 1)
     assert other_length != again
-    (place.folder / "shorter.yaml").write_text(other_length)
-    code, shorter = checked(place, "shorter.yaml")
+    (place.folder / "longer.yaml").write_text(other_length)
+    code, longer = checked(place, "longer.yaml")
     assert code == 1
-    assert shorter["answer"] == "not reproduced"
-    drafted = [one for one in shorter["verdicts"] if one["claim"]["where"]["speculation"] != "none"]
+    assert longer["answer"] == "not reproduced"
+    drafted = [one for one in longer["verdicts"] if one["claim"]["where"]["speculation"] != "none"]
     assert {one["claim"]["metric"] for one in drafted} >= {"acceptance_length", "outputs"}
     assert {one["answer"] for one in drafted} == {"not reproduced"}
     assert all(any("draft_length" in field for field in one["differs"]) for one in drafted)
