@@ -28,6 +28,7 @@ from specseal.bundle import (
     Contents,
     Trust,
     attest_reproduction,
+    demand_outcome,
     load_signer,
 )
 from specseal.compare import SetupDifferences, judge_pair, setup_differences
@@ -95,7 +96,7 @@ def reproduce(
     3. Its spec and its lock are laid out as they were signed.
     4. They are run as every spec is: images pulled by the locked digest or built from locked
        inputs, measured anew, sealed with this site's key, verified. A run that was interrupted
-       goes on.
+       goes on. Where a job failed there is no verdict.
     5. The two are compared: what differs, and a verdict a figure.
     6. If asked, the verdict is signed, for the original's owner to add.
 
@@ -138,6 +139,8 @@ def reproduce(
         any_hardware=any_hardware,
         beside=beside,
     )
+    # What was not measured is no answer about the original. Run again, only that is run again.
+    demand_outcome(done.contents.result, strict=False)
     # (5)
     first = replace(side_of(original), name="original")
     second = replace(side_of(done.contents), name="here")

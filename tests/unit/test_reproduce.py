@@ -5,15 +5,21 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
 import specseal
 from attacks.builder import GoodBundle
-from specseal.bundle import Contents
-from specseal.errors import InputError, MachineLacks
+from specseal import reproduce
+from specseal.analysis import Failure
+from specseal.bench import Clock, Done
+from specseal.bundle import Contents, Trust, TrustStore
+from specseal.errors import InputError, MachineLacks, RunFailed
 from specseal.image_inputs import describe_client_source
+from specseal.pull import open_site
 from specseal.reproduce import image_sentences, refuse_what_cannot_be_the_same
+from specseal.settings import load_settings
 
 HERE = Path()
 
@@ -99,3 +105,33 @@ def test_without_containers_there_are_no_images_to_compare() -> None:
     native = {**environment(BUILT), "runtime": "native"}
     (said,) = image_sentences(environment(BUILT), native)
     assert "no two images to compare" in said
+
+
+def test_where_a_job_failed_there_is_no_verdict(
+    good: GoodBundle, original: Contents, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failure = Failure(
+        where={"speculation": "none", "repeat": 0, "job": "key"}, missing=(), reason="it fell over"
+    )
+    failed = replace(original, result=replace(original.result, failures=(failure,)))
+    source = good.contents.lock.client["source"]
+    monkeypatch.setattr(reproduce, "describe_client_source", lambda package: source)
+    done = Done(bundle=tmp_path, contents=failed)
+    monkeypatch.setattr(reproduce, "run_spec", lambda spec, **others: done)
+    trust = Trust(store=TrustStore(), required=False, now=good.now)
+    with (
+        open_site(load_settings({"SPECSEAL_RUNS_DIR": str(tmp_path)}, tmp_path), {}) as site,
+        pytest.raises(RunFailed, match="it fell over"),
+    ):
+        reproduce.reproduce(
+            str(good.path),
+            runtime=None,
+            any_hardware=False,
+            attest=True,
+            beside=HERE,
+            site=site,
+            trust=trust,
+            watcher=Mock(),
+            clock=Clock(),
+        )
+    assert not list(tmp_path.glob("reproductions/*/statement"))
