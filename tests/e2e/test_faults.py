@@ -166,8 +166,10 @@ class OwnDocker:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, site: Settings) -> None:
+        # In a network namespace of its own: an engine without a bridge deletes `docker0` where it
+        # runs, and with it the network of this machine's own engine.
         command = [
-            "dockerd", "--host", self.address, "--data-root", str(self._folder / "data"),
+            "unshare", "--net", "dockerd", "--host", self.address, "--data-root", str(self._folder / "data"),
             "--exec-root", str(self._folder / "exec"), "--pidfile", str(self._folder / "pid"),
             "--bridge", "none", "--iptables=false",
         ]  # fmt: skip
