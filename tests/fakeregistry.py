@@ -84,6 +84,8 @@ class FakeRegistry(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     server: FakeRegistry
     protocol_version = "HTTP/1.1"
+    # Else a body waits some 40 ms for its head to be acknowledged.
+    disable_nagle_algorithm = True
 
     def do_GET(self) -> None:
         self._dispatch()

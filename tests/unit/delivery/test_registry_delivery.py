@@ -327,7 +327,7 @@ def test_blob_that_breaks_off_is_fetched_again(send, fetch, fake, good):
 
 def test_pull_that_was_interrupted_goes_on_where_it_was(send, fetch, fake, good, tmp_path):
     published = send()
-    last = max(published_layers(fake, published), key=lambda layer: layer["digest"])
+    last = published_layers(fake, published)[-1]
     fake.kept.faults = [Fault("GET", last["digest"], times=100)]
     with pytest.raises(MachineLacks):
         fetch(f"@sha256:{published.bundle}")
