@@ -33,7 +33,9 @@ class Metric:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types."""
-        return {**asdict(self), "reasons": list(self.reasons)}
+        # Not by `asdict`, which copies each value deeply: a result may have 10,000 metrics.
+        plain = {name: getattr(self, name) for name in self.__slots__}
+        return {**plain, "reasons": list(self.reasons), "where": dict(self.where)}
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Metric:
