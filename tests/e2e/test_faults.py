@@ -169,9 +169,9 @@ class OwnDocker:
         # In a network namespace of its own: an engine without a bridge deletes `docker0` where it
         # runs, and with it the network of this machine's own engine.
         command = [
-            "unshare", "--net", "dockerd", "--host", self.address, "--data-root", str(self._folder / "data"),
-            "--exec-root", str(self._folder / "exec"), "--pidfile", str(self._folder / "pid"),
-            "--bridge", "none", "--iptables=false",
+            "unshare", "--net", "dockerd",
+            "--host", self.address, "--data-root", str(self._folder / "data"), "--exec-root", str(self._folder / "exec"),
+            "--pidfile", str(self._folder / "pid"), "--bridge", "none", "--iptables=false",
         ]  # fmt: skip
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
