@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from specseal.atomic import name_new, write_new
+from specseal.atomic import name_new, refuse_existing, write_new
 from specseal.attested import Say
 from specseal.bundle import Contents, Report, Trust
 from specseal.bundle.findings import BundleBroken
@@ -32,7 +32,6 @@ from specseal.delivery import (
     identity_tag,
     parse_place,
     read_citation,
-    refuse_existing,
     refuse_within,
     write_archive,
     zenodo,
@@ -206,9 +205,7 @@ def _to_archive(verified: _Verified, target: Path) -> Published:
         # The archive first: of two that are published at once, only one gets this far.
         name_new(archive, target)
         for path, text in zip(beside, texts, strict=True):
-            staging = Path(folder) / path.name
-            write_new(staging, text)
-            name_new(staging, path)
+            write_new(path, text)
     return Published(bundle=verified.identity, where=str(target), beside=beside)
 
 
@@ -221,8 +218,6 @@ def _write_archive(verified: _Verified, path: Path) -> int:
     """Write the archive, read it again, and return its size."""
     with path.open("x+b") as file:
         write_archive(verified.source, verified.entries, file)
-        file.flush()
-        os.fsync(file.fileno())
         # By the reader that others will use, against the digests that were verified.
         written = ArchiveSource(path, file, bundle_limits())
         for entry in verified.entries:
