@@ -15,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from specseal.errors import InputError, MachineLacks, RunFailed, SpecError
+from specseal.errors import InputError, MachineLacks, ProgramFailed, RunFailed, SpecError
 from specseal.image_inputs import describe_image
 from specseal.images import build_program
 from specseal.lock import (
@@ -40,6 +40,11 @@ TOKEN_VARIABLES = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
 Program = Callable[[Settings, Say], AbstractContextManager[ProgramRuntime]]
 _IMAGE = "speed-bench"
 _NAME = "SPEED-Bench's prepare step"
+_OF_THE_STEP = (
+    "a gated source needs its terms accepted at the hub and a token in HF_TOKEN; check the network "
+    "and run it again"
+)
+_OF_THE_ENGINE = "see what the container engine lacks and run it again"
 _ELSEWHERE = (
     "or prepare it where it can be prepared, and take it in with `specseal data import PATH`"
 )
@@ -70,7 +75,7 @@ def prepare_speed_bench(
         MachineLacks: no container engine answers, or its image can't be built here.
         RunFailed: the step failed, or what it left is not whole; nothing was imported.
     """
-    wanted = tuple(configs) or tuple(CONFIGS)
+    wanted = tuple(dict.fromkeys(configs)) or tuple(CONFIGS)
     settings.cache_dir.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=settings.cache_dir, prefix="speed-bench-") as folder:
         out = Path(folder) / "out"
@@ -85,11 +90,7 @@ def prepare_speed_bench(
                 files, settings=settings, counter=counter, now=now, prepared_by=note
             )
         except SpecError as error:
-            raise RunFailed(
-                f"{_NAME} ended well, and what it left is not whole; nothing was imported:\n"
-                f"{error.message}",
-                mend="a source may have moved or not have answered: run it again, " + _ELSEWHERE,
-            ) from error
+            raise _not_whole(error.message) from error
 
 
 def step_run(
@@ -104,7 +105,8 @@ def step_run(
         environ: where the hub's token is, if there is one.
     """
     asked = [word for config in configs for word in ("--config", config)]
-    token = next((environ[name] for name in TOKEN_VARIABLES if environ.get(name)), None)
+    # Out of a file it may end in a new line, without which it appears in messages.
+    token = next(filter(None, (environ.get(name, "").strip() for name in TOKEN_VARIABLES)), None)
     return ProgramRun(
         args=(
             "--repository", REPOSITORY, "--commit", CODE_COMMIT, "--revision", DATA_REVISION,
@@ -143,15 +145,12 @@ def _run(run: ProgramRun, program: ProgramRuntime, say: Say) -> None:
     try:
         program.run_alone(run)
     except RunFailed as error:
-        secrets = run.network.environment.values() if run.network else ()
         message = error.message
-        for secret in secrets:
+        for secret in run.network.environment.values() if run.network else ():
             message = message.replace(secret, "(token)")
-        raise RunFailed(
-            f"{message}\nnothing was imported",
-            mend="a gated source needs its terms accepted at the hub and a token in HF_TOKEN; "
-            f"check the network and run it again, {_ELSEWHERE}",
-        ) from None
+        # Only the step's own words can be about a source.
+        mend = _OF_THE_STEP if isinstance(error, ProgramFailed) else _OF_THE_ENGINE
+        raise RunFailed(f"{message}\nnothing was imported", mend=f"{mend}, {_ELSEWHERE}") from None
 
 
 def _left(out: Path, config: str) -> list[OfficialFile]:
@@ -159,10 +158,7 @@ def _left(out: Path, config: str) -> list[OfficialFile]:
     try:
         return find_official(out, config)
     except InputError as error:
-        raise RunFailed(
-            f"{_NAME} ended well, and left nothing of {config}; nothing was imported",
-            mend=f"run it again, {_ELSEWHERE}",
-        ) from error
+        raise _not_whole(error.message) from error
 
 
 def _note(out: Path) -> dict[str, Any]:
@@ -171,10 +167,17 @@ def _note(out: Path) -> dict[str, Any]:
         sources = json.loads((out / "prepared.json").read_bytes())["sources"]
         commits = {str(name): [str(one) for one in found] for name, found in sources.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise RunFailed(f"{_NAME} left no note of what it fetched: {error}") from error
+        raise _not_whole(f"it left no note of what it fetched: {error}") from error
     return {
         "repository": REPOSITORY,
         "commit": CODE_COMMIT,
         "data_revision": DATA_REVISION,
         "sources": commits,
     }
+
+
+def _not_whole(sentence: str) -> RunFailed:
+    return RunFailed(
+        f"{_NAME} ended well, and what it left is not whole; nothing was imported:\n{sentence}",
+        mend=f"a source may have moved or not have answered: run it again, {_ELSEWHERE}",
+    )

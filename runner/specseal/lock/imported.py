@@ -102,7 +102,6 @@ def import_files(
 
     Raises:
         SpecError: rows are not as they should be, by file and row; nothing was kept.
-        InputError: a file can't be read.
         MachineLacks: they can't be kept.
     """
     problems: list[Problem] = []
