@@ -106,13 +106,18 @@ def show(copy: str, as_json: bool) -> None:
 @click.argument("copy", metavar="DIGEST-or-CONFIG")
 @JSON
 def remove(copy: str, as_json: bool) -> None:
-    """Remove a copy from this machine.
+    """Remove a copy, so that specs do not find it any more.
 
-    Prompts that were encoded of it for a lock stay in the cache folder, as token ids.
+    What locks and runs made of it stays, with its prompts as text and as token ids: to be rid of
+    them, delete the folders that are named.
     """
     site = settings()
     chosen = choose_copy(copy, site)
     remove_copy(chosen, site)
+    tell(
+        "what locks and runs have made of it stays, with its prompts, in "
+        f"{site.cache_dir} and {site.runs_dir}"
+    )
     if as_json:
         print_json({"removed": chosen.sha256, "config": chosen.config})
     else:
