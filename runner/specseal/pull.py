@@ -12,7 +12,6 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -49,12 +48,10 @@ from specseal.delivery import (
     find_bundle,
     parse_place,
     refuse_within,
+    regular_file,
 )
 from specseal.digests import Digest
-from specseal.errors import (
-    InputError,
-    VerificationFailed,
-)
+from specseal.errors import InputError, VerificationFailed
 from specseal.http import open_session
 from specseal.registry import Repository, host_of
 from specseal.registry_login import find_login
@@ -186,9 +183,10 @@ def open_local(place: InArchive | InFolder) -> Iterator[Source]:
         descriptor = os.open(place.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         raise InputError(f"{place.path}: can't be read: {error.strerror}") from error
-    with open(descriptor, "rb") as file:  # noqa: PTH123  (a descriptor, no path)
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise InputError(f"{place.path}: not a file")
+    file = regular_file(descriptor)
+    if file is None:
+        raise InputError(f"{place.path}: not a file")
+    with file:
         yield ArchiveSource(place.path, file, bundle_limits())
 
 
