@@ -260,8 +260,8 @@ def test_server_that_fails_twice_and_then_answers_is_believed(registry):
     ("answer", "error", "message"),
     [
         (Answer(status=404), RegistryError, "has no v1 of tools/engine (404)"),
-        (Answer(status=403), RegistryError, "without an account"),
-        (Answer(status=401), RegistryError, "without an account"),
+        (Answer(status=403), RegistryError, "without an account (403)"),
+        (Answer(status=401), RegistryError, "without an account (401)"),
         (Answer(status=418), RegistryError, "answers 418"),
         (Answer(status=500), MachineLacks, "keeps answering 500"),
         (Answer(status=429, headers={"Retry-After": "0"}), MachineLacks, "keeps answering 429"),
