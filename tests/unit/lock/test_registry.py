@@ -25,6 +25,7 @@ from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
+from loopback import serving
 from specseal.digests import sha256_bytes
 from specseal.errors import InputError, LockError, MachineLacks, RegistryError, WrongBytes
 from specseal.http import open_session
@@ -96,13 +97,9 @@ class _Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def registry() -> Iterator[Answers]:
-    with Answers() as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    with serving(Answers()) as server:
         yield server
         server.silent.set()
-        server.shutdown()
-        thread.join()
 
 
 def resolve(registry: Answers, version: str = ":v1", **options: Any) -> ImagePin:
