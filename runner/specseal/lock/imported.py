@@ -249,9 +249,11 @@ def _lengths(found: Found, counts: list[int] | None, counter: TokenCounter | Not
 
 def _keep(copy: ImportedCopy, rows: bytes, settings: Settings) -> ImportedCopy:
     path = _note(copy.sha256, settings)
-    if path.is_file() and copy.lengths.checked_by is None:
-        # The same rows, whose lengths were checked when they came before.
-        copy = replace(copy, lengths=_read(path).lengths)
+    if path.is_file():
+        # The same rows: what was known of them stays known.
+        known = _read(path)
+        lengths = known.lengths if copy.lengths.checked_by is None else copy.lengths
+        copy = replace(copy, lengths=lengths, prepared_by=copy.prepared_by or known.prepared_by)
     Store(settings.cache_dir).put(rows)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, canonical(copy.to_dict()) + b"\n")
