@@ -15,14 +15,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from specseal.errors import InputError, MachineLacks, ProgramFailed, RunFailed, SpecError
+from specseal.errors import InputError, LockError, MachineLacks, ProgramFailed, RunFailed
 from specseal.image_inputs import describe_image
 from specseal.images import build_program
 from specseal.lock import (
     CONFIGS,
     ImportedCopy,
     NotCounted,
-    OfficialFile,
     TokenCounter,
     find_official,
     import_files,
@@ -83,14 +82,19 @@ def prepare_speed_bench(
         run = step_run(wanted, out, settings=settings, environ=environ)
         with (program or _container)(settings, say) as runtime:
             _run(run, runtime, say)
-        files = [file for config in wanted for file in _left(out, config)]
-        note = _note(out)
         try:
+            files = [file for config in wanted for file in find_official(out, config)]
             return import_files(
-                files, settings=settings, counter=counter, now=now, prepared_by=note
+                files, settings=settings, counter=counter, now=now, prepared_by=_note(out)
             )
-        except SpecError as error:
-            raise _not_whole(error.message) from error
+        except LockError:
+            raise  # of what was imported earlier
+        except InputError as error:
+            raise RunFailed(
+                f"{_NAME} ended well, and what it left is not whole; nothing was imported:\n"
+                f"{error.message}",
+                mend=f"a source may have moved or not have answered: run it again, {_ELSEWHERE}",
+            ) from error
 
 
 def step_run(
@@ -153,31 +157,16 @@ def _run(run: ProgramRun, program: ProgramRuntime, say: Say) -> None:
         raise RunFailed(f"{message}\nnothing was imported", mend=f"{mend}, {_ELSEWHERE}") from None
 
 
-def _left(out: Path, config: str) -> list[OfficialFile]:
-    """Return the file of a configuration that the step should have left."""
-    try:
-        return find_official(out, config)
-    except InputError as error:
-        raise _not_whole(error.message) from error
-
-
 def _note(out: Path) -> dict[str, Any]:
     """Return what the step's container notes of what it fetched."""
     try:
         sources = json.loads((out / "prepared.json").read_bytes())["sources"]
         commits = {str(name): [str(one) for one in found] for name, found in sources.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise _not_whole(f"it left no note of what it fetched: {error}") from error
+        raise InputError(f"it left no note of what it fetched: {error}") from error
     return {
         "repository": REPOSITORY,
         "commit": CODE_COMMIT,
         "data_revision": DATA_REVISION,
         "sources": commits,
     }
-
-
-def _not_whole(sentence: str) -> RunFailed:
-    return RunFailed(
-        f"{_NAME} ended well, and what it left is not whole; nothing was imported:\n{sentence}",
-        mend=f"a source may have moved or not have answered: run it again, {_ELSEWHERE}",
-    )

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -67,13 +67,7 @@ class Published:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types."""
-        return {
-            "bundle": self.bundle,
-            "where": self.where,
-            "tags": list(self.tags),
-            "attestations": list(self.attestations),
-            "beside": [str(path) for path in self.beside],
-        }
+        return {**asdict(self), "beside": [str(path) for path in self.beside]}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

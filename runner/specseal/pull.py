@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -107,14 +107,7 @@ class Pulled:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types."""
-        return {
-            "path": str(self.path),
-            "bundle": self.bundle,
-            "signer": self.signer,
-            "trusted": self.trusted,
-            "kept": self.kept,
-            "attestations": self.attestations,
-        }
+        return {**asdict(self), "path": str(self.path)}
 
 
 def bundle_limits() -> Limits:
