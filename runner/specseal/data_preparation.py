@@ -8,13 +8,15 @@ fail in silence, so its files go through the same checks, and nothing is kept of
 from __future__ import annotations
 
 import json
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from specseal import owner
 from specseal.errors import InputError, LockError, MachineLacks, ProgramFailed, RunFailed
 from specseal.image_inputs import describe_image
 from specseal.images import build_program
@@ -38,6 +40,7 @@ other `src_id`s, which other code resolves."""
 TOKEN_VARIABLES = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
 Program = Callable[[Settings, Say], AbstractContextManager[ProgramRuntime]]
 _IMAGE = "speed-bench"
+_PREFIX, _OWNER = "speed-bench-", "owner"
 _NAME = "SPEED-Bench's prepare step"
 _OF_THE_STEP = (
     "a gated source needs its terms accepted at the hub and a token in HF_TOKEN; check the network "
@@ -76,7 +79,9 @@ def prepare_speed_bench(
     """
     wanted = tuple(dict.fromkeys(configs)) or tuple(CONFIGS)
     settings.cache_dir.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=settings.cache_dir, prefix="speed-bench-") as folder:
+    _remove_left(settings.cache_dir)
+    with tempfile.TemporaryDirectory(dir=settings.cache_dir, prefix=_PREFIX) as folder:
+        (Path(folder) / _OWNER).write_text(owner.this_owner(), encoding="utf-8")
         out = Path(folder) / "out"
         out.mkdir()
         run = step_run(wanted, out, settings=settings, environ=environ)
@@ -95,6 +100,14 @@ def prepare_speed_bench(
                 f"{error.message}",
                 mend=f"a source may have moved or not have answered: run it again, {_ELSEWHERE}",
             ) from error
+
+
+def _remove_left(cache_dir: Path) -> None:
+    """Remove what steps left whose specseal was killed: prompts that nothing else would name."""
+    for folder in cache_dir.glob(f"{_PREFIX}*"):
+        with suppress(OSError):
+            if owner.is_dead((folder / _OWNER).read_text(encoding="utf-8")):
+                shutil.rmtree(folder)
 
 
 def step_run(
@@ -138,7 +151,9 @@ def _container(settings: Settings, say: Say) -> Iterator[ProgramRuntime]:
     with closing(client):
         pinned = describe_image(images_folder(), _IMAGE, "requirements.txt")
         image = build_program(pinned, client=client, settings=settings, say=say)
-        yield ContainerRuntime(client, engine_image=image, client_image="")
+        runtime = ContainerRuntime(client, engine_image=image, client_image="")
+        runtime.clean()  # a step whose specseal was killed goes on, with a network and a token
+        yield runtime
 
 
 def _run(run: ProgramRun, program: ProgramRuntime, say: Say) -> None:

@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from specseal import data_preparation, owner
 from specseal.data_preparation import (
     CODE_COMMIT,
     DATA_REVISION,
@@ -215,6 +217,33 @@ def test_step_without_a_note_of_its_sources_is_not_believed(site: Settings) -> N
     with pytest.raises(RunFailed, match="left no note of what it fetched"):
         prepare(site, Step(leave_no_note), "qualitative")
     assert imported_copies(site) == []
+
+
+def test_what_a_killed_specseal_left_is_removed_and_what_another_is_at_is_not(
+    site: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    living = owner.this_owner()
+    dead = f"{living}0"
+    for name, text in (("speed-bench-dead", dead), ("speed-bench-living", living)):
+        (site.cache_dir / name / "out").mkdir(parents=True)
+        (site.cache_dir / name / "owner").write_text(text)
+    prepare(site, Step(lambda run: leave(run.out, "qualitative")), "qualitative")
+    assert [path.name for path in site.cache_dir.glob("speed-bench-*")] == ["speed-bench-living"]
+
+    removed: list[str] = []
+    containers = [
+        SimpleNamespace(
+            labels={owner.LABEL: text}, remove=lambda text=text, **_: removed.append(text)
+        )
+        for text in (dead, living)
+    ]
+    client = SimpleNamespace(
+        containers=SimpleNamespace(list=lambda **_: containers), close=lambda: None
+    )
+    monkeypatch.setattr(data_preparation, "connect", lambda _: client)
+    monkeypatch.setattr(data_preparation, "build_program", lambda *_, **__: "image")
+    with data_preparation._container(site, print):
+        assert removed == [dead]
 
 
 def test_without_a_container_engine_it_says_what_to_do_instead(
