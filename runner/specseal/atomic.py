@@ -1,10 +1,12 @@
-"""Small files that appear whole or not at all, whenever a process dies."""
+"""Files that appear whole or not at all, whenever a process dies."""
 
 from __future__ import annotations
 
 import errno
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from specseal.errors import InputError
@@ -14,7 +16,7 @@ _NO_LINKS = (errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.EMLINK)
 
 
 def write_atomically(path: Path, data: bytes, *, partial_in: Path | None = None) -> None:
-    """Write a file; whatever lay there is replaced once the new bytes are on the disk.
+    """Write a small file; whatever lay there is replaced once the new bytes are on the disk.
 
     Args:
         path: the file.
@@ -24,16 +26,21 @@ def write_atomically(path: Path, data: bytes, *, partial_in: Path | None = None)
     Raises:
         OSError: it can't be written; what lay there is as it was.
     """
-    folder = partial_in or path.parent
-    partial = folder / f".{path.name}.{secrets.token_hex(8)}.in-progress"
-    try:
-        with partial.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+    with _written(data, path, partial_in or path.parent) as partial:
         partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+
+
+def write_new(path: Path, data: bytes) -> None:
+    """Write a small file where there is none.
+
+    Raises:
+        InputError: there is something already, or it can't be written.
+    """
+    try:
+        with _written(data, path, path.parent) as partial:
+            name_new(partial, path)
+    except OSError as error:
+        raise InputError(f"{path}: can't be written: {error.strerror}") from error
 
 
 def name_new(partial: Path, path: Path) -> None:
@@ -47,7 +54,7 @@ def name_new(partial: Path, path: Path) -> None:
         InputError: there is something already.
         OSError: it can't be named so.
     """
-    _sync(partial)
+    sync(partial)
     try:
         try:
             path.hardlink_to(partial)  # which, unlike a rename, never replaces anything
@@ -55,16 +62,24 @@ def name_new(partial: Path, path: Path) -> None:
         except OSError as error:
             if error.errno not in _NO_LINKS:
                 raise
-            with path.open("xb"):
-                partial.replace(path)
+            _replace_new(partial, path)
     except FileExistsError as error:
-        raise InputError(
-            f"{path}: there is something already", mend="name another place"
-        ) from error
-    _sync(path.parent)
+        raise _taken(path) from error
+    sync(path.parent)
 
 
-def _sync(path: Path) -> None:
+def refuse_existing(path: Path) -> None:
+    """Refuse a place at which something lies already.
+
+    Raises:
+        InputError: something does.
+    """
+    if path.exists() or path.is_symlink():
+        raise _taken(path)
+
+
+def sync(path: Path) -> None:
+    """Force a file, or the list of a folder's names, to disk."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
@@ -72,16 +87,35 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def write_new(path: Path, data: bytes) -> None:
-    """Write a file where there is none.
+def sync_tree(folder: Path) -> None:
+    """Force all of a folder to disk, so that not even a power cut renames half of it."""
+    for path in [*folder.rglob("*"), folder]:
+        sync(path)
 
-    Raises:
-        InputError: there is something already, or it can't be written.
-    """
+
+@contextmanager
+def _written(data: bytes, path: Path, folder: Path) -> Iterator[Path]:
+    """Yield a hidden file with some bytes, on the disk; its name is gone afterwards."""
+    partial = folder / f".{path.name}.{secrets.token_hex(8)}.in-progress"
     try:
-        with path.open("xb") as file:
+        with partial.open("xb") as file:
             file.write(data)
-    except FileExistsError as error:
-        raise InputError(f"{path} is there already", mend="choose another name") from error
-    except OSError as error:
-        raise InputError(f"{path}: can't be written: {error.strerror}") from error
+            file.flush()
+            os.fsync(file.fileno())
+        yield partial
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _replace_new(partial: Path, path: Path) -> None:
+    """Take a name, which fails where something has it, and put the file there."""
+    with path.open("xb"):
+        try:
+            partial.replace(path)
+        except OSError:
+            path.unlink()
+            raise
+
+
+def _taken(path: Path) -> InputError:
+    return InputError(f"{path}: there is something already", mend="name another place")

@@ -8,21 +8,22 @@ fail in silence, so its files go through the same checks, and nothing is kept of
 from __future__ import annotations
 
 import json
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from specseal.errors import InputError, MachineLacks, RunFailed, SpecError
+from specseal import owner
+from specseal.errors import InputError, LockError, MachineLacks, ProgramFailed, RunFailed
 from specseal.image_inputs import describe_image
 from specseal.images import build_program
 from specseal.lock import (
     CONFIGS,
     ImportedCopy,
     NotCounted,
-    OfficialFile,
     TokenCounter,
     find_official,
     import_files,
@@ -39,7 +40,13 @@ other `src_id`s, which other code resolves."""
 TOKEN_VARIABLES = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
 Program = Callable[[Settings, Say], AbstractContextManager[ProgramRuntime]]
 _IMAGE = "speed-bench"
+_PREFIX, _OWNER = "speed-bench-", "owner"
 _NAME = "SPEED-Bench's prepare step"
+_OF_THE_STEP = (
+    "a gated source needs its terms accepted at the hub and a token in HF_TOKEN; check the network "
+    "and run it again"
+)
+_OF_THE_ENGINE = "see what the container engine lacks and run it again"
 _ELSEWHERE = (
     "or prepare it where it can be prepared, and take it in with `specseal data import PATH`"
 )
@@ -70,26 +77,37 @@ def prepare_speed_bench(
         MachineLacks: no container engine answers, or its image can't be built here.
         RunFailed: the step failed, or what it left is not whole; nothing was imported.
     """
-    wanted = tuple(configs) or tuple(CONFIGS)
+    wanted = tuple(dict.fromkeys(configs)) or tuple(CONFIGS)
     settings.cache_dir.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=settings.cache_dir, prefix="speed-bench-") as folder:
+    _remove_left(settings.cache_dir)
+    with tempfile.TemporaryDirectory(dir=settings.cache_dir, prefix=_PREFIX) as folder:
+        (Path(folder) / _OWNER).write_text(owner.this_owner(), encoding="utf-8")
         out = Path(folder) / "out"
         out.mkdir()
         run = step_run(wanted, out, settings=settings, environ=environ)
         with (program or _container)(settings, say) as runtime:
             _run(run, runtime, say)
-        files = [file for config in wanted for file in _left(out, config)]
-        note = _note(out)
         try:
+            files = [file for config in wanted for file in find_official(out, config)]
             return import_files(
-                files, settings=settings, counter=counter, now=now, prepared_by=note
+                files, settings=settings, counter=counter, now=now, prepared_by=_note(out)
             )
-        except SpecError as error:
+        except LockError:
+            raise  # of what was imported earlier
+        except InputError as error:
             raise RunFailed(
                 f"{_NAME} ended well, and what it left is not whole; nothing was imported:\n"
                 f"{error.message}",
-                mend="a source may have moved or not have answered: run it again, " + _ELSEWHERE,
+                mend=f"a source may have moved or not have answered: run it again, {_ELSEWHERE}",
             ) from error
+
+
+def _remove_left(cache_dir: Path) -> None:
+    """Remove what steps left whose specseal was killed: prompts that nothing else would name."""
+    for folder in cache_dir.glob(f"{_PREFIX}*"):
+        with suppress(OSError):
+            if owner.is_dead((folder / _OWNER).read_text(encoding="utf-8")):
+                shutil.rmtree(folder)
 
 
 def step_run(
@@ -104,7 +122,8 @@ def step_run(
         environ: where the hub's token is, if there is one.
     """
     asked = [word for config in configs for word in ("--config", config)]
-    token = next((environ[name] for name in TOKEN_VARIABLES if environ.get(name)), None)
+    # Out of a file it may end in a new line, without which it appears in messages.
+    token = next(filter(None, (environ.get(name, "").strip() for name in TOKEN_VARIABLES)), None)
     return ProgramRun(
         args=(
             "--repository", REPOSITORY, "--commit", CODE_COMMIT, "--revision", DATA_REVISION,
@@ -132,7 +151,9 @@ def _container(settings: Settings, say: Say) -> Iterator[ProgramRuntime]:
     with closing(client):
         pinned = describe_image(images_folder(), _IMAGE, "requirements.txt")
         image = build_program(pinned, client=client, settings=settings, say=say)
-        yield ContainerRuntime(client, engine_image=image, client_image="")
+        runtime = ContainerRuntime(client, engine_image=image, client_image="")
+        runtime.clean()  # a step whose specseal was killed goes on, with a network and a token
+        yield runtime
 
 
 def _run(run: ProgramRun, program: ProgramRuntime, say: Say) -> None:
@@ -143,26 +164,12 @@ def _run(run: ProgramRun, program: ProgramRuntime, say: Say) -> None:
     try:
         program.run_alone(run)
     except RunFailed as error:
-        secrets = run.network.environment.values() if run.network else ()
         message = error.message
-        for secret in secrets:
+        for secret in run.network.environment.values() if run.network else ():
             message = message.replace(secret, "(token)")
-        raise RunFailed(
-            f"{message}\nnothing was imported",
-            mend="a gated source needs its terms accepted at the hub and a token in HF_TOKEN; "
-            f"check the network and run it again, {_ELSEWHERE}",
-        ) from None
-
-
-def _left(out: Path, config: str) -> list[OfficialFile]:
-    """Return the file of a configuration that the step should have left."""
-    try:
-        return find_official(out, config)
-    except InputError as error:
-        raise RunFailed(
-            f"{_NAME} ended well, and left nothing of {config}; nothing was imported",
-            mend=f"run it again, {_ELSEWHERE}",
-        ) from error
+        # Only the step's own words can be about a source.
+        mend = _OF_THE_STEP if isinstance(error, ProgramFailed) else _OF_THE_ENGINE
+        raise RunFailed(f"{message}\nnothing was imported", mend=f"{mend}, {_ELSEWHERE}") from None
 
 
 def _note(out: Path) -> dict[str, Any]:
@@ -171,7 +178,7 @@ def _note(out: Path) -> dict[str, Any]:
         sources = json.loads((out / "prepared.json").read_bytes())["sources"]
         commits = {str(name): [str(one) for one in found] for name, found in sources.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise RunFailed(f"{_NAME} left no note of what it fetched: {error}") from error
+        raise InputError(f"it left no note of what it fetched: {error}") from error
     return {
         "repository": REPOSITORY,
         "commit": CODE_COMMIT,

@@ -107,6 +107,10 @@ class RunFailed(SpecsealError):
     exit_code = 4
 
 
+class ProgramFailed(RunFailed):
+    """A program that was run alone ended with an exit code other than 0."""
+
+
 class JobFailed(RunFailed):
     """What broke is one job's own: that is its result.
 

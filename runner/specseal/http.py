@@ -18,8 +18,8 @@ from urllib3.exceptions import MaxRetryError, NewConnectionError
 from urllib3.exceptions import TimeoutError as TimedOut
 from urllib3.util.retry import Retry
 
+from specseal.connections import POOLS
 from specseal.errors import MachineLacks, RegistryError
-from specseal.prompt import POOLS
 
 _RETRIED_STATUSES = (429, 500, 502, 503, 504)
 # POST only opens an upload or asks for a token: done twice, it does no harm. PATCH carries bytes,

@@ -6,12 +6,12 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from specseal.atomic import name_new, write_new
+from specseal.atomic import name_new, refuse_existing, write_new
 from specseal.attested import Say
 from specseal.bundle import Contents, Report, Trust
 from specseal.bundle.findings import BundleBroken
@@ -32,7 +32,6 @@ from specseal.delivery import (
     identity_tag,
     parse_place,
     read_citation,
-    refuse_existing,
     refuse_within,
     write_archive,
     zenodo,
@@ -68,13 +67,7 @@ class Published:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types."""
-        return {
-            "bundle": self.bundle,
-            "where": self.where,
-            "tags": list(self.tags),
-            "attestations": list(self.attestations),
-            "beside": [str(path) for path in self.beside],
-        }
+        return {**asdict(self), "beside": [str(path) for path in self.beside]}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,9 +199,7 @@ def _to_archive(verified: _Verified, target: Path) -> Published:
         # The archive first: of two that are published at once, only one gets this far.
         name_new(archive, target)
         for path, text in zip(beside, texts, strict=True):
-            staging = Path(folder) / path.name
-            write_new(staging, text)
-            name_new(staging, path)
+            write_new(path, text)
     return Published(bundle=verified.identity, where=str(target), beside=beside)
 
 
@@ -221,8 +212,6 @@ def _write_archive(verified: _Verified, path: Path) -> int:
     """Write the archive, read it again, and return its size."""
     with path.open("x+b") as file:
         write_archive(verified.source, verified.entries, file)
-        file.flush()
-        os.fsync(file.fileno())
         # By the reader that others will use, against the digests that were verified.
         written = ArchiveSource(path, file, bundle_limits())
         for entry in verified.entries:

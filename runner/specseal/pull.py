@@ -12,10 +12,9 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -49,12 +48,10 @@ from specseal.delivery import (
     find_bundle,
     parse_place,
     refuse_within,
+    regular_file,
 )
 from specseal.digests import Digest
-from specseal.errors import (
-    InputError,
-    VerificationFailed,
-)
+from specseal.errors import InputError, VerificationFailed
 from specseal.http import open_session
 from specseal.registry import Repository, host_of
 from specseal.registry_login import find_login
@@ -110,14 +107,7 @@ class Pulled:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types."""
-        return {
-            "path": str(self.path),
-            "bundle": self.bundle,
-            "signer": self.signer,
-            "trusted": self.trusted,
-            "kept": self.kept,
-            "attestations": self.attestations,
-        }
+        return {**asdict(self), "path": str(self.path)}
 
 
 def bundle_limits() -> Limits:
@@ -186,9 +176,10 @@ def open_local(place: InArchive | InFolder) -> Iterator[Source]:
         descriptor = os.open(place.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         raise InputError(f"{place.path}: can't be read: {error.strerror}") from error
-    with open(descriptor, "rb") as file:  # noqa: PTH123  (a descriptor, no path)
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise InputError(f"{place.path}: not a file")
+    file = regular_file(descriptor)
+    if file is None:
+        raise InputError(f"{place.path}: not a file")
+    with file:
         yield ArchiveSource(place.path, file, bundle_limits())
 
 

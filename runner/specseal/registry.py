@@ -164,22 +164,28 @@ class Repository:
             WrongBytes: it sent something else.
             MachineLacks: it can't be reached, or keeps failing.
         """
-        return self._document(self._get(f"manifests/{version}", accept=accept), version)
+        return self._document(self.answer(f"manifests/{version}", accept=accept), version)
 
     def find_document(self, version: str, *, accept: str) -> Document | None:
         """Get a manifest or an index, or None where there is none. Raises: as `document`."""
-        answer = self._get(f"manifests/{version}", accept=accept)
+        answer = self.answer(f"manifests/{version}", accept=accept)
         if answer.status == requests.codes.not_found:
             return None
         return self._document(answer, version)
 
     def small_blob(self, digest: str) -> bytes:
         """Get a blob that is a small document, its bytes checked. Raises: as `document`."""
-        return self._document(self._get(f"blobs/{digest}", accept="*/*"), digest).body
+        return self._document(self.answer(f"blobs/{digest}", accept="*/*"), digest).body
 
     def answer(self, path: str, *, accept: str) -> Answer:
-        """Get a small document as it comes, whatever the status. Raises: MachineLacks."""
-        return self._get(path, accept=accept)
+        """Get a small document as it comes, whatever the status.
+
+        Raises:
+            RegistryError: it is too large, or as `request`.
+            MachineLacks: the registry can't be reached.
+        """
+        with self.request("GET", self.url(path), headers={"Accept": accept}) as response:
+            return read_body(response, what=self._what, limit_bytes=MAX_DOCUMENT_BYTES)
 
     @contextmanager
     def request(
@@ -205,7 +211,6 @@ class Repository:
             RegistryError: it wants a login that we have not, or leads on without end.
             MachineLacks: it can't be reached.
         """
-        what = f"{self.name}: the registry {self.host}"
         challenged = False
         for _ in range(_MAX_HOPS):
             # A location elsewhere carries its own permission, and gets none of ours.
@@ -214,7 +219,7 @@ class Repository:
                 self.session,
                 method,
                 url,
-                what=what,
+                what=self._what,
                 headers=headers,
                 auth=self._auth if ours else None,
                 data=None if data is None else data(),
@@ -248,7 +253,7 @@ class Repository:
                 mend="check the name, its tag or digest, and [mirrors] in specseal.toml",
             )
         if status in (requests.codes.unauthorized, requests.codes.forbidden):
-            raise self._needs_login()
+            raise self._needs_login(status)
         if status == requests.codes.too_many_requests or status >= 500:
             raise KeepsFailing(
                 f"{self.name}: {self.host} keeps answering {status}",
@@ -256,15 +261,6 @@ class Repository:
                 f"{self.where.registry!r} under [mirrors] in specseal.toml",
             )
         raise RegistryError(f"{self.name}: {self.host} answers {status} for {what}")
-
-    def wrong_bytes(self, version: str, expected: str, found: str) -> WrongBytes:
-        """Return the error for bytes that are not those that were asked for."""
-        return WrongBytes(
-            f"{self.name}: {self.host} sent the wrong bytes for {version}: "
-            f"expected {expected}, found {found}",
-            mend="the registry, or something on the way to it, is damaged or hostile; "
-            "use another mirror",
-        )
 
     def json_object(self, body: bytes) -> dict[str, Any]:
         """Read a JSON object in which no key comes twice. Raises: RegistryError."""
@@ -277,13 +273,13 @@ class Repository:
         return value
 
     @property
+    def _what(self) -> str:
+        """What errors of a connection say can't be reached."""
+        return f"{self.name}: the registry {self.host}"
+
+    @property
     def _schemes(self) -> tuple[str, ...]:
         return ("https", "http") if urlsplit(self._base).scheme == "http" else ("https",)
-
-    def _get(self, path: str, *, accept: str) -> Answer:
-        what = f"{self.name}: the registry {self.host}"
-        with self.request("GET", self.url(path), headers={"Accept": accept}) as response:
-            return read_body(response, what=what, limit_bytes=MAX_DOCUMENT_BYTES)
 
     def _document(self, answer: Answer, version: str) -> Document:
         self.check_status(answer.status, version)
@@ -293,7 +289,12 @@ class Repository:
         asked = version if DIGEST.fullmatch(version) else found.digest
         for expected in (asked, announced):
             if found.digest != expected:
-                raise self.wrong_bytes(version, expected, found.digest)
+                raise WrongBytes(
+                    f"{self.name}: {self.host} sent the wrong bytes for {version}: "
+                    f"expected {expected}, found {found.digest}",
+                    mend="the registry, or something on the way to it, is damaged or hostile; "
+                    "use another mirror",
+                )
         return found
 
     def _answer_to(self, challenge: str) -> AuthBase:
@@ -306,7 +307,7 @@ class Repository:
         asked = parse_dict_header(parameters)  # type: ignore[no-untyped-call]
         realm = asked.get("realm") or ""
         if scheme.lower() != "bearer" or urlsplit(realm).scheme not in self._schemes:
-            raise self._needs_login()
+            raise self._needs_login(requests.codes.unauthorized)
         if self._login:
             self._demand_secrecy(realm)
         scope = f"repository:{self.where.repository}:{self._actions}"
@@ -322,7 +323,6 @@ class Repository:
         return Bearer(token)
 
     def _ask_for_token(self, realm: str, query: dict[str, str]) -> Answer:
-        what = f"{self.name}: the registry {self.host}"
         login = self._login
         method, auth, data = "GET", None, None
         if login is not None and login.username:
@@ -333,10 +333,10 @@ class Repository:
             method, data, query = "POST", {**query, **own, "refresh_token": login.secret}, {}
         headers = {"Accept": "application/json"}
         with asking(
-            self.session, method, realm, what=what, headers=headers, auth=auth, query=query,
+            self.session, method, realm, what=self._what, headers=headers, auth=auth, query=query,
             data=data,
         ) as response:  # fmt: skip
-            return read_body(response, what=what, limit_bytes=MAX_DOCUMENT_BYTES)
+            return read_body(response, what=self._what, limit_bytes=MAX_DOCUMENT_BYTES)
 
     def _demand_secrecy(self, url: str) -> None:
         """Refuse to send a secret where others on the way could read it."""
@@ -347,7 +347,7 @@ class Repository:
                 mend="reach the registry by https, or `docker logout` from it if it is open",
             )
 
-    def _needs_login(self) -> RegistryError:
+    def _needs_login(self, status: int) -> RegistryError:
         if self._login is not None:
             return RegistryError(
                 f"{self.name}: {self.host} does not let the account in that Docker's "
@@ -355,8 +355,8 @@ class Repository:
                 mend=f"`docker login {self.where.registry}` with an account that may do this",
             )
         return RegistryError(
-            f"{self.name}: {self.host} lets nobody do this without an account (401), "
-            "and specseal has none",
+            f"{self.name}: {self.host} lets nobody do this without an account ({status}), and "
+            "specseal has none",
             mend="check the name (a registry may answer so for what does not exist), or use a name "
             f"or a mirror that is open; to publish, `docker login {self.where.registry}`",
         )

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ from typing import Any
 import pytest
 
 from delivering import site_at
+from loopback import serving
 from specseal.delivery import InRegistry, parse_place
 from specseal.errors import RegistryError, SpecsealError
 from specseal.http import open_session
@@ -58,23 +57,11 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
 
-@contextmanager
-def running() -> Iterator[Server]:
-    with Server() as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
-
-
 @pytest.fixture
 def servers() -> Iterator[tuple[Server, Server]]:
     """A registry, and somebody else."""
-    with ExitStack() as opened:
-        yield opened.enter_context(running()), opened.enter_context(running())
+    with serving(Server()) as registry, serving(Server()) as other:
+        yield registry, other
 
 
 def ask(registry: Server, login: Login | None = None, *, method: str = "GET") -> int:

@@ -262,10 +262,11 @@ def test_archive_cut_short_anywhere_is_refused(unpack, members):
             unpack(data[:length])
 
 
-def test_fifo_in_place_of_an_archive_is_not_waited_for(good, tmp_path):
-    os.mkfifo(tmp_path / "fifo.zip")
-    with site_at(tmp_path) as site, pytest.raises(InputError, match="not a file"):
-        pull(str(tmp_path / "fifo.zip"), tmp_path / "x", site=site, trust=trust_in(good), say=print)
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_what_is_no_file_in_place_of_an_archive_is_refused_and_not_waited_for(make, good, tmp_path):
+    make(tmp_path / "odd.zip")
+    with site_at(tmp_path) as site, pytest.raises(InputError, match=r"odd\.zip: not a file"):
+        pull(str(tmp_path / "odd.zip"), tmp_path / "x", site=site, trust=trust_in(good), say=print)
 
 
 @settings(
@@ -326,19 +327,26 @@ def test_link_or_fifo_in_a_folder_is_refused_and_nothing_is_copied(
     assert not (tmp_path / "pulled").exists()
 
 
-def test_file_that_becomes_a_link_after_the_look_is_refused(
-    from_folder, bundle, tmp_path, monkeypatch
+@pytest.mark.parametrize(
+    ("kind", "said"), [("link", "can't be read"), ("folder", "is not a regular file")]
+)
+def test_file_that_becomes_something_else_after_the_look_is_refused(
+    from_folder, bundle, tmp_path, monkeypatch, kind, said
 ):
     usual = folder.check_entries
 
     def swap_then_check(*arguments):
         usual(*arguments)
-        if not (bundle / "LICENSE").is_symlink():
-            (bundle / "LICENSE").rename(tmp_path / "elsewhere")
+        if (tmp_path / "elsewhere").exists():
+            return
+        (bundle / "LICENSE").rename(tmp_path / "elsewhere")
+        if kind == "link":
             (bundle / "LICENSE").symlink_to(tmp_path / "elsewhere")
+        else:
+            (bundle / "LICENSE").mkdir()
 
     monkeypatch.setattr(folder, "check_entries", swap_then_check)
-    with pytest.raises(InputError, match="LICENSE: can't be read"):
+    with pytest.raises((InputError, VerificationFailed), match=f"LICENSE: {said}"):
         from_folder(bundle)
 
 

@@ -21,24 +21,19 @@ from specseal.lock import imported_copies
 from specseal.runtimes import ContainerRuntime, ProgramRun
 from specseal.settings import Settings, images_folder
 from speedbench import WORDS
-from unit.images.test_speed_bench_step import Repository
+from unit.images.test_speed_bench_step import FLAGS, Repository
 
 pytestmark = [pytest.mark.slow, pytest.mark.docker]
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
-STEP = """\
-import argparse, pathlib
+STEP = f"""\
+{FLAGS}
 import datasets, numpy, pandas, tiktoken
-flags = argparse.ArgumentParser()
-for name in ("--dataset", "--config", "--output_dir"):
-    flags.add_argument(name)
-given = flags.parse_args()
-out = pathlib.Path(given.output_dir) / given.dataset / given.config
-out.mkdir(parents=True)
 names = "coding humanities math multilingual qa rag reasoning roleplay stem summarization writing"
 rows = [
-    {"question_id": f"{name}-{number}", "category": name, "sub_category": None, "source": "here",
-     "src_id": str(number), "difficulty": None, "turns": ["go go"], "multiturn": False}
+    {{"question_id": f"{{name}}-{{number}}", "category": name, "sub_category": None,
+     "source": "here", "src_id": str(number), "difficulty": None, "turns": ["go go"],
+     "multiturn": False}}
     for number in range(80) for name in names.split()
 ]
 datasets.Dataset.from_list(rows).to_parquet(out / "test.parquet")
@@ -75,18 +70,12 @@ def test_step_out_of_a_repository_is_run_and_its_rows_come_in(
     docker_client: docker.DockerClient, image: str, own_site: Settings, tmp_path: Path
 ) -> None:
     folder = tmp_path / "repository"
-    step = folder / "examples" / "specdec_bench" / "prepare_data.py"
-    step.parent.mkdir(parents=True)
-    step.write_text(STEP)
-    repository = Repository(folder)
-    repository.git("init", "--quiet")
-    repository.git("add", "--all")
-    repository.git("commit", "--quiet", "--message", "the step")
+    commit = Repository(folder).commit(STEP)
     runtime = ContainerRuntime(docker_client, engine_image=image, client_image="")
 
     @contextmanager
     def program(settings: Settings, say: Callable[[str], None]) -> Iterator[FromAFolder]:
-        yield FromAFolder(runtime, folder, repository.git("rev-parse", "HEAD"))
+        yield FromAFolder(runtime, folder, commit)
 
     (copy,) = prepare_speed_bench(
         ["qualitative"], settings=own_site, environ={}, counter=WORDS, now=NOW, say=print,

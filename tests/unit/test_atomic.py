@@ -39,9 +39,37 @@ def test_what_lay_there_stays_where_writing_fails(
 def test_new_file_is_written_and_never_over_another(tmp_path: Path) -> None:
     path = tmp_path / "file"
     write_new(path, b"first")
-    with pytest.raises(InputError, match=r"file is there already\n  mend: choose another name"):
+    with pytest.raises(InputError, match=r"file: there is something already\n  mend: name another"):
         write_new(path, b"second")
     assert path.read_bytes() == b"first"
+
+
+@pytest.mark.parametrize("deed", ["fsync", "link"])
+def test_new_file_that_is_cut_short_leaves_nothing(
+    deed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, deed, fail)
+    with pytest.raises(InputError, match="file: can't be written: No space left on device"):
+        write_new(tmp_path / "file", b"all of it")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_name_that_was_taken_for_a_file_is_given_back_where_the_file_can_not_have_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    partial = tmp_path / "partial"
+    partial.write_text("all of it")
+    for deed in ("hardlink_to", "replace"):
+        monkeypatch.setattr(Path, deed, fail)
+    with pytest.raises(PermissionError):
+        name_new(partial, tmp_path / "file")
+    assert list(tmp_path.iterdir()) == [partial]
 
 
 def test_new_file_that_can_not_be_written_is_bad_input(tmp_path: Path) -> None:

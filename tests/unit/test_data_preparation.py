@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from specseal import data_preparation, owner
 from specseal.data_preparation import (
     CODE_COMMIT,
     DATA_REVISION,
@@ -133,12 +135,15 @@ def test_certificates_of_the_site_are_believed_in_the_container(tmp_path: Path) 
     assert "HF_TOKEN" not in settings["environment"]
 
 
-def test_step_that_fails_is_told_with_its_last_words_but_not_the_token(site: Settings) -> None:
+@pytest.mark.parametrize("variable", [TOKEN, f"{TOKEN}\n"])
+def test_step_that_fails_is_told_with_its_last_words_but_not_the_token(
+    variable: str, site: Settings
+) -> None:
     def fail(run: ProgramRun) -> None:
         raise run.refuse(1, f"Traceback\nGatedRepoError: 403 for {TOKEN}: ask for access")
 
     with pytest.raises(RunFailed) as caught:
-        prepare(site, Step(fail), "qualitative", HF_TOKEN=TOKEN)
+        prepare(site, Step(fail), "qualitative", HF_TOKEN=variable)
     assert "SPEED-Bench's prepare step ended with exit code 1" in caught.value.message
     assert "403 for (token): ask for access" in caught.value.message
     assert "nothing was imported" in caught.value.message
@@ -147,9 +152,38 @@ def test_step_that_fails_is_told_with_its_last_words_but_not_the_token(site: Set
     assert imported_copies(site) == []
 
 
+def test_container_engine_that_refuses_is_no_matter_of_a_gated_source(site: Settings) -> None:
+    def refuse(run: ProgramRun) -> None:
+        raise RunFailed(f"the container engine refused: network bridge not found for {TOKEN}")
+
+    with pytest.raises(RunFailed, match=r"bridge not found for \(token\)\nnothing was") as caught:
+        prepare(site, Step(refuse), "qualitative", HF_TOKEN=TOKEN)
+    assert "HF_TOKEN" not in caught.value.mend
+    assert "see what the container engine lacks" in caught.value.mend
+    assert "specseal data import PATH" in caught.value.mend
+
+
+def test_configuration_that_is_named_twice_is_prepared_once(site: Settings) -> None:
+    step = Step(lambda run: leave(run.out, "qualitative"))
+    assert len(prepare(site, step, "qualitative", "qualitative")) == 1
+    assert step.runs[0].args.count("--config") == 1
+
+
+def test_file_that_the_step_leaves_half_is_told_as_the_steps_failure(site: Settings) -> None:
+    def leave_half(run: ProgramRun) -> None:
+        leave(run.out, "qualitative", "throughput_1k")
+        path = run.out / "speed" / "throughput_1k" / "test.parquet"
+        path.write_bytes(path.read_bytes()[:-100])
+
+    with pytest.raises(RunFailed, match="ended well, and what it left is not whole") as caught:
+        prepare(site, Step(leave_half), "qualitative", "throughput_1k")
+    assert "throughput_1k/test.parquet:1:1: not a Parquet file" in caught.value.message
+    assert imported_copies(site) == []
+
+
 def test_step_that_leaves_out_a_configuration_is_told_and_nothing_is_kept(site: Settings) -> None:
     step = Step(lambda run: leave(run.out, "qualitative"))
-    with pytest.raises(RunFailed, match="ended well, and left nothing of throughput_1k"):
+    with pytest.raises(RunFailed, match=r"ended well[^:]*nothing was imported:\n.*no file of thro"):
         prepare(site, step, "qualitative", "throughput_1k")
     assert imported_copies(site) == []
 
@@ -183,6 +217,33 @@ def test_step_without_a_note_of_its_sources_is_not_believed(site: Settings) -> N
     with pytest.raises(RunFailed, match="left no note of what it fetched"):
         prepare(site, Step(leave_no_note), "qualitative")
     assert imported_copies(site) == []
+
+
+def test_what_a_killed_specseal_left_is_removed_and_what_another_is_at_is_not(
+    site: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    living = owner.this_owner()
+    dead = f"{living}0"
+    for name, text in (("speed-bench-dead", dead), ("speed-bench-living", living)):
+        (site.cache_dir / name / "out").mkdir(parents=True)
+        (site.cache_dir / name / "owner").write_text(text)
+    prepare(site, Step(lambda run: leave(run.out, "qualitative")), "qualitative")
+    assert [path.name for path in site.cache_dir.glob("speed-bench-*")] == ["speed-bench-living"]
+
+    removed: list[str] = []
+    containers = [
+        SimpleNamespace(
+            labels={owner.LABEL: text}, remove=lambda text=text, **_: removed.append(text)
+        )
+        for text in (dead, living)
+    ]
+    client = SimpleNamespace(
+        containers=SimpleNamespace(list=lambda **_: containers), close=lambda: None
+    )
+    monkeypatch.setattr(data_preparation, "connect", lambda _: client)
+    monkeypatch.setattr(data_preparation, "build_program", lambda *_, **__: "image")
+    with data_preparation._container(site, print):
+        assert removed == [dead]
 
 
 def test_without_a_container_engine_it_says_what_to_do_instead(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import replace
@@ -16,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from specseal.analysis import Result, analyse
+from specseal.atomic import sync_tree
 from specseal.bundle.contents import Described, SealInputs, render_texts
 from specseal.bundle.crate import CRATE, render_crate
 from specseal.bundle.envelope import wrap
@@ -72,7 +72,7 @@ def seal(
         _write_logs(staging, inputs.logs, redaction)
         describe(staging, lock=inputs.lock, signer=signer, now=now)
         attest(staging, inputs, signer=signer, now=now, supersedes=supersedes)
-        _sync(staging)
+        sync_tree(staging)
         staging.rename(target)
     except OSError as error:
         raise RunFailed(
@@ -219,13 +219,3 @@ def _compress(source: Path, target: Path, redaction: Redaction) -> None:
     ):
         for line in redaction.lines(lines):
             packed.write(line.encode("utf-8", "surrogateescape"))
-
-
-def _sync(folder: Path) -> None:
-    """Force all of a folder to disk, so that not even a power cut renames a half-written bundle."""
-    for path in [*folder.rglob("*"), folder]:
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

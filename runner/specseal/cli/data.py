@@ -11,7 +11,6 @@ from pathlib import Path
 import click
 
 from specseal.cli.context import JSON, print_json, settings, tell
-from specseal.data_licences import accept, are_accepted, shown_terms
 from specseal.data_preparation import prepare_speed_bench
 from specseal.errors import AnswerIsNo, InputError
 from specseal.lock import (
@@ -19,6 +18,8 @@ from specseal.lock import (
     ImportedCopy,
     NotCounted,
     TokenCounter,
+    accept_terms,
+    are_terms_accepted,
     bucket,
     choose_copy,
     find_official,
@@ -26,6 +27,7 @@ from specseal.lock import (
     imported_copies,
     open_counter,
     remove_copy,
+    shown_terms,
 )
 from specseal.settings import Settings
 
@@ -104,13 +106,18 @@ def show(copy: str, as_json: bool) -> None:
 @click.argument("copy", metavar="DIGEST-or-CONFIG")
 @JSON
 def remove(copy: str, as_json: bool) -> None:
-    """Remove a copy from this machine.
+    """Remove a copy, so that specs do not find it any more.
 
-    Prompts that were encoded of it for a lock stay in the cache folder, as token ids.
+    What locks and runs made of it stays, with its prompts as text and as token ids: to be rid of
+    them, delete the folders that are named.
     """
     site = settings()
     chosen = choose_copy(copy, site)
     remove_copy(chosen, site)
+    tell(
+        "what locks and runs have made of it stays, with its prompts, in "
+        f"{site.cache_dir} and {site.runs_dir}"
+    )
     if as_json:
         print_json({"removed": chosen.sha256, "config": chosen.config})
     else:
@@ -126,7 +133,7 @@ def _counter(site: Settings) -> TokenCounter | NotCounted:
 
 def _ask_for_acceptance(site: Settings, is_accepted: bool) -> None:
     """Have the terms accepted, unless they were. Raises: InputError, AnswerIsNo."""
-    if not is_accepted and are_accepted(site):
+    if not is_accepted and are_terms_accepted(site):
         return
     tell(shown_terms())
     if not is_accepted:
@@ -137,7 +144,7 @@ def _ask_for_acceptance(site: Settings, is_accepted: bool) -> None:
             )
         if not click.confirm("Do you accept them?", err=True):
             raise AnswerIsNo("the terms were not accepted; nothing was fetched")
-    accept(site, now=datetime.now(UTC))
+    accept_terms(site, now=datetime.now(UTC))
 
 
 def _can_ask() -> bool:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 
-from specseal.spec.starter import write_starter
+from specseal.atomic import write_new
+from specseal.cli.context import JSON, print_json
+from specseal.spec.starter import starter_text
 
 
 @click.command()
@@ -18,8 +19,12 @@ from specseal.spec.starter import write_starter
     default=Path(),
     help="Where to write it; the working folder by default.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@JSON
 def command(name: str, directory: Path, as_json: bool) -> None:
     """Write NAME.yaml, a small spec that is valid as it is, to change into your own."""
-    path = str(write_starter(name, directory))
-    click.echo(json.dumps({"path": path}, ensure_ascii=False) if as_json else path)
+    path = directory / f"{name}.yaml"
+    write_new(path, starter_text(name).encode())
+    if as_json:
+        print_json({"path": str(path)})
+    else:
+        click.echo(path)

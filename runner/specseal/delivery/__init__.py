@@ -8,8 +8,8 @@ from specseal.delivery.archive import ArchiveSource, write_archive
 from specseal.delivery.bibtex import Cited, read_doi
 from specseal.delivery.deposit import Described, datacite, read_citation, zenodo
 from specseal.delivery.fetch import RegistrySource, find_attestations, find_bundle
-from specseal.delivery.folder import FolderSource
-from specseal.delivery.landing import Landing, refuse_existing, refuse_within
+from specseal.delivery.folder import FolderSource, regular_file
+from specseal.delivery.landing import Landing, refuse_within
 from specseal.delivery.oci import (
     Manifest,
     attestation_manifest,
@@ -25,6 +25,6 @@ __all__ = [
     "ArchiveSource", "Cited", "Described", "Entry", "FolderSource", "Held", "InArchive", "InFolder",
     "InRegistry", "Landing", "Limits", "Manifest", "Place", "Push", "RegistrySource", "Source",
     "attestation_manifest", "bundle_manifest", "datacite", "find_attestations", "find_bundle",
-    "group_later", "identity_tag", "parse_place", "read_citation", "read_doi", "refuse_existing",
-    "refuse_within", "write_archive", "zenodo",
+    "group_later", "identity_tag", "parse_place", "read_citation", "read_doi", "refuse_within",
+    "regular_file", "write_archive", "zenodo",
 ]  # fmt: skip

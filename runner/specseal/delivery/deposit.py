@@ -11,7 +11,7 @@ Source: Zenodo's developer documentation, *Deposit metadata*
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -148,12 +148,8 @@ def datacite(citation: Citation, described: Described) -> dict[str, Any]:
     }
 
 
-def _sentences(described: Described) -> Sequence[str]:
-    # In words: neither Zenodo nor DataCite knows a digest as something to be related to.
-    corrects = (
-        f"It corrects, and supersedes, the result whose identity is {described.supersedes}.",
-    )
-    return (
+def _sentences(described: Described) -> list[str]:
+    sentences = [
         f"{described.title}.",
         f"A speculative-decoding benchmark on {described.accelerator}: {described.engine}, "
         f"drafting by {described.drafter}, against autoregressive decoding. Raw records of every "
@@ -162,8 +158,13 @@ def _sentences(described: Described) -> Sequence[str]:
         f"Sealed by specseal {described.version}; its identity, the SHA-256 of MANIFEST.sha256, "
         f"is {described.bundle}. Results with the recipe digest {described.recipe} ran the same "
         "thing.",
-        *(corrects if described.supersedes else ()),
-    )
+    ]
+    if described.supersedes:
+        # In words: neither Zenodo nor DataCite knows a digest as something to be related to.
+        sentences.append(
+            f"It corrects, and supersedes, the result whose identity is {described.supersedes}."
+        )
+    return sentences
 
 
 def _name_of(author: Mapping[str, str]) -> str:
@@ -171,7 +172,7 @@ def _name_of(author: Mapping[str, str]) -> str:
         return author["name"]
     return (
         ", ".join(author[key] for key in ("family-names", "given-names") if key in author)
-        or (author["alias"])
+        or author["alias"]
     )
 
 

@@ -78,9 +78,10 @@ class FolderSource:
         finally:
             for one in opened:
                 os.close(one)
-        with open(descriptor, "rb") as file:  # noqa: PTH123  (a descriptor, no path)
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise refused(self.name, f"{entry.path}: is not a regular file")
+        file = regular_file(descriptor)
+        if file is None:
+            raise refused(self.name, f"{entry.path}: is not a regular file")
+        with file:
             yield file
 
     def _walk(self, limits: Limits) -> Iterator[Entry]:
@@ -104,3 +105,11 @@ class FolderSource:
 
     def _fail(self, error: OSError) -> None:
         raise InputError(f"{self.name}: can't be read: {error.strerror}") from error
+
+
+def regular_file(descriptor: int) -> IO[bytes] | None:
+    """Return what a descriptor is of as a file; where that is no regular one, close it: None."""
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return open(descriptor, "rb")
+    os.close(descriptor)
+    return None

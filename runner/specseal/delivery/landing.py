@@ -20,6 +20,7 @@ from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
+from specseal.atomic import refuse_existing, sync, sync_tree
 from specseal.delivery.parcel import Entry, Limits, Source, check_entries, copy_checked
 from specseal.digests import sha256_file
 from specseal.errors import InputError, MachineLacks, SpecsealError
@@ -176,11 +177,10 @@ class Landing:
             InputError: something has appeared there meanwhile.
             OSError: it can't be renamed.
         """
-        for path in [*self.tree.rglob("*"), self.tree]:
-            _sync(path)
+        sync_tree(self.tree)
         refuse_existing(self.target)
         self.tree.rename(self.target)
-        _sync(self.target.parent)
+        sync(self.target.parent)
         self.discard()
 
     def discard(self) -> None:
@@ -214,16 +214,6 @@ class Landing:
         part.replace(target)
 
 
-def refuse_existing(path: Path) -> None:
-    """Refuse a place at which something lies already.
-
-    Raises:
-        InputError: something does.
-    """
-    if path.exists() or path.is_symlink():
-        raise InputError(f"{path}: there is something already", mend="name another place")
-
-
 def refuse_within(path: Path, folder: Path) -> None:
     """Refuse a target that is a folder, or lies in it: what is written there would change it.
 
@@ -250,11 +240,3 @@ def _remove_empty(folder: Path, top: Path) -> None:
     while folder != top and folder.is_dir() and not any(folder.iterdir()):
         folder.rmdir()
         folder = folder.parent
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -27,6 +27,7 @@ from specseal.lock.prompts import (
 from specseal.lock.speed_bench import CONFIGS, bucket
 from specseal.lock.steps import FIRST_LAYERS, source_files
 from specseal.lock.store import Store
+from specseal.lock.terms import accept_terms, are_terms_accepted, shown_terms
 from specseal.lock.tokens import NotCounted, TokenCounter, open_counter
 from specseal.lock.vocabulary import read_vocabulary
 
@@ -44,6 +45,8 @@ __all__ = [
     "OfficialFile",
     "Store",
     "TokenCounter",
+    "accept_terms",
+    "are_terms_accepted",
     "as_locked",
     "bucket",
     "changed_pins",
@@ -65,6 +68,7 @@ __all__ = [
     "random_prompts",
     "read_vocabulary",
     "remove_copy",
+    "shown_terms",
     "source_files",
     "with_prompts",
     "without_prompts",

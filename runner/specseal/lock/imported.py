@@ -102,17 +102,28 @@ def import_files(
 
     Raises:
         SpecError: rows are not as they should be, by file and row; nothing was kept.
-        InputError: a file can't be read.
         MachineLacks: they can't be kept.
     """
     problems: list[Problem] = []
     good: list[tuple[ImportedCopy, bytes]] = []
     for file in files:
-        found, troubles, counts = _checked(file, counter)
+        found, troubles, lengths = _checked(file, counter)
         problems += problems_of(file.name, troubles)
-        if not problems:
-            rows = to_canonical(found)
-            good.append((_described(file, found, rows, counts, counter, now, prepared_by), rows))
+        if problems:
+            continue
+        rows = to_canonical(found)
+        copy = ImportedCopy(
+            config=file.config,
+            sha256=sha256_bytes(rows),
+            rows=len(found.rows),
+            conversations=_conversations(found),
+            form=file.form,
+            file_sha256=sha256_bytes(file.data),
+            imported_at=now.isoformat(timespec="seconds"),
+            lengths=lengths,
+            prepared_by=prepared_by,
+        )
+        good.append((copy, rows))
     if problems:
         raise SpecError(problems)
     return [_keep(copy, rows, settings) for copy, rows in good]
@@ -200,59 +211,37 @@ def _only(
 
 def _checked(
     file: OfficialFile, counter: TokenCounter | NotCounted
-) -> tuple[Found, list[Trouble], list[int] | None]:
-    """Return the rows of a file, what is wrong with them, and each row's tokens."""
+) -> tuple[Found, list[Trouble], Lengths]:
+    """Return the rows of a file, what is wrong with them, and how long they are."""
     found = read_official(file.name, file.data, file.form)
     troubles = troubles_of(found) + troubles_of_config(found, file.config)
     if troubles or isinstance(counter, NotCounted):
-        return found, troubles, None
+        reason = counter.reason if isinstance(counter, NotCounted) else "rows are wrong"
+        return found, troubles, Lengths(checked_by=None, reason=reason, by_category={})
     counts = counter.count([columns["turns"] for _, columns in found.rows])
-    return found, troubles_of_lengths(found, file.config, counts), counts
-
-
-def _described(
-    file: OfficialFile,
-    found: Found,
-    rows: bytes,
-    counts: list[int] | None,
-    counter: TokenCounter | NotCounted,
-    now: datetime,
-    prepared_by: dict[str, Any] | None,
-) -> ImportedCopy:
-    conversations: dict[str, Counter[str]] = {}
-    for row in rows_of(found):
-        conversations.setdefault(row.category, Counter())[str(len(row.turns))] += 1
-    return ImportedCopy(
-        config=file.config,
-        sha256=sha256_bytes(rows),
-        rows=len(found.rows),
-        conversations={name: dict(sorted(turns.items())) for name, turns in conversations.items()},
-        form=file.form,
-        file_sha256=sha256_bytes(file.data),
-        imported_at=now.isoformat(timespec="seconds"),
-        lengths=_lengths(found, counts, counter),
-        prepared_by=prepared_by,
-    )
-
-
-def _lengths(found: Found, counts: list[int] | None, counter: TokenCounter | NotCounted) -> Lengths:
-    if isinstance(counter, NotCounted) or counts is None:
-        reason = counter.reason if isinstance(counter, NotCounted) else ""
-        return Lengths(checked_by=None, reason=reason, by_category={})
     by_category: dict[str, list[int]] = {}
     for (_, columns), count in zip(found.rows, counts, strict=True):
         by_category.setdefault(columns["category"], []).append(count)
-    return Lengths(
-        checked_by=counter.name,
-        by_category={name: (min(some), max(some)) for name, some in by_category.items()},
-    )
+    ranges = {name: (min(some), max(some)) for name, some in by_category.items()}
+    lengths = Lengths(checked_by=counter.name, by_category=ranges)
+    return found, troubles_of_lengths(found, file.config, counts), lengths
+
+
+def _conversations(found: Found) -> dict[str, dict[str, int]]:
+    """Count rows by category and number of turns."""
+    counted: dict[str, Counter[str]] = {}
+    for row in rows_of(found):
+        counted.setdefault(row.category, Counter())[str(len(row.turns))] += 1
+    return {name: dict(sorted(turns.items())) for name, turns in counted.items()}
 
 
 def _keep(copy: ImportedCopy, rows: bytes, settings: Settings) -> ImportedCopy:
     path = _note(copy.sha256, settings)
-    if path.is_file() and copy.lengths.checked_by is None:
-        # The same rows, whose lengths were checked when they came before.
-        copy = replace(copy, lengths=_read(path).lengths)
+    if path.is_file():
+        # The same rows: what was known of them stays known.
+        known = _read(path)
+        lengths = known.lengths if copy.lengths.checked_by is None else copy.lengths
+        copy = replace(copy, lengths=lengths, prepared_by=copy.prepared_by or known.prepared_by)
     Store(settings.cache_dir).put(rows)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, canonical(copy.to_dict()) + b"\n")

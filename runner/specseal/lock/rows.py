@@ -15,7 +15,7 @@ import pyarrow
 import pyarrow.parquet
 
 from specseal.digests import Digest, sha256_bytes, sha256_value
-from specseal.errors import InputError, Problem
+from specseal.errors import Problem
 
 PLACEHOLDER = "FULL BENCHMARK DATA SHOULD BE FETCHED FROM THE SOURCE USING SPECDEC_BENCH"
 """What SPEED-Bench's hub copy has in place of prompts that may not be passed on."""
@@ -72,13 +72,22 @@ def read_json_lines(name: str, data: bytes) -> Found:
 
 
 def read_parquet(name: str, data: bytes) -> Found:
-    """Decode a Parquet file. Raises: InputError: it is none."""
+    """Decode a Parquet file; that it is none is its only trouble."""
+    rows: list[Columns] = []
+    troubles: tuple[Trouble, ...] = ()
     try:
-        table = pyarrow.parquet.read_table(pyarrow.BufferReader(data))
-    except (pyarrow.ArrowException, OSError) as error:
-        raise InputError(f"{name}: not a Parquet file that can be read: {error}") from error
-    rows = list(enumerate(table.to_pylist(), 1))
-    return Found(name=name, rows=rows, file_sha256=sha256_bytes(data))
+        rows = pyarrow.parquet.read_table(pyarrow.BufferReader(data)).to_pylist()
+    # The last two: text that is not UTF-8, and a time of no year.
+    except (pyarrow.ArrowException, OSError, ValueError, OverflowError) as error:
+        cause = str(error).partition("\n")[0]
+        message = f"not a Parquet file that can be read: {cause}"
+        troubles = (Trouble(row=1, column="", message=message),)
+    return Found(
+        name=name,
+        rows=list(enumerate(rows, 1)),
+        troubles=troubles,
+        file_sha256=sha256_bytes(data),
+    )
 
 
 def troubles_of(found: Found) -> list[Trouble]:

@@ -78,11 +78,7 @@ CONFIGS: dict[str, Config] = {
 
 
 def read_official(name: str, data: bytes, form: str) -> Found:
-    """Decode a file of one of the official forms; its rows have `turns` after that.
-
-    Raises:
-        InputError: it is no Parquet file.
-    """
+    """Decode a file of one of the official forms; its rows have `turns` after that."""
     return _FORMS[form](name, data)
 
 

@@ -15,6 +15,7 @@ from typing import IO
 
 from filelock import FileLock
 
+from specseal.atomic import sync
 from specseal.digests import Digest, sha256_file
 from specseal.errors import LockError, MachineLacks
 
@@ -115,11 +116,7 @@ class Store:
         path.parent.mkdir(exist_ok=True)
         partial.chmod(_READ_ONLY)
         partial.replace(path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync(path.parent)
         self._intact[digest] = _identity(path)
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from specseal.engines import Launch, filled
-from specseal.errors import ClientFailed, EngineFailed, RunFailed
+from specseal.errors import ClientFailed, EngineFailed, ProgramFailed, RunFailed
 from specseal.records import JobStatus, RecordsDamaged, append_jsonl, read_status
 from specseal.runtimes.devices import Address
 from specseal.runtimes.telemetry import sampler
@@ -109,9 +109,11 @@ class ProgramRun:
         """Return the arguments with both folders filled in."""
         return [arg.replace("{model}", model).replace("{out}", out) for arg in self.args]
 
-    def refuse(self, code: int, log: str) -> RunFailed:
+    def refuse(self, code: int, log: str) -> ProgramFailed:
         """Return the error of a program that has ended with an exit code other than 0."""
-        return RunFailed(f"{self.name} ended with exit code {code}; its last words:\n{tail(log)}")
+        return ProgramFailed(
+            f"{self.name} ended with exit code {code}; its last words:\n{tail(log)}"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,7 +164,7 @@ class ProgramRuntime(Protocol):
     """Runs one program to its end."""
 
     def run_alone(self, run: ProgramRun) -> None:
-        """Run it. Raises: RunFailed with its last words, MachineLacks."""
+        """Run it. Raises: ProgramFailed with its last words, RunFailed, MachineLacks."""
         ...
 
 

@@ -106,7 +106,7 @@ def test_file_that_is_there_stays(good: GoodBundle, tmp_path: Path) -> None:
     path.write_text("mine", encoding="utf-8")
     done = call(good.path, "--output", path)
     assert isinstance(done.exception, InputError)
-    assert "is there already" in str(done.exception)
+    assert "there is something already" in str(done.exception)
     assert path.read_text(encoding="utf-8") == "mine"
 
 

@@ -52,7 +52,10 @@ def test_what_comes_in_is_listed_shown_and_removed(call: Call, folder: Path) -> 
     assert "lengths: checked by words" in brought.stdout
     assert "low_entropy     512 rows; turns: 512 of 1; 1000 to 1000 tokens" in shown
     assert "go go" not in shown
-    assert call("remove", "throughput_1k").stdout == f"{lines[1][0]}  throughput_1k  removed\n"
+    removed = call("remove", "throughput_1k")
+    assert removed.stdout == f"{lines[1][0]}  throughput_1k  removed\n"
+    assert "what locks and runs have made of it stays, with its prompts, in" in removed.stderr
+    assert str(folder.parent / "cache") in removed.stderr
     assert len(call("list").stdout.splitlines()) == 1
 
 

@@ -15,18 +15,21 @@ import pytest
 
 PROGRAM = Path(__file__).parents[3] / "images" / "speed-bench" / "prepare.py"
 REVISION = "d" * 40
-STEP = """\
+FLAGS = """\
 import argparse, pathlib
-from datasets import load_dataset
 flags = argparse.ArgumentParser()
 for name in ("--dataset", "--config", "--output_dir"):
     flags.add_argument(name)
 given = flags.parse_args()
 out = pathlib.Path(given.output_dir) / given.dataset / given.config
 out.mkdir(parents=True)
+"""
+STEP = f"""\
+{FLAGS}
+from datasets import load_dataset
 rows = load_dataset("nvidia/SPEED-Bench", given.config, split="test")
 others = load_dataset("someone/else")
-(out / "test.parquet").write_text(f"{rows} {others} {VERSION}")
+(out / "test.parquet").write_text(f"{{rows}} {{others}} {{VERSION}}")
 """
 FAKES = {
     # What the step's own dependencies are asked.
@@ -41,19 +44,23 @@ FAKES = {
 
 @dataclass(frozen=True)
 class Repository:
-    """A git repository with the step in it."""
+    """A git repository with the step in it, in a folder that is to be made."""
 
     folder: Path
 
-    def commit(self, version: int) -> str:
-        """Commit a version of the step; return the commit."""
-        step = self.folder / "examples" / "specdec_bench"
-        step.mkdir(parents=True, exist_ok=True)
-        (step / "prepare_data.py").write_text(f"VERSION = {version}\n{STEP}")
-        (step / "link").unlink(missing_ok=True)
-        (step / "link").symlink_to("/etc/passwd")
+    def __post_init__(self) -> None:
+        self.folder.mkdir()
+        self.git("init", "--quiet")
+
+    def commit(self, step: str) -> str:
+        """Commit a text of the step; return the commit."""
+        folder = self.folder / "examples" / "specdec_bench"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "prepare_data.py").write_text(step)
+        (folder / "link").unlink(missing_ok=True)
+        (folder / "link").symlink_to("/etc/passwd")
         self.git("add", "--all")
-        self.git("commit", "--quiet", "--message", f"version {version}")
+        self.git("commit", "--quiet", "--message", "the step")
         return self.git("rev-parse", "HEAD")
 
     def git(self, *words: str) -> str:
@@ -69,10 +76,11 @@ class Repository:
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Repository:
-    (tmp_path / "repository").mkdir()
-    made = Repository(tmp_path / "repository")
-    made.git("init", "--quiet")
-    return made
+    return Repository(tmp_path / "repository")
+
+
+def version(number: int) -> str:
+    return f"VERSION = {number}\n{STEP}"
 
 
 def run(repository: Repository, commit: str, out: Path) -> subprocess.CompletedProcess[str]:
@@ -103,8 +111,8 @@ def load_program() -> ModuleType:
 def test_step_is_that_of_the_commit_and_the_data_that_of_the_revision(
     repository: Repository, tmp_path: Path
 ) -> None:
-    commit = repository.commit(1)
-    repository.commit(2)
+    commit = repository.commit(version(1))
+    repository.commit(version(2))
     done = run(repository, commit, tmp_path / "out")
     assert done.returncode == 0, done.stderr
     for config in ("qualitative", "throughput_1k"):
@@ -117,18 +125,15 @@ def test_step_is_that_of_the_commit_and_the_data_that_of_the_revision(
 def test_commit_that_the_repository_has_not_got_is_an_error(
     repository: Repository, tmp_path: Path
 ) -> None:
-    repository.commit(1)
+    repository.commit(version(1))
     done = run(repository, "0" * 40, tmp_path / "out")
     assert done.returncode != 0
     assert not (tmp_path / "out" / "prepared.json").exists()
 
 
 def test_step_that_fails_ends_the_program(repository: Repository, tmp_path: Path) -> None:
-    step = repository.folder / "examples" / "specdec_bench" / "prepare_data.py"
-    repository.commit(1)
-    step.write_text("raise ConnectionError('a source does not answer')\n")
-    repository.git("commit", "--quiet", "--all", "--message", "broken")
-    done = run(repository, repository.git("rev-parse", "HEAD"), tmp_path / "out")
+    commit = repository.commit("raise ConnectionError('a source does not answer')\n")
+    done = run(repository, commit, tmp_path / "out")
     assert done.returncode != 0
     assert "a source does not answer" in done.stderr
 

@@ -172,7 +172,14 @@ def test_set_without_rows_is_refused(tmp_path):
 
 def test_file_that_is_not_parquet_is_refused(tmp_path):
     (tmp_path / "rows.parquet").write_bytes(b"PAR1 and nothing else PAR1")
-    with pytest.raises(InputError, match="not a Parquet file"):
+    with pytest.raises(SpecError, match=r"^rows\.parquet:1:1: not a Parquet file"):
+        load(Dataset(kind="path", path="rows.parquet"), tmp_path)
+
+
+def test_text_in_parquet_that_is_not_utf8_is_refused(tmp_path):
+    text = pyarrow.array([b"\xff"]).view(pyarrow.string())
+    pyarrow.parquet.write_table(pyarrow.table({"category": text}), tmp_path / "rows.parquet")
+    with pytest.raises(SpecError, match=r"^rows\.parquet:1:1: not a Parquet file .*0xff"):
         load(Dataset(kind="path", path="rows.parquet"), tmp_path)
 
 

@@ -232,6 +232,17 @@ def test_lengths_that_were_checked_once_stay_checked(tmp_path: Path, site: Setti
     assert copy.lengths.checked_by == "words"
 
 
+def test_what_a_copy_was_made_of_stays_known_when_its_rows_are_handed_over_again(
+    tmp_path: Path, site: Settings
+) -> None:
+    path = write_parquet(tmp_path, QUALITATIVE, good_rows(QUALITATIVE))
+    made_of = {"commit": "a" * 40}
+    import_files(find_official(path), settings=site, counter=WORDS, now=NOW, prepared_by=made_of)
+    (copy,) = bring(path, site)
+    assert copy.prepared_by == made_of
+    assert imported_copies(site) == [copy]
+
+
 def test_one_bad_configuration_keeps_out_the_good_ones(tmp_path: Path, site: Settings) -> None:
     write_parquet(tmp_path, QUALITATIVE, good_rows(QUALITATIVE))
     bad = write_parquet(tmp_path, THROUGHPUT, good_rows(THROUGHPUT)[1:])

@@ -25,6 +25,7 @@ from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
+from loopback import serving
 from specseal.digests import sha256_bytes
 from specseal.errors import InputError, LockError, MachineLacks, RegistryError, WrongBytes
 from specseal.http import open_session
@@ -96,13 +97,9 @@ class _Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def registry() -> Iterator[Answers]:
-    with Answers() as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    with serving(Answers()) as server:
         yield server
         server.silent.set()
-        server.shutdown()
-        thread.join()
 
 
 def resolve(registry: Answers, version: str = ":v1", **options: Any) -> ImagePin:
@@ -260,8 +257,8 @@ def test_server_that_fails_twice_and_then_answers_is_believed(registry):
     ("answer", "error", "message"),
     [
         (Answer(status=404), RegistryError, "has no v1 of tools/engine (404)"),
-        (Answer(status=403), RegistryError, "without an account"),
-        (Answer(status=401), RegistryError, "without an account"),
+        (Answer(status=403), RegistryError, "without an account (403)"),
+        (Answer(status=401), RegistryError, "without an account (401)"),
         (Answer(status=418), RegistryError, "answers 418"),
         (Answer(status=500), MachineLacks, "keeps answering 500"),
         (Answer(status=429, headers={"Retry-After": "0"}), MachineLacks, "keeps answering 429"),

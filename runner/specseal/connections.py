@@ -14,7 +14,7 @@ _HEAD_TIMEOUTS = 2
 """After how many timeouts the headers of an answer must be whole."""
 
 
-class _Prompt(HTTPConnection):
+class _Timely(HTTPConnection):
     """A connection whose answers begin in time.
 
     The timeout of a socket is between two pieces: headers that come a byte at a time, or `100
@@ -54,16 +54,16 @@ class _Prompt(HTTPConnection):
         return response
 
 
-class _PromptTls(_Prompt, HTTPSConnection):
+class _TimelyTls(_Timely, HTTPSConnection):
     """The same over TLS."""
 
 
 class _Pool(HTTPConnectionPool):
-    ConnectionCls = _Prompt
+    ConnectionCls = _Timely
 
 
 class _PoolTls(HTTPSConnectionPool):
-    ConnectionCls = _PromptTls
+    ConnectionCls = _TimelyTls
 
 
 POOLS = {"http": _Pool, "https": _PoolTls}

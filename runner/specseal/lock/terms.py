@@ -74,7 +74,7 @@ def shown_terms() -> str:
     )
 
 
-def are_accepted(settings: Settings) -> bool:
+def are_terms_accepted(settings: Settings) -> bool:
     """Say whether just these terms were accepted on this machine."""
     try:
         noted = json.loads(_noted_in(settings).read_bytes())
@@ -83,7 +83,7 @@ def are_accepted(settings: Settings) -> bool:
     return isinstance(noted, dict) and noted.get("terms_sha256") == _digest()
 
 
-def accept(settings: Settings, *, now: datetime) -> None:
+def accept_terms(settings: Settings, *, now: datetime) -> None:
     """Note that the user accepts the terms. Raises: OSError."""
     path = _noted_in(settings)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from specseal import data_licences
-from specseal.data_licences import TERMS, Terms, accept, are_accepted, shown_terms
+from specseal.lock import accept_terms, are_terms_accepted, shown_terms, terms
+from specseal.lock.terms import TERMS, Terms
 from specseal.settings import Settings
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
@@ -23,26 +23,26 @@ def site(tmp_path: Path) -> Settings:
 
 
 def test_nothing_is_accepted_at_first_and_acceptance_is_remembered(site: Settings) -> None:
-    assert not are_accepted(site)
-    accept(site, now=NOW)
-    assert are_accepted(site)
+    assert not are_terms_accepted(site)
+    accept_terms(site, now=NOW)
+    assert are_terms_accepted(site)
 
 
 def test_other_terms_than_those_accepted_are_to_be_asked_for(
     site: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    accept(site, now=NOW)
+    accept_terms(site, now=NOW)
     more = (*TERMS, Terms(data="one more source", terms="its own"))
-    monkeypatch.setattr(data_licences, "TERMS", more)
-    assert not are_accepted(site)
+    monkeypatch.setattr(terms, "TERMS", more)
+    assert not are_terms_accepted(site)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"terms_sha256": null}'])
 def test_note_that_says_nothing_is_no_acceptance(text: str, site: Settings) -> None:
-    accept(site, now=NOW)
+    accept_terms(site, now=NOW)
     (note,) = site.config_dir.iterdir()
     note.write_text(text)
-    assert not are_accepted(site)
+    assert not are_terms_accepted(site)
 
 
 def test_every_source_is_listed_with_its_terms() -> None:
