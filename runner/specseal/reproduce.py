@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 import specseal
-from specseal.analysis import Result
 from specseal.atomic import write_atomically
 from specseal.bench import Clock, Watcher, run_spec
 from specseal.bundle import (
@@ -31,7 +30,7 @@ from specseal.bundle import (
     demand_outcome,
     load_signer,
 )
-from specseal.compare import SetupDifferences, judge_pair, setup_differences
+from specseal.compare import SetupDifferences, judge_pair, not_judged, setup_differences
 from specseal.delivery import InFolder, parse_place
 from specseal.digests import sha256_bytes
 from specseal.errors import InputError, MachineLacks
@@ -164,7 +163,7 @@ def reproduce(
         setups=setup_differences(first, second),
         images=tuple(image_sentences(original.environment, done.contents.environment)),
         judged=judged,
-        not_judged=tuple(_not_judged(original.result)),
+        not_judged=not_judged(first),
         attestation=attestation,
     )
 
@@ -259,16 +258,6 @@ def _image_sentence(role: str, original: dict[str, Any], here: dict[str, Any]) -
         "the original's" if files[0] == files[1] else f"NOT the original's ({files[0][:_DIGITS]})"
     )
     return f"{role} image: {came}; its files are {same} (root file system {files[1][:_DIGITS]})"
-
-
-def _not_judged(result: Result) -> Iterator[str]:
-    found: dict[str, list[str]] = {}
-    for metric in result.metrics:
-        if metric.name.startswith("acceptance_length") and not metric.valid:
-            found.setdefault(metric.name, []).extend(metric.reasons)
-    for name, reasons in found.items():
-        codes = ", ".join(dict.fromkeys(reasons))
-        yield f"not valid in the original, at least in part: {name}: {codes}"
 
 
 def _write_statement(signed: Attestation, home: Path) -> Path:

@@ -8,7 +8,7 @@ from specseal.compare.efficiency import PRECISIONS, Given
 from specseal.compare.fields import FieldDifference, Kind
 from specseal.compare.frontier import Point, frontier, frontier_table
 from specseal.compare.names import names_of
-from specseal.compare.pair import judge_pair
+from specseal.compare.pair import judge_pair, not_judged
 from specseal.compare.setups import SetupDifferences, setup_differences
 from specseal.compare.side import Side
 from specseal.compare.table import columns_of, comparison_table, words
@@ -41,6 +41,7 @@ __all__ = [
     "judge_pair",
     "known_metrics",
     "names_of",
+    "not_judged",
     "overall",
     "setup_differences",
     "words",

@@ -37,15 +37,12 @@ from specseal.compare.asked import (
 from specseal.compare.difference import Place, figures_at, place
 from specseal.compare.equivalence import CONFIDENCE, equivalence
 from specseal.compare.finding import Found, find
-from specseal.compare.settling import blank, not_valid, settled
+from specseal.compare.settling import LEAST_LAUNCHES, NO_PARTS, blank, not_valid, settled
 from specseal.compare.side import Side
 from specseal.compare.spread import Spread, over_conversations, over_launches
 from specseal.compare.verdict import Verdict
 from specseal.spec.figures import LEVELS, OUTPUTS
 from specseal.spec.model import Claim, Spec
-
-_LEAST_LAUNCHES = 2
-"""A single launch shows no variation, and two do, however little they say of it."""
 
 
 def judge(
@@ -183,7 +180,7 @@ class _Evidence:
     spread: Spread | None = None
     over: str = ""
     of_launches: bool = False
-    why_none: str = "the parts that the figure was made of are not in the bundle"
+    why_none: str = NO_PARTS
     why_not_more: str = ""
     """Why nobody can say how much more of one thing it would take."""
     launches_missing: int | None = None
@@ -211,8 +208,8 @@ def _of_launches(figure: Figure, spread: Spread | None) -> _Evidence:
     if spread is None:
         return _Evidence(
             why_none=f"measured in {n} launch: by how much launches differ it does not tell; run "
-            f"it with `repeats: {_LEAST_LAUNCHES}` or more",
-            launches_missing=_LEAST_LAUNCHES - n,
+            f"it with `repeats: {LEAST_LAUNCHES}` or more",
+            launches_missing=LEAST_LAUNCHES - n,
         )
     over = f"over {n} launches: the prompts are the claim's own, so only launches vary"
     return _Evidence(spread=spread, over=over, of_launches=True)
