@@ -1,7 +1,8 @@
 """Hardware against hardware: throughput against what a user gets, and what throughput cost.
 
 A point is one load level of one way of drafting. It is on the Pareto front of all results where no
-other point has both more output tokens a second and device, and more tokens a second for a user.
+other point has more output tokens a second and device, or more tokens a second for a user, without
+having less of the other.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ from specseal.analysis.result import Where
 from specseal.columns import GROUPINGS, is_of_a_row, order, place, split
 from specseal.compare.comparison import Comparison
 from specseal.compare.efficiency import MEASURES, Derived, Given, Ran
-from specseal.compare.fields import Kind
 from specseal.compare.side import Side
 from specseal.compare.table import trust_of, words
 from specseal.digests import canonical
@@ -75,12 +75,11 @@ def frontier(comparison: Comparison, given: Given, *, anyway: bool = False) -> t
     Raises:
         InputError: a price is of nothing that is compared.
     """
-    left_out = {
-        pair.second.name for pair in comparison.pairs if pair.setup.kind == Kind.NOT_COMPARABLE
-    }
-    sides = [side for side in comparison.sides if anyway or side.name not in left_out]
-    points = [point for side in sides for point in _points(side, given)]
+    points = [point for side in comparison.sides for point in _points(side, given)]
     _refuse_unknown(given, comparison.sides, points)
+    if not anyway:
+        left_out = {pair.second.name for pair in comparison.pairs if not pair.is_comparable}
+        points = [point for point in points if point.ran.side.name not in left_out]
     places = [_place(point) for point in points]
     front = _front(places)
     return tuple(
@@ -181,7 +180,7 @@ def _place(point: Point) -> tuple[float, float] | None:
 
 
 def _front(places: Iterable[tuple[float, float] | None]) -> set[tuple[float, float]]:
-    """Return the places that no other is ahead of in both ways."""
+    """Return the places that no other is ahead of in one way without being behind in the other."""
     front: set[tuple[float, float]] = set()
     highest = float("-inf")
     for across, up in sorted({one for one in places if one is not None}, reverse=True):

@@ -243,6 +243,13 @@ def test_result_that_is_not_comparable_has_no_points_unless_asked_for() -> None:
     assert {one.ran.side.name for one in points(BOTH[0], other, anyway=True)} == {"A", "B"}
 
 
+def test_price_of_what_turns_out_not_comparable_is_no_mistake() -> None:
+    l4 = "nvidia/l4-pcie-24gb"
+    other = on_accelerators("B", level(1, 1, 1), accelerator=l4, sampling={"max_tokens": 9})
+    (point,) = points(BOTH[0], other, prices={H100: 3.0, l4: 1.0})
+    assert point.ran.accelerator == H100
+
+
 def table(*sides: Side, **given: Any) -> Any:
     found = compare(sides, metrics=[], group=GROUPINGS["load"])
     return frontier_table(found, frontier(found, Given(**given)))
