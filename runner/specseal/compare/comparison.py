@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
-from specseal.columns import is_of_a_row
+from specseal.columns import is_of_a_row, trust
 from specseal.compare.beside import Beside, beside
 from specseal.compare.difference import Difference, differences
 from specseal.compare.fields import Kind
@@ -60,7 +60,7 @@ class Pair:
     setup: SetupDifferences
     beside: Beside
     figures: tuple[Compared, ...]
-    """None where the two are not comparable, unless they were asked for."""
+    """Empty where the two are not comparable, unless they were asked for."""
 
     @property
     def is_comparable(self) -> bool:
@@ -93,7 +93,7 @@ class Comparison:
                     "bundle": side.manifest,
                     "name": side.name,
                     "recipe": side.lock.recipe,
-                    **{key: side.environment[key] for key in ("runtime", "isolation", "pinned")},
+                    **trust(side.environment),
                 }
                 for side in self.sides
             ],
@@ -162,14 +162,16 @@ def corrected(found: Sequence[Difference]) -> list[Compared]:
 
     Source: Benjamini and Hochberg 1995, the false discovery rate.
     """
-    tested = [one for one in found if one.p is not None]
-    adjusted: dict[int, float] = {}
-    if tested:
+    known = [one.p for one in found if one.p is not None]
+    if known:
         from scipy.stats import false_discovery_control  # takes a second to import
 
-        values = false_discovery_control([one.p for one in tested])
-        adjusted = {id(one): float(p) for one, p in zip(tested, values, strict=True)}
-    return [Compared(difference=one, p_corrected=adjusted.get(id(one))) for one in found]
+        known = false_discovery_control(known).tolist()
+    adjusted = iter(known)
+    return [
+        Compared(difference=one, p_corrected=None if one.p is None else next(adjusted))
+        for one in found
+    ]
 
 
 def _pair(

@@ -13,17 +13,17 @@ from typing import Any
 
 from specseal.analysis import Metric
 from specseal.analysis.result import Where
-from specseal.columns import GROUPINGS, is_of_a_row, order, place, split
+from specseal.columns import GROUPINGS, is_of_a_row, lay_out
 from specseal.compare.comparison import Comparison
 from specseal.compare.efficiency import MEASURES, Derived, Given, Ran
 from specseal.compare.side import Side
-from specseal.compare.table import trust_of, words
+from specseal.compare.table import setting_of, words
 from specseal.digests import canonical
 from specseal.drawing import Cell, Fact, Number, Summary
 from specseal.errors import InputError
 from specseal.hardware import Accelerator
 from specseal.spec.locked import Lock
-from specseal.words import ABSENT, USUAL_INPUT, drafting, said, settings, short_names
+from specseal.words import ABSENT, USUAL_INPUT, drafting, settings
 
 _ACROSS, _UP = "user_tps_mean", "output_tps_per_device"
 _BY = GROUPINGS["load"]
@@ -95,27 +95,21 @@ def frontier(comparison: Comparison, given: Given, *, anyway: bool = False) -> t
 
 def frontier_table(comparison: Comparison, points: Sequence[Point]) -> Summary:
     """Return the points as a table."""
-    wheres = [point.where for point in points]
-    paths = sorted({path for where in wheres for path in settings(where)})
-    names = short_names(paths)
-    keys = [*paths, *_BY]
-    shown, shared = split(keys, wheres, always=_BY)
+    layout = lay_out([point.where for point in points], _BY, also=())
     measures = [
         measure
         for measure in MEASURES
         if any(point.figures[measure.name].value is not None for point in points)
     ]
-    trust = "; ".join(trust_of(side) for side in comparison.sides)
-    told = [f"{names.get(key, key)}: {said(value)}" for key, value in shared.items()]
     in_order = sorted(
         points,
-        key=lambda point: (comparison.sides.index(point.ran.side), order(point.where, keys)),
+        key=lambda point: (comparison.sides.index(point.ran.side), layout.order(point.where)),
     )
     return Summary(
-        setting=" · ".join([trust, *told]),
+        setting=setting_of(comparison, layout),
         headers=(
             "of",
-            *(names.get(key, key) for key in shown),
+            *layout.headers,
             "drafting",
             *(measure.header for measure in measures),
             "Pareto front",
@@ -123,7 +117,7 @@ def frontier_table(comparison: Comparison, points: Sequence[Point]) -> Summary:
         rows=tuple(
             (
                 point.ran.side.name,
-                *place(point.where, shown),
+                *layout.cells(point.where),
                 drafting(point.where),
                 *(_cell(point.figures[one.name], one.digits) for one in measures),
                 _ON_THE_FRONT if point.on_front else "",
@@ -133,7 +127,7 @@ def frontier_table(comparison: Comparison, points: Sequence[Point]) -> Summary:
         sentences=tuple(_peaks(points)),
         lead=words(comparison),
         notes=tuple(_notes(points)),
-        records=tuple(_records(in_order, keys)),
+        records=tuple(_records(in_order, layout.keys)),
         title=f"Throughput against user TPS: {', '.join(side.name for side in comparison.sides)}",
         label=f"specseal-front-{'-'.join(side.manifest[:12] for side in comparison.sides)}",
     )
