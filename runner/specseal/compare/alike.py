@@ -65,7 +65,7 @@ def other_hardware(of: Spec, side: Side) -> tuple[str, ...]:
         of: the claim's spec.
         side: the result.
     """
-    asked = {variant.hardware for variant in _variants(of)}
+    asked = {variant.spec.hardware for variant in of.variants_in_full()}
     names = {one.accelerator for one in asked}
     used = accelerators(side)
     differs = []
@@ -111,7 +111,7 @@ def are_same_rows(claim: Claim, of: Spec, side: Side, found: Inputs, where: Wher
 
 def _speed_bench(spec: Spec) -> tuple[str | None, ...] | None:
     """Return the parts of SPEED-Bench that a spec sends; None of another data set."""
-    datasets: list[Dataset] = [one.workload.dataset for one in _variants(spec)]
+    datasets: list[Dataset] = [one.spec.workload.dataset for one in spec.variants_in_full()]
     if any(one.kind != SPEED_BENCH for one in datasets):
         return None
     return tuple(dict.fromkeys(one.config for one in datasets))
@@ -127,10 +127,6 @@ def _sends_all(lock: Lock, where: Where) -> bool:
     }
     is_whole = encoded >= {row["id"] for row in lock.dataset["rows"]}
     return is_whole and asked <= {*lock.points["conversations"]}
-
-
-def _variants(spec: Spec) -> list[Spec]:
-    return [variant.spec for variant in spec.variants] or [spec]
 
 
 def _counts(lock: Lock) -> set[int]:

@@ -7,11 +7,9 @@ from dataclasses import dataclass, replace
 
 from specseal.analysis.result import Metric, Result, Where
 from specseal.digests import canonical
-from specseal.spec.figures import BASELINE, OUTPUTS, is_same, whole_where
+from specseal.spec.figures import BASELINE, EVERYWHERE, OUTPUTS, is_same, whole_where
 from specseal.spec.model import Claim, Spec
 
-_EVERYWHERE = "requests"
-"""A metric of every part of a run: whatever was measured at all has it."""
 _PATHS = {
     "speculation": "drafter.method",
     "draft_length": "drafter.draft_length",
@@ -35,11 +33,6 @@ class Found:
     missing: tuple[str, ...] = ()
     """Why there is no such figure."""
 
-    @property
-    def where(self) -> Where | None:
-        """Return where the figure is."""
-        return None if self.metric is None else self.metric.where
-
 
 def find(claim: Claim, of: Spec, result: Result) -> Found:
     """Return the figure that a claim is of; drafted otherwise, if that is the one thing amiss.
@@ -49,7 +42,7 @@ def find(claim: Claim, of: Spec, result: Result) -> Found:
         of: the claim's spec.
         result: where to look.
     """
-    name = _EVERYWHERE if claim.metric == OUTPUTS else claim.metric
+    name = EVERYWHERE if claim.metric == OUTPUTS else claim.metric
     there = [metric for metric in result.metrics if metric.name == name]
     if not there:
         return Found(metric=None, missing=(f"metric: there is no {name} in this result",))

@@ -35,11 +35,10 @@ from specseal.compare.settling import (
 from specseal.compare.side import Side
 from specseal.compare.verdict import Verdict
 from specseal.digests import Digest
-from specseal.spec.figures import LEVELS, OUTPUTS, tolerance_of
+from specseal.spec.figures import EVERYWHERE, LEVELS, OUTPUTS, tolerance_of
 from specseal.spec.model import Claim, ClaimSource, Tolerance
 
 _ACCEPTANCE = "acceptance_length"
-_EVERYWHERE = "requests"
 _OVER = {
     "prompts paired": "prompt by prompt, over {n} conversations",
     "prompts": "over {n} conversations or more on each side, other prompts on each",
@@ -205,14 +204,14 @@ def _other_machine(original: Side, again: Side) -> tuple[str, ...]:
 def _judged_outputs(original: Side, again: Side, inputs: Inputs) -> Iterator[Verdict]:
     for metric in original.result.metrics:
         where = metric.where
-        if metric.name != _EVERYWHERE or where.get("concurrency") != 1 or "category" in where:
+        if metric.name != EVERYWHERE or where.get("concurrency") != 1 or "category" in where:
             continue
         if is_greedy(original.run, where):
             claim = Claim(metric=OUTPUTS, where=where, source=_source(original))
             found = find(claim, original.spec, again.result)
             verdict = blank(claim)
-            if found.where is not None:
-                verdict = _by_outputs(verdict, original, again, found.where)
+            if found.metric is not None:
+                verdict = _by_outputs(verdict, original, again, found.metric.where)
             yield settled(verdict, found, inputs)
 
 
