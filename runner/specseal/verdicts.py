@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from specseal.bundle import Contents, open_bundle
-from specseal.compare import ANSWERS, Answer, Side, Verdict, judge_all, overall
+from specseal.compare import ANSWERS, Answer, Side, Verdict, judge_claims, overall
 from specseal.digests import Digest
 from specseal.drawing import Summary
 from specseal.engines import CAPABILITIES
@@ -71,8 +71,7 @@ def judged(contents: Contents, of: Spec | None = None) -> Judged:
     """
     spec = of or contents.spec
     side = side_of(contents)
-    verdicts = judge_all(spec.claims, spec.assumptions, side, of=spec)
-    return Judged(name=side.name, bundle=contents.manifest, verdicts=verdicts)
+    return Judged(name=side.name, bundle=side.manifest, verdicts=judge_claims(spec, side))
 
 
 def check_claims(bundle: Path, *, of: Path | None = None) -> Judged:

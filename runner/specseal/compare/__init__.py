@@ -1,6 +1,6 @@
 """Whether results agree, whether claims hold, and if not, what differs. Pure: values in and out."""
 
-from specseal.compare.claims import judge, judge_all
+from specseal.compare.claims import judge_claims
 from specseal.compare.comparison import Compared, Comparison, Pair, compare, known_metrics
 from specseal.compare.contrast import REASONS
 from specseal.compare.difference import Difference, differences
@@ -36,8 +36,7 @@ __all__ = [
     "differences",
     "frontier",
     "frontier_table",
-    "judge",
-    "judge_all",
+    "judge_claims",
     "judge_pair",
     "known_metrics",
     "names_of",

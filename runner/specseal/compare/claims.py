@@ -18,7 +18,7 @@ Plan of a verdict; what a later step finds counts only where no earlier one has 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -45,40 +45,19 @@ from specseal.spec.figures import LEVELS, OUTPUTS
 from specseal.spec.model import Claim, Spec
 
 
-def judge(
-    claim: Claim,
-    side: Side,
-    *,
-    of: Spec | None = None,
-    assumptions: Mapping[str, str] | None = None,
-) -> Verdict:
-    """Say whether a claim holds in a result.
+def judge_claims(of: Spec, side: Side) -> tuple[Verdict, ...]:
+    """Say of each claim of a spec, in their order, whether it holds in a result.
 
     Args:
-        claim: of the result's own spec, or of another.
+        of: the spec, be it the result's own or another.
         side: the result.
-        of: the claim's spec, if it is not the result's own.
-        assumptions: what the claim's source leaves open, by path in the spec.
     """
-    return judge_all((claim,), assumptions or {}, side, of=of)[0]
-
-
-def judge_all(
-    claims: Iterable[Claim],
-    assumptions: Mapping[str, str],
-    side: Side,
-    *,
-    of: Spec | None = None,
-) -> tuple[Verdict, ...]:
-    """Return the verdict on each claim, in their order."""
-    claims = tuple(claims)
-    names = {claim.metric for claim in claims if claim.metric != OUTPUTS}
+    names = {claim.metric for claim in of.claims if claim.metric != OUTPUTS}
     figures = figures_at(side, names) if names else {}
     inputs = side.lock.input_digests()
-    told = tuple(assumptions.items())
+    told = tuple(of.assumptions.items())
     return tuple(
-        replace(_judge(claim, of or side.spec, side, figures, inputs), assumptions=told)
-        for claim in claims
+        replace(_judge(claim, of, side, figures, inputs), assumptions=told) for claim in of.claims
     )
 
 
