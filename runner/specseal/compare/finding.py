@@ -9,6 +9,7 @@ from specseal.analysis.result import Metric, Result, Where
 from specseal.digests import canonical
 from specseal.spec.figures import BASELINE, EVERYWHERE, OUTPUTS, is_same, whole_where
 from specseal.spec.model import Claim, Spec
+from specseal.words import said
 
 _PATHS = {
     "speculation": "drafter.method",
@@ -108,14 +109,10 @@ def _missing(asked: Where, there: Sequence[Metric]) -> tuple[str, ...]:
 
 
 def _told(key: str, asked: Where, there: Iterable[Metric]) -> str:
-    values = dict.fromkeys(_shown(one.where[key]) for one in there if key in one.where)
+    values = dict.fromkeys(said(one.where[key]) for one in there if key in one.where)
     shown = [*values][:_MOST_SHOWN] + (["…"] if len(values) > _MOST_SHOWN else [])
-    claimed = _shown(asked[key]) if key in asked else "nothing"
+    claimed = said(asked[key]) if key in asked else "nothing"
     return f"{_path(key)}: claimed {claimed}, measured {', '.join(shown) or 'nothing'}"
-
-
-def _shown(value: str | float | bool) -> str:
-    return value if isinstance(value, str) else str(value).lower()
 
 
 def _path(key: str) -> str:

@@ -8,7 +8,7 @@ having less of the other.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from specseal.analysis import Metric
@@ -83,13 +83,7 @@ def frontier(comparison: Comparison, given: Given, *, anyway: bool = False) -> t
     places = [_place(point) for point in points]
     front = _front(places)
     return tuple(
-        Point(
-            ran=one.ran,
-            where=one.where,
-            figures=one.figures,
-            on_front=here is not None and here in front,
-        )
-        for one, here in zip(points, places, strict=True)
+        replace(one, on_front=here in front) for one, here in zip(points, places, strict=True)
     )
 
 
@@ -148,11 +142,9 @@ def _points(side: Side, given: Given) -> Iterator[Point]:
 def _variant(lock: Lock, where: Where) -> Lock:
     """Return the lock of the variant that a figure is of; a baseline may be of several."""
     variants = lock.variants_in_full()
-    for variant in variants:
-        setting = settings(where)
-        if setting.items() <= variant.setting.items():
-            return variant.lock
-    return variants[0].lock
+    setting = settings(where).items()
+    fitting = (one.lock for one in variants if setting <= one.setting.items())
+    return next(fitting, variants[0].lock)
 
 
 def _refuse_unknown(given: Given, sides: Iterable[Side], points: Iterable[Point]) -> None:

@@ -17,7 +17,7 @@ from specseal.analysis.figures import Figure
 from specseal.analysis.outputs import is_greedy, outputs_of
 from specseal.analysis.result import Metric, Where
 from specseal.analysis.validity import REASONS
-from specseal.compare.alike import Inputs, accelerators
+from specseal.compare.alike import Inputs, accelerators, other_accelerators
 from specseal.compare.asked import other_load
 from specseal.compare.contrast import REASONS as OF_COMPARING
 from specseal.compare.contrast import Contrast, contrast, same_prompts
@@ -190,11 +190,7 @@ def _missing_launches(told: Contrast) -> int | None:
 
 def _other_machine(original: Side, again: Side) -> tuple[str, ...]:
     """Return in what the machines differ, as far as what they measured of time is concerned."""
-    differs = []
-    one, other = accelerators(original), accelerators(again)
-    if one != other or not one:
-        names = [" and ".join(sorted(side)) or "what nobody could look at" for side in (one, other)]
-        differs.append(f"hardware.accelerator: claimed {names[0]}, measured on {names[1]}")
+    differs = [*other_accelerators(accelerators(original), accelerators(again))]
     first, second = (side.environment["machine"].get("cpu") for side in (original, again))
     if first != second:
         differs.append(f"environment.machine.cpu: claimed {first}, measured on {second}")

@@ -30,6 +30,11 @@ def test_claim_that_says_all_in_which_figures_of_its_spec_differ_is_of_one_figur
     assert told.missing == ()
 
 
+def test_load_is_named_as_it_is_written_in_a_spec() -> None:
+    told = found({"draft_length": 3, "rate": 2.0}, sweep="")
+    assert told.missing == ("workload.load.rate: claimed 2, measured nothing",)
+
+
 @pytest.mark.parametrize(
     ("where", "sweep"),
     [
