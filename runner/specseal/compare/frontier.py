@@ -140,11 +140,16 @@ def _points(side: Side, given: Given) -> Iterator[Point]:
 
 
 def _variant(lock: Lock, where: Where) -> Lock:
-    """Return the lock of the variant that a figure is of; a baseline may be of several."""
-    variants = lock.variants_in_full()
+    """Return the lock of the variant that a figure is of; a baseline may be of several.
+
+    What a swept load sets, a `where` has by other keys than the variant.
+    """
     setting = settings(where).items()
-    fitting = (one.lock for one in variants if setting <= one.setting.items())
-    return next(fitting, variants[0].lock)
+    return next(
+        one.lock
+        for one in lock.variants_in_full()
+        if all(one.setting.get(key, value) == value for key, value in setting)
+    )
 
 
 def _refuse_unknown(given: Given, sides: Iterable[Side], points: Iterable[Point]) -> None:
