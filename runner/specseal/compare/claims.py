@@ -23,7 +23,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from specseal.analysis.figures import Figure
+from specseal.analysis.figures import Figure, Parts
 from specseal.analysis.intervals import LEAST_CONVERSATIONS
 from specseal.analysis.outputs import outputs_digest
 from specseal.analysis.result import Metric
@@ -179,7 +179,7 @@ def _evidence(figure: Figure, *, same_rows: bool) -> _Evidence:
         )
     if figure.rests_on_time and launches is None:
         return _of_launches(figure, launches)
-    return _of_conversations(figure, launches if figure.rests_on_time else None)
+    return _of_conversations(figure.parts, launches if figure.rests_on_time else None)
 
 
 def _of_launches(figure: Figure, spread: Spread | None) -> _Evidence:
@@ -194,18 +194,15 @@ def _of_launches(figure: Figure, spread: Spread | None) -> _Evidence:
     return _Evidence(spread=spread, over=over, of_launches=True)
 
 
-def _of_conversations(figure: Figure, launches: Spread | None) -> _Evidence:
-    if figure.parts is None:
-        raise ValueError(f"{figure.name} has no parts")
-    numerator, denominator = figure.parts.numerator, figure.parts.denominator
-    n = int(np.count_nonzero(denominator))
+def _of_conversations(parts: Parts, launches: Spread | None) -> _Evidence:
+    n = int(np.count_nonzero(parts.denominator))
     if n < LEAST_CONVERSATIONS:
         return _Evidence(
             why_none=f"over {n} conversations: the prompts are not known to be the claim's own, "
             f"and what others would give takes {LEAST_CONVERSATIONS} or more to tell",
             conversations_missing=LEAST_CONVERSATIONS - n,
         )
-    spread = over_conversations(numerator, denominator)
+    spread = over_conversations(parts.numerator, parts.denominator)
     if spread is None:
         return _Evidence(why_none="too few conversations have anything of this")
     over = (
@@ -216,6 +213,6 @@ def _of_conversations(figure: Figure, launches: Spread | None) -> _Evidence:
         return _Evidence(spread=spread, over=over)
     return _Evidence(
         spread=spread.beside(launches),
-        over=f"{over}; and over {len(figure.launches)} launches, whose pace differs",
+        over=f"{over}; and over {launches.n} launches, whose pace differs",
         why_not_more="more conversations and more launches would both narrow the interval",
     )
