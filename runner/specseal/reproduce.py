@@ -240,15 +240,12 @@ def image_sentences(original: Mapping[str, Any], here: Mapping[str, Any]) -> Ite
             f"{here['runtime']}, so that there are no two images to compare"
         )
         return
+    facts = [one["images"] for one in (original, here)]
+    # An environment lists variants only where their images are not all the same.
+    count = max(len(one.get("variants", (one,))) for one in facts)
+    pairs = list(zip(*(one.get("variants", [one] * count) for one in facts), strict=True))
     for role in _ROLES:
-        pairs = zip(_images(original, role), _images(here, role), strict=True)
-        yield from dict.fromkeys(_image_sentence(role, *pair) for pair in pairs)
-
-
-def _images(environment: Mapping[str, Any], role: str) -> list[dict[str, Any]]:
-    """Return what each variant's program of a role is made of."""
-    facts = environment["images"]
-    return [one[role] for one in facts.get("variants") or [facts]]
+        yield from dict.fromkeys(_image_sentence(role, one[role], two[role]) for one, two in pairs)
 
 
 def _image_sentence(role: str, original: dict[str, Any], here: dict[str, Any]) -> str:

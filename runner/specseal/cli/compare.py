@@ -106,7 +106,7 @@ def command(
     if hardware and (metrics or wide or by != next(iter(GROUPINGS))):
         raise click.UsageError("--metric, --wide and --by choose no figures of --hardware")
     sides = open_sides(bundles)
-    known_metrics(sides, metrics)
+    known_metrics(sides, metrics, GROUPINGS[by])
     columns = [] if hardware else columns_of(metrics, wide=wide)
     names = [column.metric for column in columns]
     comparison = compare(sides, metrics=names, group=GROUPINGS[by], anyway=anyway)

@@ -141,14 +141,25 @@ def compare(
     )
 
 
-def known_metrics(sides: Sequence[Side], asked: Sequence[str]) -> None:
-    """See that every metric asked for is in a result.
+def known_metrics(sides: Sequence[Side], asked: Sequence[str], group: Sequence[str]) -> None:
+    """See that every metric asked for is in a result, and has rows there.
 
     Raises:
-        InputError: one is not.
+        InputError: one is not, or has none.
     """
     known = {metric.name for side in sides for metric in side.result.metrics}
+    in_rows = {
+        metric.name
+        for side in sides
+        for metric in side.result.metrics
+        if is_of_a_row(metric.where, group)
+    }
     for name in asked:
+        if name in known - in_rows:
+            raise InputError(
+                f"--metric {name}: no figure of it is of one {' or '.join(group)}",
+                mend="choose other rows with --by, or read it with `specseal show --json`",
+            )
         if name not in known:
             near = get_close_matches(name, known, n=1)
             raise InputError(
