@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from specseal.analysis.result import Where
-from specseal.words import BASELINE, LEVELS, USUAL_INPUT, Scalar, said
+from specseal.analysis.result import Metric, Where
+from specseal.drawing import Cell, Number
+from specseal.words import (
+    ABSENT,
+    BASELINE,
+    LEVELS,
+    USUAL_INPUT,
+    Scalar,
+    said,
+    settings,
+    short_names,
+)
 
 GROUPINGS = {"load": LEVELS, "category": ("category",)}
 """What a row is, and the keys of `where` that say which."""
@@ -54,6 +65,29 @@ WIDE = (
 )
 """What `--wide` adds, of what there is."""
 
+_OF_TRUST = ("runtime", "isolation", "pinned")
+
+
+def trust(environment: Mapping[str, Any]) -> dict[str, Scalar]:
+    """Return how far to trust a run: what every table shows."""
+    told = {key: environment[key] for key in _OF_TRUST if key in environment}
+    return told | ({"hardware": "any"} if environment.get("hardware") == "any" else {})
+
+
+def cell(column: Column, metric: Metric | None, *, with_interval: bool = False) -> Cell:
+    """Return a figure in its column's unit; a dash where there is none."""
+    if metric is None or metric.value is None:
+        return ABSENT
+    low, high = (None if end is None else end * column.scale for end in (metric.low, metric.high))
+    return Number(
+        value=metric.value * column.scale,
+        digits=column.digits,
+        low=low,
+        high=high,
+        with_interval=with_interval,
+        valid=metric.valid,
+    )
+
 
 def is_of_a_row(where: Where, group: Sequence[str]) -> bool:
     """Say whether a figure is one of a table whose rows are of `group`.
@@ -64,38 +98,62 @@ def is_of_a_row(where: Where, group: Sequence[str]) -> bool:
     return "input" in where and sum(key in where for key in group) == 1 and others.isdisjoint(where)
 
 
-def order(where: Where, keys: Sequence[str]) -> tuple[object, ...]:
-    """Return what sorts rows: by what varies, from left to right, the baseline first."""
-    method = where["speculation"]
-    return (
-        *(_natural(where.get(key)) for key in keys),
-        (method != BASELINE, _natural(method), _natural(where.get("draft_length"))),
-    )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """What tells a table's rows apart, and what all of them share."""
+
+    keys: tuple[str, ...]
+    """Of `where`: what rows are sorted by, beside how drafts were made."""
+    shown: tuple[str, ...]
+    """The keys that make columns."""
+    headers: tuple[str, ...]
+    """Of these columns."""
+    shared: tuple[str, ...]
+    """What all rows have in common of the other keys, each as `key: value`."""
+
+    def cells(self, where: Where) -> tuple[str, ...]:
+        """Return a row's cells of the keys that make columns."""
+        return tuple(said(where.get(key)) for key in self.shown)
+
+    def order(self, where: Where) -> tuple[object, ...]:
+        """Return what sorts rows: by what varies, from left to right, the baseline first."""
+        method = where["speculation"]
+        return (
+            *(_natural(where.get(key)) for key in self.keys),
+            (method != BASELINE, _natural(method), _natural(where.get("draft_length"))),
+        )
 
 
-def split(
-    keys: Sequence[str], rows: Sequence[Where], *, always: Sequence[str]
-) -> tuple[list[str], Where]:
-    """Return the keys that make columns, and what all rows share of the others."""
+def lay_out(
+    rows: Sequence[Where], by: Sequence[str], *, also: Sequence[str] = ("input",)
+) -> Layout:
+    """Return the layout of a table with these rows.
+
+    Args:
+        rows: where each is.
+        by: keys that say what a row is: they make columns though there be but one value.
+        also: keys that make columns if they vary, as what a sweep sets does.
+    """
+    names = short_names(sorted({path for where in rows for path in settings(where)}))
+    keys = (*names, *also, *by)
     values = {key: {where.get(key) for where in rows} for key in keys}
-    shown = [
+    shown = tuple(
         key
         for key in keys
-        if len(values[key]) > 1 or (key in always and values[key] not in ({None}, set()))
-    ]
-    shared = {
-        key: value
-        for key in keys
-        if key not in shown
-        for value in values[key]
-        if value is not None and (key, value) != ("input", USUAL_INPUT)
-    }
-    return shown, shared
-
-
-def place(where: Where, keys: Sequence[str]) -> tuple[str, ...]:
-    """Return a row's cells of the keys that make columns."""
-    return tuple(said(where.get(key)) for key in keys)
+        if len(values[key]) > 1 or (key in by and values[key] not in ({None}, set()))
+    )
+    return Layout(
+        keys=keys,
+        shown=shown,
+        headers=tuple(names.get(key, key) for key in shown),
+        shared=tuple(
+            f"{names.get(key, key)}: {said(value)}"
+            for key in keys
+            if key not in shown
+            for value in values[key]
+            if value is not None and (key, value) != ("input", USUAL_INPUT)
+        ),
+    )
 
 
 def _natural(value: Scalar | None) -> tuple[int, Scalar]:

@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 import specseal
-from specseal.analysis import Result
 from specseal.atomic import write_atomically
 from specseal.bench import Clock, Watcher, run_spec
 from specseal.bundle import (
@@ -31,7 +30,7 @@ from specseal.bundle import (
     demand_outcome,
     load_signer,
 )
-from specseal.compare import SetupDifferences, judge_pair, setup_differences
+from specseal.compare import SetupDifferences, judge_pair, not_judged, setup_differences
 from specseal.delivery import InFolder, parse_place
 from specseal.digests import sha256_bytes
 from specseal.errors import InputError, MachineLacks
@@ -164,7 +163,7 @@ def reproduce(
         setups=setup_differences(first, second),
         images=tuple(image_sentences(original.environment, done.contents.environment)),
         judged=judged,
-        not_judged=tuple(_not_judged(original.result)),
+        not_judged=not_judged(first),
         attestation=attestation,
     )
 
@@ -241,15 +240,12 @@ def image_sentences(original: Mapping[str, Any], here: Mapping[str, Any]) -> Ite
             f"{here['runtime']}, so that there are no two images to compare"
         )
         return
+    facts = [one["images"] for one in (original, here)]
+    # An environment lists variants only where their images are not all the same.
+    count = max(len(one.get("variants", (one,))) for one in facts)
+    pairs = list(zip(*(one.get("variants", [one] * count) for one in facts), strict=True))
     for role in _ROLES:
-        pairs = zip(_images(original, role), _images(here, role), strict=True)
-        yield from dict.fromkeys(_image_sentence(role, *pair) for pair in pairs)
-
-
-def _images(environment: Mapping[str, Any], role: str) -> list[dict[str, Any]]:
-    """Return what each variant's program of a role is made of."""
-    facts = environment["images"]
-    return [one[role] for one in facts.get("variants") or [facts]]
+        yield from dict.fromkeys(_image_sentence(role, one[role], two[role]) for one, two in pairs)
 
 
 def _image_sentence(role: str, original: dict[str, Any], here: dict[str, Any]) -> str:
@@ -259,16 +255,6 @@ def _image_sentence(role: str, original: dict[str, Any], here: dict[str, Any]) -
         "the original's" if files[0] == files[1] else f"NOT the original's ({files[0][:_DIGITS]})"
     )
     return f"{role} image: {came}; its files are {same} (root file system {files[1][:_DIGITS]})"
-
-
-def _not_judged(result: Result) -> Iterator[str]:
-    found: dict[str, list[str]] = {}
-    for metric in result.metrics:
-        if metric.name.startswith("acceptance_length") and not metric.valid:
-            found.setdefault(metric.name, []).extend(metric.reasons)
-    for name, reasons in found.items():
-        codes = ", ".join(dict.fromkeys(reasons))
-        yield f"not valid in the original, at least in part: {name}: {codes}"
 
 
 def _write_statement(signed: Attestation, home: Path) -> Path:

@@ -8,16 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from specseal.bundle import Contents, open_bundle
-from specseal.compare import ANSWERS, Answer, Side, Verdict, judge_all, overall
+from specseal.compare import ANSWERS, Answer, Side, Verdict, judge_claims, overall
 from specseal.digests import Digest
 from specseal.drawing import Summary
 from specseal.engines import CAPABILITIES
 from specseal.errors import AnswerIsNo, InputError
 from specseal.spec import Spec, load_spec
-from specseal.words import printable
+from specseal.words import ABSENT, printable, said
 
 _HEADERS = ("#", "metric", "of", "claimed", "measured", "90% interval", "tolerance", "answer")
-_ABSENT = "–"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +39,12 @@ class Judged:
 
     def demand(self) -> None:
         """Raise AnswerIsNo unless every claim is reproduced."""
+        if not self.verdicts:
+            raise AnswerIsNo(
+                f"{self.name}: there is no figure to judge",
+                mend="take a result with acceptance lengths that are valid, or with outputs at "
+                "concurrency 1 and temperature 0",
+            )
         if self.answer != "reproduced":
             raise AnswerIsNo(f"not every claim is reproduced: {_counted(self.verdicts)}")
 
@@ -66,8 +71,7 @@ def judged(contents: Contents, of: Spec | None = None) -> Judged:
     """
     spec = of or contents.spec
     side = side_of(contents)
-    verdicts = judge_all(spec.claims, spec.assumptions, side, of=spec)
-    return Judged(name=side.name, bundle=contents.manifest, verdicts=verdicts)
+    return Judged(name=side.name, bundle=side.manifest, verdicts=judge_claims(spec, side))
 
 
 def check_claims(bundle: Path, *, of: Path | None = None) -> Judged:
@@ -98,7 +102,7 @@ def verdict_table(about: Judged) -> Summary:
         setting=printable(f"claims against {about.name}: {_counted(about.verdicts)}"),
         headers=_HEADERS,
         rows=tuple((str(number), *_row(verdict)) for number, verdict in numbered),
-        sentences=_by_rows((number, said) for number, one in numbered for said in _why(one)),
+        sentences=_by_rows((number, why) for number, one in numbered for why in _why(one)),
         notes=(
             *_by_rows((number, one.over) for number, one in numbered if one.over),
             *_assumed(about.verdicts),
@@ -116,10 +120,10 @@ def _row(verdict: Verdict) -> tuple[str, ...]:
     claimed = _number(claim.value) if claim.sha256 is None else claim.sha256[:12]
     if claim.value is not None and claim.decimals is not None:
         claimed = f"{claim.value:.{claim.decimals}f}"
-    ends = _ABSENT
+    ends = ABSENT
     if verdict.low is not None and verdict.high is not None:
         ends = f"[{_number(verdict.low)}, {_number(verdict.high)}]"
-    tolerance = _ABSENT if verdict.tolerance is None else f"± {verdict.tolerance:.2g}"
+    tolerance = ABSENT if verdict.tolerance is None else f"± {verdict.tolerance:.2g}"
     return (
         printable(claim.metric),
         _where(verdict),
@@ -132,13 +136,13 @@ def _row(verdict: Verdict) -> tuple[str, ...]:
 
 
 def _number(value: float | None) -> str:
-    return _ABSENT if value is None else f"{value:.4g}"
+    return ABSENT if value is None else f"{value:.4g}"
 
 
 def _where(verdict: Verdict) -> str:
     where = verdict.claim.where
     told = (
-        str(value) if key in ("category", "speculation") else f"{key} {value}"
+        said(value) if key in ("category", "speculation") else f"{key} {said(value)}"
         for key, value in where.items()
     )
     return printable(", ".join(told)) or "all"
@@ -156,10 +160,10 @@ def _why(verdict: Verdict) -> Iterator[str]:
             yield f"for an answer it would take so many more {unit} (`{path}`): {more}"
 
 
-def _by_rows(said: Iterable[tuple[int, str]]) -> tuple[str, ...]:
+def _by_rows(told: Iterable[tuple[int, str]]) -> tuple[str, ...]:
     """Return each sentence once, with the numbers of the rows that it is about before it."""
     rows: dict[str, list[int]] = {}
-    for number, sentence in said:
+    for number, sentence in told:
         rows.setdefault(sentence, []).append(number)
     return tuple(f"{_ranges(numbers)}: {printable(sentence)}" for sentence, numbers in rows.items())
 

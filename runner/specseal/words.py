@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from specseal.analysis import Failure
 from specseal.analysis.result import Where
 from specseal.digests import canonical
+from specseal.spec.figures import BASELINE as BASELINE
+from specseal.spec.figures import LEVELS as LEVELS
 from specseal.terminal import printable as printable  # where most look for it
 
 Scalar = str | int | float | bool
 
-LEVELS = ("concurrency", "rate")
 ABSENT = "–"
-BASELINE = "none"
 USUAL_INPUT = "dataset"
 _OF_A_RUN = {
     "speculation", "draft_length", "input", "category", "tier", "turn", "repeat", "job", *LEVELS,
@@ -38,26 +38,24 @@ def drafting(where: Where) -> str:
 
 def apart(where: Where) -> str:
     """Return what tells it from others of its load and draft length: `ngram, random, seed 3`."""
-    varied = (f"{name} {said(value)}" for name, value in named(settings(where)).items())
-    given = where.get("input", USUAL_INPUT)
-    unusual = () if given == USUAL_INPUT else (said(given),)
-    return ", ".join((said(where["speculation"]), *unusual, *varied))
+    return ", ".join((said(where["speculation"]), *_unusual(where)))
 
 
 def broken(failure: Failure) -> str:
     """Return which job failed, and at which loads: `ngram 4, num 3, concurrency 4, repeat 1`."""
     where = failure.where
-    varied = (f"{name} {said(value)}" for name, value in named(settings(where)).items())
-    given = where.get("input", USUAL_INPUT)
     levels = dict.fromkeys(filter(None, map(level, failure.missing)))
-    parts = (
-        drafting(where),
-        *(() if given == USUAL_INPUT else (said(given),)),
-        *varied,
-        *levels,
-        f"repeat {int(where['repeat']) + 1}",
-    )
-    return ", ".join(parts)
+    repeat = f"repeat {int(where['repeat']) + 1}"
+    return ", ".join((drafting(where), *_unusual(where), *levels, repeat))
+
+
+def _unusual(where: Where) -> Iterator[str]:
+    """Yield the input, unless it is the usual one, and what a sweep varies."""
+    given = where.get("input", USUAL_INPUT)
+    if given != USUAL_INPUT:
+        yield said(given)
+    for name, value in named(settings(where)).items():
+        yield f"{name} {said(value)}"
 
 
 def said(value: Scalar | None) -> str:

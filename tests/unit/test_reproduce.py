@@ -101,6 +101,12 @@ def test_each_variants_image_is_held_against_its_own() -> None:
     assert len(said) == 3  # two engines, and one client that both share
 
 
+def test_variants_whose_images_are_alike_in_one_run_only_are_each_held_against_it() -> None:
+    other = {**BUILT, "rootfs_sha256": "d" * 64}
+    assert len(list(image_sentences(environment(BUILT), environment(BUILT, other)))) == 3
+    assert len(list(image_sentences(environment(BUILT, other), environment(BUILT)))) == 3
+
+
 def test_without_containers_there_are_no_images_to_compare() -> None:
     native = {**environment(BUILT), "runtime": "native"}
     (said,) = image_sentences(environment(BUILT), native)

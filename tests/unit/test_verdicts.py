@@ -169,6 +169,14 @@ def test_nothing_in_a_claim_commands_a_terminal(contents: Contents):
     assert escape not in str(drawn.sentences) + "".join(drawn.notes) + "".join(drawn.sentences)
 
 
+def test_values_of_a_where_are_written_as_in_a_spec(contents: Contents):
+    where = {"category": "coding", "rate": 2.0, "engine.args.flash": True}
+    (verdict,) = verdicts(contents, {}).verdicts
+    swept = replace(verdict, claim=replace(verdict.claim, where=where))
+    (row,) = verdict_table(replace(verdicts(contents), verdicts=(swept,))).rows
+    assert row[2] == "coding, rate 2, engine.args.flash true"
+
+
 def test_side_is_what_the_bundle_holds(contents: Contents):
     side = side_of(contents)
     assert (side.name, side.manifest, side.run) == ("tiny", contents.manifest, contents.run)
@@ -179,3 +187,9 @@ def test_answer_to_all_claims_is_demanded(contents: Contents):
     with pytest.raises(AnswerIsNo, match="1 reproduced, 1 not comparable"):
         verdicts(contents, {"answer": "reproduced"}, {"answer": "not comparable"}).demand()
     assert isinstance(verdicts(contents, {}).verdicts[0], Verdict)
+
+
+def test_result_without_a_figure_to_judge_is_no_yes_and_says_why(contents: Contents):
+    with pytest.raises(AnswerIsNo, match="tiny: there is no figure to judge") as refused:
+        verdicts(contents).demand()
+    assert "acceptance lengths" in refused.value.mend

@@ -12,16 +12,12 @@ from specseal.bundle.recompute import Contents
 from specseal.errors import InputError
 from specseal.spec import Claim, ClaimSource, parse_spec
 from specseal.spec.claim_text import with_claims
-from specseal.spec.figures import CATEGORY, LEVELS, OUTPUTS, metrics_of
+from specseal.spec.figures import CATEGORY, EVERYWHERE, LEVELS, OUTPUTS, metrics_of
 
 CLAIMED = (
     "acceptance_length", "acceptance_length_drafted", "acceptance_length_harness", OUTPUTS,
 )  # fmt: skip
 """What can be claimed without saying how far off is near enough."""
-_EVERY_FIGURE = "requests"
-"""A metric that every figure has."""
-
-
 _ORDER = ("speculation", "draft_length", "input")
 """Keys of a `where` that people look for first."""
 _NO_ONE_OUTPUT = "no one output: launches differ in it, its ids are not known, or it is sampled"
@@ -96,7 +92,7 @@ def _figures(contents: Contents, name: str) -> Iterator[Claim | LeftOut]:
 def _outputs(contents: Contents) -> Iterator[Claim | LeftOut]:
     for metric in contents.result.metrics:
         at_one = metric.where.get("concurrency") == 1 and CATEGORY not in metric.where
-        if metric.name != _EVERY_FIGURE or not at_one:
+        if metric.name != EVERYWHERE or not at_one:
             continue
         where = _short(metric.where, contents)
         digest = outputs_digest(contents.run, metric.where)

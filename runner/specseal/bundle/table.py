@@ -20,14 +20,15 @@ from specseal.columns import (
     GROUPINGS,
     WIDE,
     Column,
+    Layout,
+    cell,
     is_of_a_row,
-    order,
-    place,
-    split,
+    lay_out,
+    trust,
 )
 from specseal.digests import canonical
-from specseal.drawing import Cell, Fact, Number, Summary
-from specseal.words import ABSENT, drafting, said, settings, short_names
+from specseal.drawing import Cell, Fact, Summary
+from specseal.words import drafting, said
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,49 +51,41 @@ def summarise(
         wide: whether to have more columns than a terminal of 120 characters shows.
     """
     columns = [*COLUMNS, *WIDE] if wide else list(COLUMNS)
-    paths = sorted({path for metric in result.metrics for path in settings(metric.where)})
-    names = short_names(paths)
-    keys = [*paths, "input", *GROUPINGS[by]]
-    rows = _rows(result.metrics, GROUPINGS[by], keys, {column.metric for column in columns})
-    shown, shared = split(keys, [row.where for row in rows], always=GROUPINGS[by])
+    found = _rows(result.metrics, GROUPINGS[by], {column.metric for column in columns})
+    layout = lay_out([row.where for row in found], GROUPINGS[by])
+    rows = sorted(found, key=lambda row: layout.order(row.where))
     with_values = [column for column in columns if any(_has_value(row, column) for row in rows)]
     told = sentences(result)
-    trust = {name: environment[name] for name in ("runtime", "isolation", "pinned")}
-    if environment.get("hardware") == "any":
-        trust["hardware"] = "any"
-    header = [*(names.get(key, key) for key in shown), "drafting"]
+    trusted = trust(environment)
     return Summary(
         setting=" · ".join(
-            f"{names.get(key, key)}: {said(value)}" for key, value in (trust | shared).items()
+            (*(f"{name}: {said(value)}" for name, value in trusted.items()), *layout.shared)
         ),
-        headers=(*header, *(column.header for column in with_values)),
+        headers=(*layout.headers, "drafting", *(column.header for column in with_values)),
         rows=tuple(
-            (*place(row.where, shown), drafting(row.where), *_cells(row, with_values))
+            (*layout.cells(row.where), drafting(row.where), *_cells(row, with_values))
             for row in rows
         ),
         sentences=tuple(sentence.text for sentence in told),
         notes=notes(
-            [doubt for row in rows for doubt in _doubts(row, columns, shown)],
+            [doubt for row in rows for doubt in _doubts(row, columns, layout)],
             {one.header: sum(one.metric in row.figures for row in rows) for one in columns},
             also=[
                 *(note.code for note in result.notes),
                 *(code for sentence in told for code in sentence.reasons),
             ],
         ),
-        records=tuple(_records(rows, keys, with_values, trust)),
+        records=tuple(_records(rows, layout.keys, with_values, trusted)),
     )
 
 
-def _rows(
-    metrics: Iterable[Metric], group: Sequence[str], keys: Sequence[str], wanted: set[str]
-) -> list[_Row]:
-    """Return the rows in order: by what varies, from left to right, the baseline first."""
+def _rows(metrics: Iterable[Metric], group: Sequence[str], wanted: set[str]) -> list[_Row]:
     rows: dict[bytes, _Row] = {}
     for metric in metrics:
         if metric.name in wanted and is_of_a_row(metric.where, group):
             row = rows.setdefault(canonical(metric.where), _Row(where=metric.where))
             row.figures[metric.name] = metric
-    return sorted(rows.values(), key=lambda row: order(row.where, keys))
+    return [*rows.values()]
 
 
 def _has_value(row: _Row, column: Column) -> bool:
@@ -100,25 +93,12 @@ def _has_value(row: _Row, column: Column) -> bool:
 
 
 def _cells(row: _Row, columns: Sequence[Column]) -> Iterator[Cell]:
-    return (_cell(column, row.figures.get(column.metric)) for column in columns)
-
-
-def _cell(column: Column, metric: Metric | None) -> Cell:
-    if metric is None or metric.value is None:
-        return ABSENT
-    low, high = (None if end is None else end * column.scale for end in (metric.low, metric.high))
-    return Number(
-        value=metric.value * column.scale,
-        digits=column.digits,
-        low=low,
-        high=high,
-        with_interval=column.interval,
-        valid=metric.valid,
-    )
+    for column in columns:
+        yield cell(column, row.figures.get(column.metric), with_interval=column.interval)
 
 
 def _records(
-    rows: Iterable[_Row], keys: Sequence[str], columns: Sequence[Column], trust: Mapping[str, Any]
+    rows: Iterable[_Row], keys: Sequence[str], columns: Sequence[Column], trusted: Mapping[str, Any]
 ) -> Iterator[dict[str, Fact]]:
     """Yield what a program gets of each figure: every key of `where`, and the metric as it is."""
     for row in rows:
@@ -137,11 +117,11 @@ def _records(
                     "n": metric.n,
                     "valid": metric.valid,
                     "reasons": " ".join(metric.reasons),
-                    **trust,
+                    **trusted,
                 }
 
 
-def _doubts(row: _Row, columns: Sequence[Column], keys: Sequence[str]) -> Iterator[Doubt]:
+def _doubts(row: _Row, columns: Sequence[Column], layout: Layout) -> Iterator[Doubt]:
     """Yield what is behind each mark, missing figure and missing interval of a row."""
     for column in columns:
         metric = row.figures.get(column.metric)
@@ -153,5 +133,5 @@ def _doubts(row: _Row, columns: Sequence[Column], keys: Sequence[str]) -> Iterat
                     reason=reason,
                     column=column.header,
                     drafting=drafting(row.where),
-                    place=" ".join(place(row.where, keys)),
+                    place=" ".join(layout.cells(row.where)),
                 )

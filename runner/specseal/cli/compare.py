@@ -101,10 +101,12 @@ def command(
     """
     if len(bundles) < 2:
         raise click.UsageError("name two bundles or more: one alone is shown by `specseal show`")
-    if not hardware and (prices or parameters):
-        raise click.UsageError("--price and --parameters are for --hardware")
+    if not hardware and (prices or parameters or precision != PRECISIONS[0]):
+        raise click.UsageError("--price, --parameters and --precision are for --hardware")
+    if hardware and (metrics or wide or by != next(iter(GROUPINGS))):
+        raise click.UsageError("--metric, --wide and --by choose no figures of --hardware")
     sides = open_sides(bundles)
-    known_metrics(sides, metrics)
+    known_metrics(sides, metrics, GROUPINGS[by])
     columns = [] if hardware else columns_of(metrics, wide=wide)
     names = [column.metric for column in columns]
     comparison = compare(sides, metrics=names, group=GROUPINGS[by], anyway=anyway)

@@ -1,14 +1,14 @@
 """Whether results agree, whether claims hold, and if not, what differs. Pure: values in and out."""
 
-from specseal.compare.claims import judge, judge_all
-from specseal.compare.comparison import Compared, Comparison, Pair, compare, known_metrics
+from specseal.compare.claims import judge_claims
+from specseal.compare.comparison import Comparison, compare, known_metrics
 from specseal.compare.contrast import REASONS
 from specseal.compare.difference import Difference, differences
 from specseal.compare.efficiency import PRECISIONS, Given
-from specseal.compare.fields import FieldDifference, Kind
-from specseal.compare.frontier import Point, frontier, frontier_table
+from specseal.compare.fields import Kind
+from specseal.compare.frontier import frontier, frontier_table
 from specseal.compare.names import names_of
-from specseal.compare.pair import judge_pair
+from specseal.compare.pair import judge_pair, not_judged
 from specseal.compare.setups import SetupDifferences, setup_differences
 from specseal.compare.side import Side
 from specseal.compare.table import columns_of, comparison_table, words
@@ -19,14 +19,10 @@ __all__ = [
     "PRECISIONS",
     "REASONS",
     "Answer",
-    "Compared",
     "Comparison",
     "Difference",
-    "FieldDifference",
     "Given",
     "Kind",
-    "Pair",
-    "Point",
     "SetupDifferences",
     "Side",
     "Verdict",
@@ -36,11 +32,11 @@ __all__ = [
     "differences",
     "frontier",
     "frontier_table",
-    "judge",
-    "judge_all",
+    "judge_claims",
     "judge_pair",
     "known_metrics",
     "names_of",
+    "not_judged",
     "overall",
     "setup_differences",
     "words",

@@ -65,19 +65,20 @@ def other_hardware(of: Spec, side: Side) -> tuple[str, ...]:
         of: the claim's spec.
         side: the result.
     """
-    asked = {variant.hardware for variant in _variants(of)}
+    asked = {variant.spec.hardware for variant in of.variants_in_full()}
     names = {one.accelerator for one in asked}
-    used = accelerators(side)
-    differs = []
-    if used != names:
-        differs.append(
-            f"hardware.accelerator: claimed {_listed(names)}, "
-            f"measured on {_listed(used) if used else 'what nobody could look at'}"
-        )
+    differs = [*other_accelerators(names, accelerators(side))]
     counts, held = {one.count for one in asked}, _counts(side.lock)
     if counts != held:
         differs.append(f"hardware.count: claimed {_listed(counts)}, measured on {_listed(held)}")
     return tuple(differs)
+
+
+def other_accelerators(claimed: set[str], measured: set[str]) -> tuple[str, ...]:
+    """Return in what devices differ; those that nobody could look at are not known to be alike."""
+    if claimed == measured and measured:
+        return ()
+    return (f"hardware.accelerator: claimed {_listed(claimed)}, measured on {_listed(measured)}",)
 
 
 def accelerators(side: Side) -> set[str]:
@@ -111,7 +112,7 @@ def are_same_rows(claim: Claim, of: Spec, side: Side, found: Inputs, where: Wher
 
 def _speed_bench(spec: Spec) -> tuple[str | None, ...] | None:
     """Return the parts of SPEED-Bench that a spec sends; None of another data set."""
-    datasets: list[Dataset] = [one.workload.dataset for one in _variants(spec)]
+    datasets: list[Dataset] = [one.spec.workload.dataset for one in spec.variants_in_full()]
     if any(one.kind != SPEED_BENCH for one in datasets):
         return None
     return tuple(dict.fromkeys(one.config for one in datasets))
@@ -129,13 +130,9 @@ def _sends_all(lock: Lock, where: Where) -> bool:
     return is_whole and asked <= {*lock.points["conversations"]}
 
 
-def _variants(spec: Spec) -> list[Spec]:
-    return [variant.spec for variant in spec.variants] or [spec]
-
-
 def _counts(lock: Lock) -> set[int]:
     return {variant.lock.hardware["count"] for variant in lock.variants_in_full()}
 
 
 def _listed(values: set[str] | set[int]) -> str:
-    return " and ".join(sorted(map(str, values)))
+    return " and ".join(sorted(map(str, values))) or "what nobody could look at"

@@ -87,17 +87,15 @@ def _differing(
     for section, (at, fields) in table.items():
         if section in known:
             continue
-        claimed, measured = (list(map(fields, _variants(one))) for one in (of, spec))
+        claimed, measured = (
+            [fields(variant.spec) for variant in one.variants_in_full()] for one in (of, spec)
+        )
         for name in claimed[0]:
             ours, theirs = (_values(name, side) for side in (claimed, measured))
             if ours != theirs:
                 path = f"{at}.{name}"
                 found[path] = f"{path}: claimed {', '.join(ours)}, measured {', '.join(theirs)}"
     return found
-
-
-def _variants(spec: Spec) -> list[Spec]:
-    return [variant.spec for variant in spec.variants] or [spec]
 
 
 def _values(name: str, variants: list[Mapping[str, Any]]) -> list[str]:

@@ -7,7 +7,7 @@ that the other has not, at the same input and setting of a sweep, these two do a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from specseal.analysis.result import Where
 from specseal.compare.side import Side
@@ -47,8 +47,7 @@ def beside(first: Side, second: Side) -> Beside:
     pair = (only[0][0], only[1][0]) if len(only[0]) == len(only[1]) == 1 else None
     found = Beside(other=pair, alone=())
     drafts = () if pair else _alone(only, (first.name, second.name))
-    levels = _alone_at(first, second, found.seen_as)
-    return Beside(other=pair, alone=(*drafts, *levels))
+    return replace(found, alone=(*drafts, *_alone_at(first, second, found.seen_as)))
 
 
 def _ways(side: Side) -> set[Way]:

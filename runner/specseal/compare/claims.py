@@ -18,12 +18,12 @@ Plan of a verdict; what a later step finds counts only where no earlier one has 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from specseal.analysis.figures import Figure
+from specseal.analysis.figures import Figure, Parts
 from specseal.analysis.intervals import LEAST_CONVERSATIONS
 from specseal.analysis.outputs import outputs_digest
 from specseal.analysis.result import Metric
@@ -37,51 +37,27 @@ from specseal.compare.asked import (
 from specseal.compare.difference import Place, figures_at, place
 from specseal.compare.equivalence import CONFIDENCE, equivalence
 from specseal.compare.finding import Found, find
-from specseal.compare.settling import blank, not_valid, settled
+from specseal.compare.settling import LEAST_LAUNCHES, NO_PARTS, blank, not_valid, settled
 from specseal.compare.side import Side
 from specseal.compare.spread import Spread, over_conversations, over_launches
 from specseal.compare.verdict import Verdict
 from specseal.spec.figures import LEVELS, OUTPUTS
 from specseal.spec.model import Claim, Spec
 
-_LEAST_LAUNCHES = 2
-"""A single launch shows no variation, and two do, however little they say of it."""
 
-
-def judge(
-    claim: Claim,
-    side: Side,
-    *,
-    of: Spec | None = None,
-    assumptions: Mapping[str, str] | None = None,
-) -> Verdict:
-    """Say whether a claim holds in a result.
+def judge_claims(of: Spec, side: Side) -> tuple[Verdict, ...]:
+    """Say of each claim of a spec, in their order, whether it holds in a result.
 
     Args:
-        claim: of the result's own spec, or of another.
+        of: the spec, be it the result's own or another.
         side: the result.
-        of: the claim's spec, if it is not the result's own.
-        assumptions: what the claim's source leaves open, by path in the spec.
     """
-    return judge_all((claim,), assumptions or {}, side, of=of)[0]
-
-
-def judge_all(
-    claims: Iterable[Claim],
-    assumptions: Mapping[str, str],
-    side: Side,
-    *,
-    of: Spec | None = None,
-) -> tuple[Verdict, ...]:
-    """Return the verdict on each claim, in their order."""
-    claims = tuple(claims)
-    names = {claim.metric for claim in claims if claim.metric != OUTPUTS}
+    names = {claim.metric for claim in of.claims if claim.metric != OUTPUTS}
     figures = figures_at(side, names) if names else {}
     inputs = side.lock.input_digests()
-    told = tuple(assumptions.items())
+    told = tuple(of.assumptions.items())
     return tuple(
-        replace(_judge(claim, of or side.spec, side, figures, inputs), assumptions=told)
-        for claim in claims
+        replace(_judge(claim, of, side, figures, inputs), assumptions=told) for claim in of.claims
     )
 
 
@@ -183,7 +159,7 @@ class _Evidence:
     spread: Spread | None = None
     over: str = ""
     of_launches: bool = False
-    why_none: str = "the parts that the figure was made of are not in the bundle"
+    why_none: str = NO_PARTS
     why_not_more: str = ""
     """Why nobody can say how much more of one thing it would take."""
     launches_missing: int | None = None
@@ -203,7 +179,7 @@ def _evidence(figure: Figure, *, same_rows: bool) -> _Evidence:
         )
     if figure.rests_on_time and launches is None:
         return _of_launches(figure, launches)
-    return _of_conversations(figure, launches if figure.rests_on_time else None)
+    return _of_conversations(figure.parts, launches if figure.rests_on_time else None)
 
 
 def _of_launches(figure: Figure, spread: Spread | None) -> _Evidence:
@@ -211,25 +187,22 @@ def _of_launches(figure: Figure, spread: Spread | None) -> _Evidence:
     if spread is None:
         return _Evidence(
             why_none=f"measured in {n} launch: by how much launches differ it does not tell; run "
-            f"it with `repeats: {_LEAST_LAUNCHES}` or more",
-            launches_missing=_LEAST_LAUNCHES - n,
+            f"it with `repeats: {LEAST_LAUNCHES}` or more",
+            launches_missing=LEAST_LAUNCHES - n,
         )
     over = f"over {n} launches: the prompts are the claim's own, so only launches vary"
     return _Evidence(spread=spread, over=over, of_launches=True)
 
 
-def _of_conversations(figure: Figure, launches: Spread | None) -> _Evidence:
-    if figure.parts is None:
-        raise ValueError(f"{figure.name} has no parts")
-    numerator, denominator = figure.parts.numerator, figure.parts.denominator
-    n = int(np.count_nonzero(denominator))
+def _of_conversations(parts: Parts, launches: Spread | None) -> _Evidence:
+    n = int(np.count_nonzero(parts.denominator))
     if n < LEAST_CONVERSATIONS:
         return _Evidence(
             why_none=f"over {n} conversations: the prompts are not known to be the claim's own, "
             f"and what others would give takes {LEAST_CONVERSATIONS} or more to tell",
             conversations_missing=LEAST_CONVERSATIONS - n,
         )
-    spread = over_conversations(numerator, denominator)
+    spread = over_conversations(parts.numerator, parts.denominator)
     if spread is None:
         return _Evidence(why_none="too few conversations have anything of this")
     over = (
@@ -240,6 +213,6 @@ def _of_conversations(figure: Figure, launches: Spread | None) -> _Evidence:
         return _Evidence(spread=spread, over=over)
     return _Evidence(
         spread=spread.beside(launches),
-        over=f"{over}; and over {len(figure.launches)} launches, whose pace differs",
+        over=f"{over}; and over {launches.n} launches, whose pace differs",
         why_not_more="more conversations and more launches would both narrow the interval",
     )

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
-from specseal.columns import is_of_a_row
+from specseal.columns import is_of_a_row, trust
 from specseal.compare.beside import Beside, beside
 from specseal.compare.difference import Difference, differences
 from specseal.compare.fields import Kind
@@ -60,7 +60,7 @@ class Pair:
     setup: SetupDifferences
     beside: Beside
     figures: tuple[Compared, ...]
-    """None where the two are not comparable, unless they were asked for."""
+    """Empty where the two are not comparable, unless they were asked for."""
 
     @property
     def is_comparable(self) -> bool:
@@ -93,7 +93,7 @@ class Comparison:
                     "bundle": side.manifest,
                     "name": side.name,
                     "recipe": side.lock.recipe,
-                    **{key: side.environment[key] for key in ("runtime", "isolation", "pinned")},
+                    **trust(side.environment),
                 }
                 for side in self.sides
             ],
@@ -141,14 +141,25 @@ def compare(
     )
 
 
-def known_metrics(sides: Sequence[Side], asked: Sequence[str]) -> None:
-    """See that every metric asked for is in a result.
+def known_metrics(sides: Sequence[Side], asked: Sequence[str], group: Sequence[str]) -> None:
+    """See that every metric asked for is in a result, and has rows there.
 
     Raises:
-        InputError: one is not.
+        InputError: one is not, or has none.
     """
     known = {metric.name for side in sides for metric in side.result.metrics}
+    in_rows = {
+        metric.name
+        for side in sides
+        for metric in side.result.metrics
+        if is_of_a_row(metric.where, group)
+    }
     for name in asked:
+        if name in known - in_rows:
+            raise InputError(
+                f"--metric {name}: no figure of it is of one {' or '.join(group)}",
+                mend="choose other rows with --by, or read it with `specseal show --json`",
+            )
         if name not in known:
             near = get_close_matches(name, known, n=1)
             raise InputError(
@@ -162,14 +173,16 @@ def corrected(found: Sequence[Difference]) -> list[Compared]:
 
     Source: Benjamini and Hochberg 1995, the false discovery rate.
     """
-    tested = [one for one in found if one.p is not None]
-    adjusted: dict[int, float] = {}
-    if tested:
+    known = [one.p for one in found if one.p is not None]
+    if known:
         from scipy.stats import false_discovery_control  # takes a second to import
 
-        values = false_discovery_control([one.p for one in tested])
-        adjusted = {id(one): float(p) for one, p in zip(tested, values, strict=True)}
-    return [Compared(difference=one, p_corrected=adjusted.get(id(one))) for one in found]
+        known = false_discovery_control(known).tolist()
+    adjusted = iter(known)
+    return [
+        Compared(difference=one, p_corrected=None if one.p is None else next(adjusted))
+        for one in found
+    ]
 
 
 def _pair(

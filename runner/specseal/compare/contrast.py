@@ -40,6 +40,10 @@ REASONS: Mapping[str, str] = {
 """Codes that a comparison may carry beside those of the analysis, each with its sentence."""
 
 
+_ROWS = (("prompts", "conversations"), ("dataset", "rows"))
+"""Where a lock has the digest of each conversation: as it is sent, and of its text."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contrast:
     """The spread of log(second ÷ first), or why there is none."""
@@ -98,10 +102,8 @@ def same_prompts(one: Side, other: Side, first: Figure, second: Figure) -> bool:
         return _random(one.lock) == _random(other.lock)
     return any(
         all(name in mine and mine[name] == theirs.get(name) for name in names)
-        for mine, theirs in (
-            (_prompts(one.lock), _prompts(other.lock)),
-            (_rows(one.lock), _rows(other.lock)),
-        )
+        for at in _ROWS
+        for mine, theirs in ((_digests(one.lock, *at), _digests(other.lock, *at)),)
     )
 
 
@@ -116,19 +118,11 @@ def _conversations(side: Side, figure: Figure) -> tuple[str, ...]:
     return tuple(sorted({name for one in variants for name in one.lock.points["conversations"]}))
 
 
-def _prompts(lock: Lock) -> dict[str, set[str]]:
-    """Return the digests of each conversation, as it is sent, in all variants of a sweep."""
+def _digests(lock: Lock, section: str, key: str) -> dict[str, set[str]]:
+    """Return the digests of each conversation in all variants of a sweep."""
     found: dict[str, set[str]] = {}
     for variant in lock.variants_in_full():
-        for row in variant.lock.prompts["conversations"]:
-            found.setdefault(row["id"], set()).add(row["sha256"])
-    return found
-
-
-def _rows(lock: Lock) -> dict[str, set[str]]:
-    found: dict[str, set[str]] = {}
-    for variant in lock.variants_in_full():
-        for row in variant.lock.dataset["rows"]:
+        for row in getattr(variant.lock, section)[key]:
             found.setdefault(row["id"], set()).add(row["sha256"])
     return found
 

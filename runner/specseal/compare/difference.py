@@ -34,7 +34,7 @@ class Difference:
     """The metric's value in the first result."""
     second: float | None
     relative: float | None
-    """(second − first) ÷ first; None where that can't be told."""
+    """(second − first) ÷ first; None where that can't be told, or the first is 0 or less."""
     low: float | None
     """Lower end of the 95% interval of `relative`."""
     high: float | None
@@ -133,16 +133,18 @@ def figures_at(side: Side, names: Collection[str] | None = None) -> dict[Place, 
 def _difference(
     first: Metric, second: Metric, found: Contrast | None, doubts: Iterable[str]
 ) -> Difference:
-    ends = None
-    if found and found.spread and first.value and second.value:
-        ends = relative(first.value, second.value, found.spread)
+    value, ends = None, None
+    if first.value is not None and first.value > 0 and second.value is not None:
+        value = second.value / first.value - 1
+        if found and found.spread and second.value > 0:
+            ends = relative(first.value, second.value, found.spread)
     return Difference(
         metric=first.name,
         where=dict(first.where),
         unit=first.unit,
         first=first.value,
         second=second.value,
-        relative=_relative(first.value, second.value),
+        relative=value,
         low=ends.low if ends else None,
         high=ends.high if ends else None,
         p=ends.p if ends else None,
@@ -151,10 +153,6 @@ def _difference(
         valid=first.valid and second.valid,
         reasons=tuple(dict.fromkeys((*doubts, *(found.reasons if found else ())))),
     )
-
-
-def _relative(first: float | None, second: float | None) -> float | None:
-    return second / first - 1 if first and second is not None else None
 
 
 def _doubts(metric: Metric, figure: Figure | None) -> tuple[str, ...]:

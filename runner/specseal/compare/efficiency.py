@@ -12,6 +12,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from specseal.analysis import Metric
+from specseal.columns import COLUMNS, WIDE
 from specseal.compare.side import Side
 from specseal.hardware import CPU, Accelerator, known
 from specseal.spec.locked import Lock
@@ -204,27 +205,18 @@ def weight_bytes(lock: Lock) -> int | str:
     return sum(files[path] for path in weights)
 
 
+_MEASURED = ("user_tps_mean", "output_tps", "output_tps_per_device")
 MEASURES = (
-    Measure(
-        name="user_tps_mean",
-        header="user tok/s",
-        unit="tokens/s",
-        digits=1,
-        derive=_measured("user_tps_mean"),
-    ),
-    Measure(
-        name="output_tps",
-        header="output tok/s",
-        unit="tokens/s",
-        digits=1,
-        derive=_measured("output_tps"),
-    ),
-    Measure(
-        name="output_tps_per_device",
-        header="output tok/s/device",
-        unit="tokens/s",
-        digits=1,
-        derive=_measured("output_tps_per_device"),
+    *(
+        Measure(
+            name=column.metric,
+            header=column.header,
+            unit="tokens/s",
+            digits=column.digits,
+            derive=_measured(column.metric),
+        )
+        for column in (*COLUMNS, *WIDE)
+        if column.metric in _MEASURED
     ),
     Measure(
         name="output_tps_per_watt",

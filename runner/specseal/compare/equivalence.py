@@ -11,6 +11,7 @@ J. Pharmacokinet. Biopharm. 15 (1987).
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from dataclasses import dataclass
 
 from specseal.compare.spread import Spread
@@ -26,9 +27,6 @@ class Equivalence:
     """What the two tests say."""
 
     answer: Answer
-    low: float
-    """Lower end of the 90% interval of the measured value."""
-    high: float
     more: int | None = None
     """Of an inconclusive answer: how many conversations or launches more would do, if they go on
     as these did."""
@@ -51,11 +49,11 @@ def equivalence(
     least, most = claimed - tolerance - slack, claimed + tolerance + slack
     low, high = spread.around(measured, CONFIDENCE)
     if least <= low and high <= most:
-        return Equivalence(answer="reproduced", low=low, high=high)
+        return Equivalence(answer="reproduced")
     if high < least or most < low:
-        return Equivalence(answer="not reproduced", low=low, high=high)
+        return Equivalence(answer="not reproduced")
     more, why = _more(measured, claimed, tolerance, spread)
-    return Equivalence(answer="inconclusive", low=low, high=high, more=more, why_not_more=why)
+    return Equivalence(answer="inconclusive", more=more, why_not_more=why)
 
 
 def _more(
@@ -69,18 +67,13 @@ def _more(
             "bring it within"
         )
     room = _room(measured, claimed - tolerance, claimed + tolerance, is_log=spread.is_log)
-    too_few, enough = spread.n, spread.n + 1
-    while spread.with_units(enough).half(CONFIDENCE) > room:
-        too_few, enough = enough, 2 * enough
-        if enough > _MOST_UNITS:
-            return None, f"more than {_MOST_UNITS:,} would be needed"
-    while enough - too_few > 1:
-        middle = (too_few + enough) // 2
-        if spread.with_units(middle).half(CONFIDENCE) > room:
-            too_few = middle
-        else:
-            enough = middle
-    return enough - spread.n, ""
+    more = range(1, _MOST_UNITS - spread.n + 1)
+    enough = bisect_left(
+        more, True, key=lambda extra: spread.with_units(spread.n + extra).half(CONFIDENCE) <= room
+    )
+    if enough == len(more):
+        return None, f"more than {_MOST_UNITS:,} would be needed"
+    return more[enough], ""
 
 
 def _room(measured: float, least: float, most: float, *, is_log: bool) -> float:

@@ -7,11 +7,10 @@ from dataclasses import dataclass, replace
 
 from specseal.analysis.result import Metric, Result, Where
 from specseal.digests import canonical
-from specseal.spec.figures import BASELINE, OUTPUTS, is_same, whole_where
+from specseal.spec.figures import BASELINE, EVERYWHERE, OUTPUTS, is_same, whole_where
 from specseal.spec.model import Claim, Spec
+from specseal.words import said
 
-_EVERYWHERE = "requests"
-"""A metric of every part of a run: whatever was measured at all has it."""
 _PATHS = {
     "speculation": "drafter.method",
     "draft_length": "drafter.draft_length",
@@ -35,11 +34,6 @@ class Found:
     missing: tuple[str, ...] = ()
     """Why there is no such figure."""
 
-    @property
-    def where(self) -> Where | None:
-        """Return where the figure is."""
-        return None if self.metric is None else self.metric.where
-
 
 def find(claim: Claim, of: Spec, result: Result) -> Found:
     """Return the figure that a claim is of; drafted otherwise, if that is the one thing amiss.
@@ -49,7 +43,7 @@ def find(claim: Claim, of: Spec, result: Result) -> Found:
         of: the claim's spec.
         result: where to look.
     """
-    name = _EVERYWHERE if claim.metric == OUTPUTS else claim.metric
+    name = EVERYWHERE if claim.metric == OUTPUTS else claim.metric
     there = [metric for metric in result.metrics if metric.name == name]
     if not there:
         return Found(metric=None, missing=(f"metric: there is no {name} in this result",))
@@ -115,14 +109,10 @@ def _missing(asked: Where, there: Sequence[Metric]) -> tuple[str, ...]:
 
 
 def _told(key: str, asked: Where, there: Iterable[Metric]) -> str:
-    values = dict.fromkeys(_shown(one.where[key]) for one in there if key in one.where)
+    values = dict.fromkeys(said(one.where[key]) for one in there if key in one.where)
     shown = [*values][:_MOST_SHOWN] + (["…"] if len(values) > _MOST_SHOWN else [])
-    claimed = _shown(asked[key]) if key in asked else "nothing"
+    claimed = said(asked[key]) if key in asked else "nothing"
     return f"{_path(key)}: claimed {claimed}, measured {', '.join(shown) or 'nothing'}"
-
-
-def _shown(value: str | float | bool) -> str:
-    return value if isinstance(value, str) else str(value).lower()
 
 
 def _path(key: str) -> str:

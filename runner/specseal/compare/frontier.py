@@ -1,29 +1,29 @@
 """Hardware against hardware: throughput against what a user gets, and what throughput cost.
 
 A point is one load level of one way of drafting. It is on the Pareto front of all results where no
-other point has both more output tokens a second and device, and more tokens a second for a user.
+other point has more output tokens a second and device, or more tokens a second for a user, without
+having less of the other.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from specseal.analysis import Metric
 from specseal.analysis.result import Where
-from specseal.columns import GROUPINGS, is_of_a_row, order, place, split
+from specseal.columns import GROUPINGS, is_of_a_row, lay_out
 from specseal.compare.comparison import Comparison
 from specseal.compare.efficiency import MEASURES, Derived, Given, Ran
-from specseal.compare.fields import Kind
 from specseal.compare.side import Side
-from specseal.compare.table import trust_of, words
+from specseal.compare.table import setting_of, words
 from specseal.digests import canonical
 from specseal.drawing import Cell, Fact, Number, Summary
 from specseal.errors import InputError
 from specseal.hardware import Accelerator
 from specseal.spec.locked import Lock
-from specseal.words import ABSENT, USUAL_INPUT, drafting, said, settings, short_names
+from specseal.words import ABSENT, USUAL_INPUT, drafting, settings
 
 _ACROSS, _UP = "user_tps_mean", "output_tps_per_device"
 _BY = GROUPINGS["load"]
@@ -75,48 +75,35 @@ def frontier(comparison: Comparison, given: Given, *, anyway: bool = False) -> t
     Raises:
         InputError: a price is of nothing that is compared.
     """
-    left_out = {
-        pair.second.name for pair in comparison.pairs if pair.setup.kind == Kind.NOT_COMPARABLE
-    }
-    sides = [side for side in comparison.sides if anyway or side.name not in left_out]
-    points = [point for side in sides for point in _points(side, given)]
+    points = [point for side in comparison.sides for point in _points(side, given)]
     _refuse_unknown(given, comparison.sides, points)
+    if not anyway:
+        left_out = {pair.second.name for pair in comparison.pairs if not pair.is_comparable}
+        points = [point for point in points if point.ran.side.name not in left_out]
     places = [_place(point) for point in points]
     front = _front(places)
     return tuple(
-        Point(
-            ran=one.ran,
-            where=one.where,
-            figures=one.figures,
-            on_front=here is not None and here in front,
-        )
-        for one, here in zip(points, places, strict=True)
+        replace(one, on_front=here in front) for one, here in zip(points, places, strict=True)
     )
 
 
 def frontier_table(comparison: Comparison, points: Sequence[Point]) -> Summary:
     """Return the points as a table."""
-    wheres = [point.where for point in points]
-    paths = sorted({path for where in wheres for path in settings(where)})
-    names = short_names(paths)
-    keys = [*paths, *_BY]
-    shown, shared = split(keys, wheres, always=_BY)
+    layout = lay_out([point.where for point in points], _BY, also=())
     measures = [
         measure
         for measure in MEASURES
         if any(point.figures[measure.name].value is not None for point in points)
     ]
-    trust = "; ".join(trust_of(side) for side in comparison.sides)
-    told = [f"{names.get(key, key)}: {said(value)}" for key, value in shared.items()]
     in_order = sorted(
         points,
-        key=lambda point: (comparison.sides.index(point.ran.side), order(point.where, keys)),
+        key=lambda point: (comparison.sides.index(point.ran.side), layout.order(point.where)),
     )
     return Summary(
-        setting=" · ".join([trust, *told]),
+        setting=setting_of(comparison, layout),
         headers=(
             "of",
-            *(names.get(key, key) for key in shown),
+            *layout.headers,
             "drafting",
             *(measure.header for measure in measures),
             "Pareto front",
@@ -124,7 +111,7 @@ def frontier_table(comparison: Comparison, points: Sequence[Point]) -> Summary:
         rows=tuple(
             (
                 point.ran.side.name,
-                *place(point.where, shown),
+                *layout.cells(point.where),
                 drafting(point.where),
                 *(_cell(point.figures[one.name], one.digits) for one in measures),
                 _ON_THE_FRONT if point.on_front else "",
@@ -134,7 +121,7 @@ def frontier_table(comparison: Comparison, points: Sequence[Point]) -> Summary:
         sentences=tuple(_peaks(points)),
         lead=words(comparison),
         notes=tuple(_notes(points)),
-        records=tuple(_records(in_order, keys)),
+        records=tuple(_records(in_order, layout.keys)),
         title=f"Throughput against user TPS: {', '.join(side.name for side in comparison.sides)}",
         label=f"specseal-front-{'-'.join(side.manifest[:12] for side in comparison.sides)}",
     )
@@ -153,13 +140,16 @@ def _points(side: Side, given: Given) -> Iterator[Point]:
 
 
 def _variant(lock: Lock, where: Where) -> Lock:
-    """Return the lock of the variant that a figure is of; a baseline may be of several."""
-    variants = lock.variants_in_full()
-    for variant in variants:
-        setting = settings(where)
-        if setting.items() <= variant.setting.items():
-            return variant.lock
-    return variants[0].lock
+    """Return the lock of the variant that a figure is of; a baseline may be of several.
+
+    What a swept load sets, a `where` has by other keys than the variant.
+    """
+    setting = settings(where).items()
+    return next(
+        one.lock
+        for one in lock.variants_in_full()
+        if all(one.setting.get(key, value) == value for key, value in setting)
+    )
 
 
 def _refuse_unknown(given: Given, sides: Iterable[Side], points: Iterable[Point]) -> None:
@@ -181,7 +171,7 @@ def _place(point: Point) -> tuple[float, float] | None:
 
 
 def _front(places: Iterable[tuple[float, float] | None]) -> set[tuple[float, float]]:
-    """Return the places that no other is ahead of in both ways."""
+    """Return the places that no other is ahead of in one way without being behind in the other."""
     front: set[tuple[float, float]] = set()
     highest = float("-inf")
     for across, up in sorted({one for one in places if one is not None}, reverse=True):

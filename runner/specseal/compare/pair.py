@@ -17,23 +17,28 @@ from specseal.analysis.figures import Figure
 from specseal.analysis.outputs import is_greedy, outputs_of
 from specseal.analysis.result import Metric, Where
 from specseal.analysis.validity import REASONS
-from specseal.compare.alike import Inputs, accelerators
+from specseal.compare.alike import Inputs, accelerators, other_accelerators
 from specseal.compare.asked import other_load
 from specseal.compare.contrast import REASONS as OF_COMPARING
 from specseal.compare.contrast import Contrast, contrast, same_prompts
 from specseal.compare.difference import Place, figures_at, place
 from specseal.compare.equivalence import CONFIDENCE, equivalence
 from specseal.compare.finding import find
-from specseal.compare.settling import blank, not_valid, settled
+from specseal.compare.settling import (
+    LEAST_LAUNCHES,
+    NO_PARTS,
+    blank,
+    not_valid,
+    settled,
+    why_not_valid,
+)
 from specseal.compare.side import Side
 from specseal.compare.verdict import Verdict
 from specseal.digests import Digest
-from specseal.spec.figures import LEVELS, OUTPUTS, tolerance_of
+from specseal.spec.figures import EVERYWHERE, LEVELS, OUTPUTS, tolerance_of
 from specseal.spec.model import Claim, ClaimSource, Tolerance
 
 _ACCEPTANCE = "acceptance_length"
-_EVERYWHERE = "requests"
-_LEAST_LAUNCHES = 2
 _OVER = {
     "prompts paired": "prompt by prompt, over {n} conversations",
     "prompts": "over {n} conversations or more on each side, other prompts on each",
@@ -68,13 +73,24 @@ def judge_pair(
     return (*numbers, *_judged_outputs(original, again, inputs))
 
 
+def not_judged(original: Side) -> tuple[str, ...]:
+    """Say of which acceptance lengths a result has figures that prove nothing, and why."""
+    found: dict[str, dict[str, None]] = {}
+    for metric in _over_all_levels(original, None):
+        if not metric.valid:
+            found.setdefault(metric.name, {}).update(dict.fromkeys(why_not_valid(metric)))
+    return tuple(
+        f"not valid in the original, at least in part: {name}: {', '.join(codes)}"
+        for name, codes in found.items()
+    )
+
+
 def _claims(
     original: Side, metrics: Collection[str] | None, tolerance: Tolerance | None
 ) -> Iterator[Claim]:
     source = _source(original)
-    for metric in original.result.metrics:
-        asked = metric.name.startswith(_ACCEPTANCE) if metrics is None else metric.name in metrics
-        if not asked or not metric.valid or any(key in metric.where for key in LEVELS):
+    for metric in _over_all_levels(original, metrics):
+        if not metric.valid:
             continue
         claim = Claim(
             metric=metric.name,
@@ -85,6 +101,13 @@ def _claims(
         )
         if tolerance_of(claim) is not None:
             yield claim
+
+
+def _over_all_levels(original: Side, metrics: Collection[str] | None) -> Iterator[Metric]:
+    for metric in original.result.metrics:
+        asked = metric.name.startswith(_ACCEPTANCE) if metrics is None else metric.name in metrics
+        if asked and not any(key in metric.where for key in LEVELS):
+            yield metric
 
 
 def _source(original: Side) -> ClaimSource:
@@ -109,39 +132,40 @@ def _judge(
         return settled(blank(claim), found, inputs)
     first = mine.get(place(claim.metric, claim.where))
     second = theirs.get(place(claim.metric, found.metric.where))
-    verdict = replace(blank(claim), measured=found.metric.value)
-    timed = False
+    told = None
     if first is not None and second is not None:
-        timed = first.rests_on_time
         told = contrast(
             first,
             second,
             same_prompts=same_prompts(original, again, first, second),
-            least_launches=_LEAST_LAUNCHES,
+            least_launches=LEAST_LAUNCHES,
         )
-        verdict = _by_numbers(verdict, found.metric, told)
+    verdict = _by_numbers(claim, found.metric, told)
     load = other_load(original.spec, again.spec)
-    if timed:
+    if first is not None and first.rests_on_time:
         decisive = (*_other_machine(original, again), *load)
         return settled(verdict, found, inputs, decisive=decisive)
     return settled(verdict, found, inputs, told=load)
 
 
-def _by_numbers(verdict: Verdict, metric: Metric, told: Contrast) -> Verdict:
-    claimed, tolerance = verdict.claim.value, verdict.tolerance
-    if told.spread is not None and metric.value is not None:
+def _by_numbers(claim: Claim, metric: Metric, told: Contrast | None) -> Verdict:
+    verdict = replace(blank(claim), measured=metric.value)
+    if told is not None and told.spread is not None and metric.value is not None:
         low, high = told.spread.around(metric.value, CONFIDENCE)
         verdict = replace(verdict, low=low, high=high, over=_OVER[told.over].format(n=told.n))
     if not metric.valid:
         return not_valid(verdict, metric)
-    if told.spread is None or "prompts_differ" in told.reasons:
+    claimed, tolerance = claim.value, verdict.tolerance
+    if told is None or metric.value is None or claimed is None or tolerance is None:
+        return replace(verdict, reasons=(NO_PARTS,))
+    # An interval with a caution leaves out what varies, too.
+    if told.spread is None or told.reasons:
         known = REASONS | dict(OF_COMPARING)
         said = tuple(
             f"{code}: {known[code]}" if code in known else _too_few(told) for code in told.reasons
         )
-        return replace(verdict, reasons=said, more_launches=_missing_launches(told))
-    if metric.value is None or claimed is None or tolerance is None:
-        return verdict
+        missing = _missing_launches(told)
+        return replace(verdict, reasons=said or (NO_PARTS,), more_launches=missing)
     held = equivalence(
         measured=metric.value, claimed=claimed, tolerance=tolerance, spread=told.spread
     )
@@ -155,20 +179,18 @@ def _by_numbers(verdict: Verdict, metric: Metric, told: Contrast) -> Verdict:
 
 
 def _too_few(told: Contrast) -> str:
-    return f"measured in {told.n} launch: run it with `repeats: {_LEAST_LAUNCHES}` or more"
+    return f"measured in {told.n} launch: run it with `repeats: {LEAST_LAUNCHES}` or more"
 
 
 def _missing_launches(told: Contrast) -> int | None:
-    return max(0, _LEAST_LAUNCHES - told.n) or None if told.over == "launches" else None
+    if "launches_may_differ" in told.reasons:
+        return LEAST_LAUNCHES - 1
+    return max(0, LEAST_LAUNCHES - told.n) or None if told.over == "launches" else None
 
 
 def _other_machine(original: Side, again: Side) -> tuple[str, ...]:
     """Return in what the machines differ, as far as what they measured of time is concerned."""
-    differs = []
-    one, other = accelerators(original), accelerators(again)
-    if one != other or not one:
-        names = [" and ".join(sorted(side)) or "what nobody could look at" for side in (one, other)]
-        differs.append(f"hardware.accelerator: claimed {names[0]}, measured on {names[1]}")
+    differs = [*other_accelerators(accelerators(original), accelerators(again))]
     first, second = (side.environment["machine"].get("cpu") for side in (original, again))
     if first != second:
         differs.append(f"environment.machine.cpu: claimed {first}, measured on {second}")
@@ -178,14 +200,14 @@ def _other_machine(original: Side, again: Side) -> tuple[str, ...]:
 def _judged_outputs(original: Side, again: Side, inputs: Inputs) -> Iterator[Verdict]:
     for metric in original.result.metrics:
         where = metric.where
-        if metric.name != _EVERYWHERE or where.get("concurrency") != 1 or "category" in where:
+        if metric.name != EVERYWHERE or where.get("concurrency") != 1 or "category" in where:
             continue
         if is_greedy(original.run, where):
             claim = Claim(metric=OUTPUTS, where=where, source=_source(original))
             found = find(claim, original.spec, again.result)
             verdict = blank(claim)
-            if found.where is not None:
-                verdict = _by_outputs(verdict, original, again, found.where)
+            if found.metric is not None:
+                verdict = _by_outputs(verdict, original, again, found.metric.where)
             yield settled(verdict, found, inputs)
 
 

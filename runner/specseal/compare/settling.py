@@ -15,6 +15,9 @@ from specseal.compare.verdict import Verdict
 from specseal.spec.figures import tolerance_of
 from specseal.spec.model import Claim
 
+LEAST_LAUNCHES = 2
+"""A single launch shows no variation, and two do, however little they say of it."""
+NO_PARTS = "the parts that the figure was made of are not in the bundle"
 _ABOUT_INTERVALS = ("fewer_than_", "exact_count", "extreme")
 """How codes begin that only say why a result gives no interval."""
 
@@ -80,10 +83,14 @@ def tolerance_in_units(claim: Claim) -> float | None:
     return (allowed.relative or 0.0) * abs(claim.value) + rounding
 
 
-def not_valid(verdict: Verdict, *metrics: Metric) -> Verdict:
+def why_not_valid(metric: Metric) -> tuple[str, ...]:
+    """Return the codes of why a figure proves nothing: not those of its interval."""
+    return tuple(code for code in metric.reasons if not code.startswith(_ABOUT_INTERVALS))
+
+
+def not_valid(verdict: Verdict, metric: Metric) -> Verdict:
     """Return the verdict where a figure proves nothing, with its codes in words. (4)"""
-    reasons = dict.fromkeys(code for one in metrics if not one.valid for code in one.reasons)
-    codes = tuple(code for code in reasons if not code.startswith(_ABOUT_INTERVALS))
+    codes = why_not_valid(metric)
     said = tuple(f"{code}: {REASONS.get(code, 'a code that nobody knows here')}" for code in codes)
     return replace(verdict, codes=codes, reasons=said)
 

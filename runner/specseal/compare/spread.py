@@ -35,6 +35,9 @@ from scipy.special import stdtr, stdtrit
 
 from specseal.analysis.columns import FloatArray
 
+_ROUNDING = 1e-12
+"""Values closer than this to each other differ by the order in which floats were added up."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spread:
@@ -65,7 +68,7 @@ class Spread:
     def p_of_zero(self, found: float) -> float:
         """Return the two-sided p of finding so large a value where the truth is 0."""
         if self.error == 0:
-            return float(found == 0)
+            return float(abs(found) <= _ROUNDING)
         return 2 * float(stdtr(self.freedom, -abs(found) / self.error))
 
     def with_units(self, n: int) -> Spread:
@@ -132,10 +135,6 @@ def pseudo_values(numerator: FloatArray, denominator: FloatArray) -> FloatArray 
         return None
     whole = math.log(above / below)
     return np.asarray(n * whole - (n - 1) * np.log(others_above / others_below), np.float64)
-
-
-_ROUNDING = 1e-12
-"""Values closer than this to each other differ by the order in which floats were added up."""
 
 
 def _effective(denominator: FloatArray) -> float:

@@ -7,14 +7,14 @@ from itertools import groupby
 
 from specseal.analysis import Metric
 from specseal.analysis.validity import REASONS
-from specseal.columns import COLUMNS, GROUPINGS, WIDE, Column, order, place, split
+from specseal.columns import COLUMNS, GROUPINGS, WIDE, Column, Layout, cell, lay_out, trust
 from specseal.compare.comparison import Compared, Comparison, Pair
 from specseal.compare.contrast import REASONS as OF_COMPARING
 from specseal.compare.difference import Place
 from specseal.compare.difference import place as place_of
 from specseal.compare.side import Side
 from specseal.drawing import Cell, Fact, Number, Summary
-from specseal.words import ABSENT, drafting, printable, said, settings, short_names
+from specseal.words import ABSENT, drafting, printable, said
 
 _LEAST_P = 0.001
 
@@ -49,32 +49,27 @@ def comparison_table(comparison: Comparison, columns: Sequence[Column], *, by: s
         by: one of `GROUPINGS`: what a row is.
     """
     wheres = [one.difference.where for pair in comparison.pairs for one in pair.figures]
-    paths = sorted({path for where in wheres for path in settings(where)})
-    names = short_names(paths)
-    keys = [*paths, "input", *GROUPINGS[by]]
-    shown, shared = split(keys, wheres, always=GROUPINGS[by])
+    layout = lay_out(wheres, GROUPINGS[by])
     several = len(comparison.pairs) > 1
     first, *others = comparison.sides
     sides = ("reference", "compared") if several else (first.name, others[0].name)
-    trust = "; ".join(trust_of(side) for side in comparison.sides)
-    told = [f"{names.get(key, key)}: {said(value)}" for key, value in shared.items()]
     return Summary(
-        setting=" · ".join([trust, *told]),
+        setting=setting_of(comparison, layout),
         headers=(
             *(("with",) if several else ()),
             "figure",
-            *(names.get(key, key) for key in shown),
+            *layout.headers,
             "drafting",
             *sides,
             "difference %",
             "p corrected",
             "says",
         ),
-        rows=tuple(_rows(comparison, columns, keys, shown)),
+        rows=tuple(_rows(comparison, columns, layout)),
         sentences=(),
         lead=words(comparison),
         notes=tuple(_notes(comparison, columns)),
-        records=tuple(_records(comparison, keys)),
+        records=tuple(_records(comparison, layout.keys)),
         title=f"{', '.join(side.name for side in others)} against {first.name}",
         label=f"specseal-{'-'.join(side.manifest[:12] for side in comparison.sides)}",
     )
@@ -89,14 +84,14 @@ def _words(pair: Pair) -> Iterator[str]:
 
 
 def _rows(
-    comparison: Comparison, columns: Sequence[Column], keys: Sequence[str], shown: Sequence[str]
+    comparison: Comparison, columns: Sequence[Column], layout: Layout
 ) -> Iterator[tuple[Cell, ...]]:
     several = len(comparison.pairs) > 1
     by_name = {column.metric: column for column in columns}
     for pair in comparison.pairs:
         mine, theirs = _metrics(pair.first), _metrics(pair.second)
         for name, group in groupby(pair.figures, key=lambda one: one.difference.metric):
-            for one in sorted(group, key=lambda one: order(one.difference.where, keys)):
+            for one in sorted(group, key=lambda one: layout.order(one.difference.where)):
                 where = one.difference.where
                 other = pair.beside.told_as(where)
                 ways = dict.fromkeys((drafting(where), drafting(other)))
@@ -104,10 +99,10 @@ def _rows(
                 yield (
                     *((pair.second.name,) if several else ()),
                     column.header,
-                    *place(where, shown),
+                    *layout.cells(where),
                     " / ".join(ways),
-                    _value(column, mine.get(place_of(name, where))),
-                    _value(column, theirs.get(place_of(name, other))),
+                    cell(column, mine.get(place_of(name, where))),
+                    cell(column, theirs.get(place_of(name, other))),
                     _relative(one),
                     _p(one.p_corrected),
                     one.says,
@@ -116,19 +111,6 @@ def _rows(
 
 def _metrics(side: Side) -> dict[Place, Metric]:
     return {place_of(metric.name, metric.where): metric for metric in side.result.metrics}
-
-
-def _value(column: Column, metric: Metric | None) -> Cell:
-    if metric is None or metric.value is None:
-        return ABSENT
-    low, high = (None if end is None else end * column.scale for end in (metric.low, metric.high))
-    return Number(
-        value=metric.value * column.scale,
-        digits=column.digits,
-        low=low,
-        high=high,
-        valid=metric.valid,
-    )
 
 
 def _relative(one: Compared) -> Cell:
@@ -152,12 +134,13 @@ def _p(value: float | None) -> str:
     return f"<{_LEAST_P}" if value < _LEAST_P else f"{value:.3f}"
 
 
-def trust_of(side: Side) -> str:
-    """Return how far to trust a run: what every table shows."""
-    keys = [key for key in ("runtime", "isolation", "pinned") if key in side.environment]
-    if side.environment.get("hardware") == "any":
-        keys.append("hardware")
-    told = " · ".join(f"{key}: {said(side.environment[key])}" for key in keys)
+def setting_of(comparison: Comparison, layout: Layout) -> str:
+    """Return how far to trust each run, what every table shows, and what all rows share."""
+    return " · ".join(["; ".join(map(_trust, comparison.sides)), *layout.shared])
+
+
+def _trust(side: Side) -> str:
+    told = " · ".join(f"{key}: {said(value)}" for key, value in trust(side.environment).items())
     return f"{side.name}: {told}"
 
 

@@ -13,21 +13,23 @@ from functools import cache
 from typing import Any
 
 from specseal.analysis.definition import Definition, speculates
+from specseal.analysis.facts import BASELINE as BASELINE
 from specseal.analysis.metrics import definitions
 from specseal.analysis.overestimate import ACROSS_INPUTS
 from specseal.analysis.phases import LOAD_SETTINGS
 from specseal.analysis.result import Where
 from specseal.digests import canonical
-from specseal.spec.model import Claim, Load, Spec, SpecVariant, Tolerance
+from specseal.spec.model import Claim, Load, Spec, Tolerance
 from specseal.spec.setting import shown_setting
 
 OUTPUTS = "outputs"
 """The metric of a claim on all that was generated."""
+EVERYWHERE = "requests"
+"""A metric that every figure of a result has: where it is, there are outputs."""
 CATEGORY = "category"
 LEVELS = ("concurrency", "rate")
 POOLED = (*LEVELS, CATEGORY)
 """Keys that a figure may lack: it is then over all of them."""
-BASELINE = "none"
 
 _DEFAULT_TOLERANCE = Tolerance(relative=0.05)
 _HAVE_DEFAULT = "acceptance_length"
@@ -69,7 +71,7 @@ def metrics_up_to(draft_length: int) -> dict[str, Definition]:
 
 def metrics_of(spec: Spec) -> dict[str, Definition]:
     """Return every metric that the spec's result may have, by name."""
-    return metrics_up_to(max(one.spec.drafter.draft_length for one in _variants(spec)))
+    return metrics_up_to(max(one.spec.drafter.draft_length for one in spec.variants_in_full()))
 
 
 def figures_of(metric: str, spec: Spec) -> tuple[Figure, ...]:
@@ -103,12 +105,8 @@ def whole_where_among(claim: Claim, figures: Iterable[Figure]) -> tuple[Where, .
     return tuple(found.values())
 
 
-def _variants(spec: Spec) -> tuple[SpecVariant, ...]:
-    return spec.variants or (SpecVariant(setting={}, spec=spec),)
-
-
 def _figures(spec: Spec) -> tuple[Figure, ...]:
-    variants = _variants(spec)
+    variants = spec.variants_in_full()
     loads = [variant.spec.workload.load for variant in variants]
     varying = [name for name in LOAD_SETTINGS if len({getattr(load, name) for load in loads}) > 1]
     found: dict[bytes, Figure] = {}

@@ -238,11 +238,14 @@ class Spec:
         del value["variants"]
         return value
 
+    def variants_in_full(self) -> tuple[SpecVariant, ...]:
+        """Return each variant of a sweep; without a sweep, the spec as the only one."""
+        return self.variants or (SpecVariant(setting={}, spec=self),)
+
     @property
     def measures_running_server(self) -> bool:
         """Whether a server is measured that runs already, in any variant."""
-        specs = [variant.spec for variant in self.variants] or [self]
-        return any(spec.engine.url is not None for spec in specs)
+        return any(one.spec.engine.url is not None for one in self.variants_in_full())
 
     @property
     def digest(self) -> Digest:

@@ -98,8 +98,22 @@ def test_price_that_is_none_is_refused(good: GoodBundle, price: str) -> None:
     assert "dollars an hour" in done.output
 
 
-def test_price_without_a_hardware_comparison_is_refused(good: GoodBundle) -> None:
-    assert call("compare", good.path, good.path, "--price", "cpu=1").exit_code == 2
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--price", "cpu=1"),
+        ("--precision", "fp8"),
+        ("--hardware", "--metric", "ttft_p50"),
+        ("--hardware", "--by", "category"),
+        ("--hardware", "--wide"),
+    ],
+)
+def test_option_that_would_do_nothing_is_refused(
+    good: GoodBundle, options: tuple[str, ...]
+) -> None:
+    done = call("compare", good.path, good.path, *options)
+    assert done.exit_code == 2
+    assert "--hardware" in done.output
 
 
 def test_one_bundle_alone_is_for_show(good: GoodBundle) -> None:

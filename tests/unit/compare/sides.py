@@ -11,10 +11,10 @@ import numpy.typing as npt
 
 import locks
 from specseal.analysis import JobData, RunData, analyse
-from specseal.compare import Side
+from specseal.compare import Side, Verdict, judge_claims
 from specseal.digests import sha256_value
 from specseal.engines import CAPABILITIES
-from specseal.spec import Spec, parse_spec
+from specseal.spec import Claim, Spec, parse_spec
 from unit.analysis.builders import baseline, job, phase, plain, record, run, snapshot
 
 FloatArray = npt.NDArray[np.float64]
@@ -155,6 +155,12 @@ def side_of(
         result=analyse(data),
         run=data,
     )
+
+
+def judge(claim: Claim, measured: Side, *, of: Spec | None = None) -> Verdict:
+    """Return the verdict on one claim, of the result's own spec if of no other."""
+    (verdict,) = judge_claims(replace(of or measured.spec, claims=(claim,)), measured)
+    return verdict
 
 
 def _launch(

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from specseal.analysis.outputs import outputs_digest
-from specseal.compare import Side, Verdict, judge, judge_all, overall
+from specseal.compare import Side, Verdict, judge_claims, overall
 from specseal.compare.settling import tolerance_in_units
 from specseal.digests import sha256_value
 from specseal.spec.model import Claim, ClaimSource, Dataset, Hardware, Tolerance
-from unit.compare.sides import draw_prompts, draw_sample, side
+from unit.compare.sides import draw_prompts, draw_sample, judge, side
 
 LENGTH = "acceptance_length"
 PAPER = ClaimSource(title="A paper", definition="D ÷ S")
@@ -35,12 +35,13 @@ def measured() -> Side:
     return side("measured", launches(1, noise=0.01))
 
 
-def of_bundle(original: Side) -> ClaimSource:
+def of_bundle(original: Side, **others: str) -> ClaimSource:
+    """The source of a claim on a bundle with the inputs of a result, but for some."""
     return ClaimSource(
         title="A bundle",
         definition="D ÷ S",
         bundle=original.manifest,
-        inputs=original.lock.input_digests(),
+        inputs={**original.lock.input_digests(), **others},
     )
 
 
@@ -58,6 +59,17 @@ def claim(measured: Side, **changes: Any) -> Claim:
     """A claim on the very rows that were measured, which holds."""
     values = {"metric": LENGTH, "value": value(measured), "source": of_bundle(measured)}
     return Claim(**{**values, **changes})
+
+
+def pace(measured: Side, metric: str = "output_tps", **changes: Any) -> Claim:
+    """A claim on the pace of drafting, for which there is no tolerance by itself."""
+    values = {
+        "metric": metric,
+        "where": {"speculation": "ngram"},
+        "value": value(measured, metric),
+        "tolerance": Tolerance(relative=0.1),
+    }
+    return claim(measured, **{**values, **changes})
 
 
 # Yes, no, and neither
@@ -118,8 +130,7 @@ def test_other_rows_are_judged_over_conversations(measured: Side):
 
 
 def test_subset_of_the_claims_prompts_is_another_sample(measured: Side):
-    source = of_bundle(measured)
-    source = replace(source, inputs={**source.inputs, "conversations": "0" * 64})
+    source = of_bundle(measured, conversations="0" * 64)
     verdict = judge(claim(measured, source=source), measured)
     assert "conversations:" in verdict.differs[0]
     assert "20 conversations" in verdict.over
@@ -172,19 +183,11 @@ def test_phase_that_ends_with_its_time_may_not_come_to_all_of_the_claims_prompts
 
 def test_pace_on_other_prompts_varies_by_prompt_and_by_launch():
     paced = side("paced", launches(1, count=3))
-    pace = claim(
-        paced,
-        metric="latency_mean",
-        where={"speculation": "ngram"},
-        value=value(paced, "latency_mean"),
-        tolerance=Tolerance(relative=0.1),
-        source=PAPER,
-    )
-    verdict = judge(pace, paced)
+    verdict = judge(pace(paced, "latency_mean", source=PAPER), paced)
     assert "20 conversations" in verdict.over
     assert "3 launches" in verdict.over
     once = side("once", launches(1, count=1))
-    assert judge(replace(pace, value=value(once, "latency_mean")), once).more_launches == 1
+    assert judge(pace(once, "latency_mean", source=PAPER), once).more_launches == 1
 
 
 # What makes it another question, or another answer
@@ -209,8 +212,7 @@ def test_draft_length_that_a_claim_names_counts_whatever_its_spec_says(measured:
 
 @pytest.mark.parametrize("section", ["model", "dataset", "prompts", "sampling"])
 def test_other_inputs_are_not_comparable_and_named(measured: Side, section: str):
-    source = of_bundle(measured)
-    source = replace(source, inputs={**source.inputs, section: "0" * 64})
+    source = of_bundle(measured, **{section: "0" * 64})
     verdict = judge(claim(measured, source=source), measured)
     assert verdict.answer == "not comparable"
     assert [line.partition(":")[0] for line in verdict.differs] == [section]
@@ -219,8 +221,7 @@ def test_other_inputs_are_not_comparable_and_named(measured: Side, section: str)
 
 @pytest.mark.parametrize("section", ["engine", "client", "drafter"])
 def test_other_programs_are_judged_and_named(measured: Side, section: str):
-    source = of_bundle(measured)
-    source = replace(source, inputs={**source.inputs, section: "0" * 64})
+    source = of_bundle(measured, **{section: "0" * 64})
     verdict = judge(claim(measured, source=source), measured)
     assert verdict.answer == "reproduced"
     assert [line.partition(":")[0] for line in verdict.differs] == [section]
@@ -256,14 +257,7 @@ def test_metric_that_no_result_has_is_not_comparable(measured: Side):
 
 def test_pace_on_another_accelerator_is_not_comparable_and_acceptance_is(measured: Side):
     of = replace(measured.spec, hardware=Hardware(accelerator="nvidia/h100-sxm-80gb"))
-    pace = claim(
-        measured,
-        metric="output_tps",
-        where={"speculation": "ngram"},
-        value=1000.0,
-        tolerance=Tolerance(relative=0.1),
-    )
-    verdict = judge(pace, measured, of=of)
+    verdict = judge(pace(measured), measured, of=of)
     assert verdict.answer == "not comparable"
     assert verdict.differs == (
         "hardware.accelerator: claimed nvidia/h100-sxm-80gb, measured on cpu",
@@ -326,14 +320,7 @@ def test_acceptance_at_another_load_is_judged_and_pace_is_not_comparable(measure
     said = "workload.load.concurrency: claimed [32], measured [1]"
     verdict = judge(claim(measured), measured, of=of)
     assert (verdict.answer, verdict.differs) == ("reproduced", (said,))
-    pace = claim(
-        measured,
-        metric="output_tps",
-        where={"speculation": "ngram"},
-        value=1000.0,
-        tolerance=Tolerance(relative=0.1),
-    )
-    verdict = judge(pace, measured, of=of)
+    verdict = judge(pace(measured), measured, of=of)
     assert (verdict.answer, verdict.differs) == ("not comparable", (said,))
 
 
@@ -346,14 +333,7 @@ def test_devices_that_were_found_count_and_not_those_that_were_asked_for(measure
     )
     of = replace(measured.spec, hardware=Hardware(accelerator="nvidia/h100-sxm-80gb"))
     elsewhere = replace(measured, run=replace(measured.run, jobs=jobs))
-    pace = claim(
-        measured,
-        metric="tpot_mean",
-        where={"speculation": "ngram"},
-        value=0.01,
-        tolerance=Tolerance(relative=0.1),
-    )
-    verdict = judge(pace, elsewhere, of=of)
+    verdict = judge(pace(measured, "tpot_mean", value=0.01), elsewhere, of=of)
     assert verdict.answer == "not comparable"
     assert "measured on nvidia/l4-pcie-24gb" in verdict.differs[0]
 
@@ -369,8 +349,7 @@ def test_figure_that_is_not_valid_is_inconclusive_with_its_codes_in_words():
 
 
 def test_claim_without_any_tolerance_is_inconclusive(measured: Side):
-    where = {"speculation": "ngram"}
-    verdict = judge(claim(measured, metric="ttft_mean", where=where, value=0.1), measured)
+    verdict = judge(pace(measured, "ttft_mean", tolerance=None), measured)
     assert verdict.answer == "inconclusive"
     assert "give the claim a tolerance" in verdict.reasons[0]
 
@@ -406,8 +385,7 @@ def test_outputs_that_differ_among_launches_are_inconclusive(measured: Side):
 
 def test_outputs_of_other_prompts_are_not_comparable():
     one = side("one", launches(1))
-    source = of_bundle(one)
-    source = replace(source, inputs={**source.inputs, "conversations": "0" * 64})
+    source = of_bundle(one, conversations="0" * 64)
     verdict = judge(outputs(one, source=source), one)
     assert verdict.answer == "not comparable"
     assert verdict.differs == ("conversations: others of the prompts were sent than the claim's",)
@@ -446,7 +424,8 @@ def test_tolerance_that_is_given_counts_and_rounding_beside_it():
 
 def test_assumptions_go_with_every_verdict(measured: Side):
     assumed = {"workload.load.concurrency": "the paper says batch 32"}
-    verdicts = judge_all([claim(measured)] * 2, assumed, measured)
+    of = asking(measured, claims=(claim(measured),) * 2, assumptions=assumed)
+    verdicts = judge_claims(of, measured)
     assert [verdict.assumptions for verdict in verdicts] == [tuple(assumed.items())] * 2
     assert verdicts[0].to_dict()["assumptions"] == assumed
 

@@ -170,8 +170,18 @@ def test_metrics_that_are_asked_for_are_all_that_is_shown() -> None:
 
 def test_a_metric_that_no_result_has_is_refused_with_the_nearest() -> None:
     with pytest.raises(InputError, match="acceptance_lenght") as refused:
-        known_metrics([make_side("A")], ["acceptance_lenght"])
+        known_metrics([make_side("A")], ["acceptance_lenght"], GROUPINGS["load"])
     assert refused.value.mend == "did you mean acceptance_length?"
+
+
+def test_a_metric_that_has_no_rows_is_refused_rather_than_not_shown() -> None:
+    across = Metric(
+        name="random_overestimate", value=0.2, unit="", low=None, high=None, n=1, valid=True,
+        reasons=(), where={"speculation": "ngram", "draft_length": 2, "concurrency": 1},
+    )  # fmt: skip
+    side = make_side("A", result=Result(analysis_version=2, metrics=(across,)))
+    with pytest.raises(InputError, match="no figure of it is of one concurrency or rate"):
+        known_metrics([side], ["random_overestimate"], GROUPINGS["load"])
 
 
 def test_a_program_gets_every_digit_and_where_it_stands() -> None:

@@ -145,6 +145,14 @@ def test_figure_that_is_not_there_on_one_side_has_no_difference():
     assert (found.second, found.relative, found.p, found.valid) == (None, None, None, False)
 
 
+def test_share_of_what_is_0_or_less_is_no_difference():
+    one = side("one", drawn(1, 20))
+    metrics = tuple(replace(metric, value=-0.5) for metric in one.result.metrics)
+    below = replace(one, result=replace(one.result, metrics=metrics))
+    assert one_of(below, one, LENGTH).relative is None
+    assert one_of(one, below, LENGTH).relative < -1
+
+
 def test_difference_is_plain_json():
     (first, *_) = differences(side("one", drawn(1, 6)), side("other", drawn(2, 6)))
     assert first.to_dict()["reasons"] == list(first.reasons)

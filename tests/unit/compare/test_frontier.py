@@ -13,8 +13,9 @@ from specseal.analysis import Metric, Result
 from specseal.columns import GROUPINGS
 from specseal.compare import Given, Side, compare, frontier, frontier_table
 from specseal.compare.efficiency import weight_bytes
-from specseal.compare.frontier import Point
+from specseal.compare.frontier import Point, _variant
 from specseal.errors import InputError
+from specseal.spec.locked import Variant, joined
 from unit.compare.small import make_side, metric, with_jobs
 
 H100 = "nvidia/h100-sxm5-80gb"
@@ -155,6 +156,23 @@ def test_each_copy_of_the_model_reads_its_own_weights() -> None:
     assert found.value == pytest.approx(100 * 1600 / 6700)
 
 
+def test_weights_are_those_of_the_variant_of_a_sweep_that_a_figure_is_of() -> None:
+    load = '{"concurrency":[1],"requests":5}'
+    dtypes = ("auto", "float16")
+    lock = joined(
+        [
+            Variant(
+                setting={"engine.args.dtype": dtype, "workload.load": load},
+                lock=make_lock(engine={"args": {"dtype": dtype}}),
+            )
+            for dtype in dtypes
+        ]
+    )
+    for dtype in dtypes:
+        where = {"engine.args.dtype": dtype, "workload.load.requests": 5}
+        assert _variant(lock, where).engine["args"] == {"dtype": dtype}
+
+
 def test_step_of_the_baseline_is_a_token() -> None:
     baseline = [
         replace(one, where={"speculation": "none", "input": "dataset", "concurrency": 1})
@@ -241,6 +259,13 @@ def test_result_that_is_not_comparable_has_no_points_unless_asked_for() -> None:
     other = on_accelerators("B", level(1, 1, 1), sampling={"max_tokens": 9})
     assert {one.ran.side.name for one in points(BOTH[0], other)} == {"A"}
     assert {one.ran.side.name for one in points(BOTH[0], other, anyway=True)} == {"A", "B"}
+
+
+def test_price_of_what_turns_out_not_comparable_is_no_mistake() -> None:
+    l4 = "nvidia/l4-pcie-24gb"
+    other = on_accelerators("B", level(1, 1, 1), accelerator=l4, sampling={"max_tokens": 9})
+    (point,) = points(BOTH[0], other, prices={H100: 3.0, l4: 1.0})
+    assert point.ran.accelerator == H100
 
 
 def table(*sides: Side, **given: Any) -> Any:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from specseal.compare import Side, Verdict, judge_pair, overall
+from specseal.compare import Side, Verdict, judge_pair, not_judged, overall
 from specseal.spec.model import Tolerance
 from unit.compare.sides import draw_prompts, draw_sample, side
 from unit.compare.test_claims import launches
@@ -98,6 +98,23 @@ def test_figure_that_is_not_valid_in_the_original_is_left_out_and_in_the_second_
     assert {verdict.codes for verdict in lengths} == {("engine_not_as_locked",)}
 
 
+def test_what_is_not_judged_is_named_with_why_it_proves_nothing():
+    one = side("one", launches(1, prompts=2), engine_version_found="0.9")
+    expected = "not valid in the original, at least in part: acceptance_length: "
+    assert f"{expected}engine_not_as_locked" in not_judged(one)
+
+
+def test_figure_that_is_not_valid_at_one_level_only_is_judged_over_all_of_them():
+    one = side("one", launches(1))
+    metrics = tuple(
+        replace(metric, valid=metric.valid and "concurrency" not in metric.where)
+        for metric in one.result.metrics
+    )
+    partly = replace(one, result=replace(one.result, metrics=metrics))
+    assert not_judged(partly) == not_judged(one)
+    assert len(judge_pair(partly, one)) == len(judge_pair(one, one))
+
+
 def test_share_of_equal_outputs_is_told_turn_by_turn():
     decode, steps = launches(1)[0]
     changed = steps + (np.arange(len(steps)) < 5)
@@ -145,6 +162,24 @@ def test_pace_is_judged_only_where_a_tolerance_is_given():
     assert "output_tps" not in by_metric(judge_pair(one, again))
     assert judge_pair(one, again, metrics=["output_tps"]) == ()
     assert [verdict.answer for verdict in pace(one, again)] == ["reproduced"]
+
+
+def test_pace_of_single_launches_is_inconclusive_however_near_it_is():
+    one, again = (side(name, launches(1, count=1)) for name in ("one", "again"))
+    verdicts = judge_pair(one, again, metrics=["latency_mean"], tolerance=Tolerance(relative=0.1))
+    assert {verdict.answer for verdict in verdicts} == {"inconclusive"}
+    assert {verdict.more_launches for verdict in verdicts} == {1}
+    assert all(verdict.reasons[0].startswith("launches_may_differ: ") for verdict in verdicts)
+
+
+def test_figure_whose_parts_are_withheld_is_inconclusive_and_says_so():
+    one = side("one", launches(1))
+    withheld = replace(one, run=replace(one.run, jobs=()))
+    lengths = by_metric(judge_pair(one, withheld))["acceptance_length"]
+    assert {verdict.answer for verdict in lengths} == {"inconclusive"}
+    assert {verdict.reasons for verdict in lengths} == {
+        ("the parts that the figure was made of are not in the bundle",)
+    }
 
 
 def test_pace_on_another_machine_is_not_comparable_and_acceptance_is():

@@ -11,12 +11,12 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from specseal.compare import differences, judge, judge_pair
+from specseal.compare import differences, judge_pair
 from specseal.compare.difference import relative
 from specseal.compare.equivalence import equivalence
 from specseal.compare.spread import Spread, over_conversations, over_launches, over_paired
 from specseal.spec.model import Claim, ClaimSource
-from unit.compare.sides import Sample, draw_prompts, draw_sample, side
+from unit.compare.sides import Sample, draw_prompts, draw_sample, judge, side
 
 PAIRS = 2_000
 MOST_WRONG = 0.06

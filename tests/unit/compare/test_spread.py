@@ -86,6 +86,13 @@ def test_launches_that_agree_in_all_digits_have_an_interval_of_no_width():
     assert spread.around(2.5, 0.90) == (2.5, 2.5)
 
 
+def test_values_that_only_floats_tell_apart_do_not_differ():
+    ours, theirs = (2.7, 2.7, 2.7), (2.7000000000000006,) * 3
+    spread = over_launches(ours).beside(over_launches(theirs))
+    assert spread.p_of_zero(math.log(theirs[0] / ours[0])) == 1
+    assert spread.p_of_zero(math.log(2.71 / 2.7)) == 0
+
+
 def test_one_launch_has_no_spread():
     assert over_launches((2.5,)) is None
     assert over_launches(()) is None
