@@ -105,6 +105,8 @@ def command(
         raise click.UsageError("--price, --parameters and --precision are for --hardware")
     if hardware and (metrics or wide or by != next(iter(GROUPINGS))):
         raise click.UsageError("--metric, --wide and --by choose no figures of --hardware")
+    if metrics and wide:
+        raise click.UsageError("--metric names all that is shown: --wide would add nothing")
     sides = open_sides(bundles)
     known_metrics(sides, metrics, GROUPINGS[by])
     columns = [] if hardware else columns_of(metrics, wide=wide)
