@@ -48,6 +48,10 @@ def from_bundle(bundle: Path, output: Path | None, metrics: tuple[str, ...], as_
         tell(f"replaced: the claims that the bundle's spec had ({claiming.replaced})")
     for one in claiming.left_out:
         tell(f"left out: {one.metric}, {len(one.where)} figures: {one.reason}")
+    tell(
+        "these claims are answered by a new run: where the bundle was measured, "
+        "`specseal run SPEC --fresh`, or its jobs are taken over"
+    )
     if as_json:
         document = asdict(claiming)
         text = document.pop("text")

@@ -25,10 +25,19 @@ _DECISIVE: dict[str, tuple[str, Fields]] = {
     "sampling": ("workload.sampling", lambda spec: asdict(spec.workload.sampling)),
 }
 """Sections of a lock without which it is another question, and where a spec asks for them."""
+_NEVER_OPEN = frozenset(
+    {f"model.{name}" for name in ("kind", "package", "file", "repo", "path", "first_layers")}
+    | {f"workload.dataset.{name}" for name in ("kind", "repo", "name", "path")}
+)
+"""Which model and which data set: a source may leave open a variant of it, but what lies under
+another name may be anything."""
 _TOLD: dict[str, tuple[str, Fields]] = {
     "engine": (
         "engine",
-        lambda spec: {name: getattr(spec.engine, name) for name in ("name", "version", "args")},
+        lambda spec: {
+            name: getattr(spec.engine, name)
+            for name in ("name", "version", "args", "parallel", "context_length")
+        },
     ),
     "drafter": (
         "drafter",
@@ -59,7 +68,7 @@ def another_question_asked(of: Spec, spec: Spec, *, known: Collection[str]) -> t
         known: sections of which the claim names the digest: what was asked for is nothing to that.
     """
     found = _differing(of, spec, _DECISIVE, known)
-    return tuple(said for path, said in found.items() if path not in of.assumptions)
+    return tuple(said for path, said in found.items() if not _is_open(path, of))
 
 
 def set_up_otherwise_asked(of: Spec, spec: Spec, *, known: Collection[str]) -> tuple[str, ...]:
@@ -69,7 +78,7 @@ def set_up_otherwise_asked(of: Spec, spec: Spec, *, known: Collection[str]) -> t
     """
     left_open = _differing(of, spec, _DECISIVE, known)
     return (
-        *(said for path, said in left_open.items() if path in of.assumptions),
+        *(said for path, said in left_open.items() if _is_open(path, of)),
         *_differing(of, spec, _TOLD, known).values(),
     )
 
@@ -77,6 +86,10 @@ def set_up_otherwise_asked(of: Spec, spec: Spec, *, known: Collection[str]) -> t
 def other_load(of: Spec, spec: Spec) -> tuple[str, ...]:
     """Return in what the load is another, for figures that are over all its levels."""
     return tuple(_differing(of, spec, _LOAD, ()).values())
+
+
+def _is_open(path: str, of: Spec) -> bool:
+    return path in of.assumptions and path not in _NEVER_OPEN
 
 
 def _differing(

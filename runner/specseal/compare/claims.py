@@ -10,7 +10,8 @@ Plan of a verdict; what a later step finds counts only where no earlier one has 
    whatever the number.
 3. What depends on the machine's pace is only comparable on the accelerators, and at the load, that
    the claim's spec asks for.
-4. A figure that is not valid proves nothing: "inconclusive".
+4. A figure that is not valid proves nothing, and neither does one that the claim was made of:
+   "inconclusive".
 5. The 90% interval of what was measured is held against the tolerance; see `equivalence`. On the
    claim's own rows only launches vary. Else prompts are drawn anew; and of what depends on the
    machine's pace, launches beside them.
@@ -28,6 +29,7 @@ from specseal.analysis.intervals import LEAST_CONVERSATIONS
 from specseal.analysis.outputs import outputs_digest
 from specseal.analysis.result import Metric
 from specseal.analysis.validity import REASONS
+from specseal.compare.agreement import BY_CHANCE, agree_by_chance
 from specseal.compare.alike import Inputs, are_same_rows, other_hardware
 from specseal.compare.asked import (
     another_question_asked,
@@ -43,6 +45,11 @@ from specseal.compare.spread import Spread, over_conversations, over_launches
 from specseal.compare.verdict import Verdict
 from specseal.spec.figures import LEVELS, OUTPUTS
 from specseal.spec.model import Claim, Spec
+
+_OWN = (
+    "the claim is this bundle's own figure, which it can't confirm: it takes a second run, with "
+    "`--fresh` where the first one's jobs lie"
+)
 
 
 def judge_claims(of: Spec, side: Side) -> tuple[Verdict, ...]:
@@ -74,10 +81,16 @@ def _judge(
         verdict = blank(claim)
     else:
         same_rows = are_same_rows(claim, of, side, inputs, found.metric.where)
-        verdict = _by_numbers(claim, found.metric, figure, same_rows=same_rows)
+        evidence = _Evidence()
+        if figure is not None and figure.value is not None:
+            by_chance = agree_by_chance(figure, figures, side)
+            evidence = _evidence(figure, same_rows=same_rows, by_chance=by_chance)
+        verdict = _by_numbers(claim, found.metric, evidence)
+    if claim.source.bundle == side.manifest:
+        verdict = replace(blank(claim), measured=verdict.measured, reasons=(_OWN,))
     timed = figure is not None and figure.rests_on_time
     known = claim.source.inputs
-    elsewhere = other_hardware(of, side) if timed else ()
+    elsewhere = other_hardware(of, side)
     load = () if any(key in claim.where for key in LEVELS) else other_load(of, side.spec)
     return settled(
         verdict,
@@ -85,12 +98,11 @@ def _judge(
         inputs,
         decisive=(
             *another_question_asked(of, side.spec, known=known),
-            *elsewhere,
-            *(load if timed else ()),
+            *((*elsewhere, *load) if timed else ()),
         ),
         told=(
             *set_up_otherwise_asked(of, side.spec, known=known),
-            *(() if timed else load),
+            *(() if timed else (*elsewhere, *load)),
         ),
     )
 
@@ -112,13 +124,9 @@ def _by_outputs(claim: Claim, side: Side, found: Found) -> Verdict:
     return replace(verdict, answer="not reproduced", reasons=(why,))
 
 
-def _by_numbers(claim: Claim, metric: Metric, figure: Figure | None, *, same_rows: bool) -> Verdict:
+def _by_numbers(claim: Claim, metric: Metric, evidence: _Evidence) -> Verdict:
     """Hold what was measured against the claim."""
-    verdict = replace(blank(claim), measured=metric.value)
-    evidence = _Evidence()
-    if figure is not None and figure.value is not None:
-        evidence = _evidence(figure, same_rows=same_rows)
-    verdict = replace(verdict, over=evidence.over)
+    verdict = replace(blank(claim), measured=metric.value, over=evidence.over)
     if metric.value is not None and evidence.spread is not None:
         low, high = evidence.spread.around(metric.value, CONFIDENCE)
         verdict = replace(verdict, low=low, high=high)
@@ -166,12 +174,12 @@ class _Evidence:
     conversations_missing: int | None = None
 
 
-def _evidence(figure: Figure, *, same_rows: bool) -> _Evidence:
+def _evidence(figure: Figure, *, same_rows: bool, by_chance: bool) -> _Evidence:
     if figure.why_no_spread:
         return _Evidence(why_none=REASONS[figure.why_no_spread])
     launches = over_launches(figure.launches)
     if same_rows:
-        return _of_launches(figure, launches)
+        return _Evidence(why_none=BY_CHANCE) if by_chance else _of_launches(figure, launches)
     if figure.parts is None:
         return _Evidence(
             why_none="the prompts are not known to be the claim's own, and this figure is not told "

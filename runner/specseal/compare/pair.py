@@ -17,6 +17,7 @@ from specseal.analysis.figures import Figure
 from specseal.analysis.outputs import is_greedy, outputs_of
 from specseal.analysis.result import Metric, Where
 from specseal.analysis.validity import REASONS
+from specseal.compare.agreement import BY_CHANCE, agree_by_chance
 from specseal.compare.alike import Inputs, accelerators, other_accelerators
 from specseal.compare.asked import other_load
 from specseal.compare.contrast import REASONS as OF_COMPARING
@@ -132,7 +133,7 @@ def _judge(
         return settled(blank(claim), found, inputs)
     first = mine.get(place(claim.metric, claim.where))
     second = theirs.get(place(claim.metric, found.metric.where))
-    told = None
+    told, by_chance = None, False
     if first is not None and second is not None:
         told = contrast(
             first,
@@ -140,7 +141,12 @@ def _judge(
             same_prompts=same_prompts(original, again, first, second),
             least_launches=LEAST_LAUNCHES,
         )
+        by_chance = told.over == "launches" and (
+            agree_by_chance(first, mine, original) or agree_by_chance(second, theirs, again)
+        )
     verdict = _by_numbers(claim, found.metric, told)
+    if by_chance and verdict.answer in ("reproduced", "not reproduced"):
+        verdict = replace(verdict, answer="inconclusive", low=None, high=None, reasons=(BY_CHANCE,))
     load = other_load(original.spec, again.spec)
     if first is not None and first.rests_on_time:
         decisive = (*_other_machine(original, again), *load)

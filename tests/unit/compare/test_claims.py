@@ -36,11 +36,11 @@ def measured() -> Side:
 
 
 def of_bundle(original: Side, **others: str) -> ClaimSource:
-    """The source of a claim on a bundle with the inputs of a result, but for some."""
+    """The source of a claim on an earlier bundle with the inputs of a result, but for some."""
     return ClaimSource(
         title="A bundle",
         definition="D ÷ S",
-        bundle=original.manifest,
+        bundle=sha256_value("an earlier one"),
         inputs={**original.lock.input_digests(), **others},
     )
 
