@@ -157,7 +157,9 @@ def _why(verdict: Verdict) -> Iterator[str]:
         (verdict.more_requests, "conversations", "workload.load.requests"),
     ):
         if more is not None:
-            yield f"for an answer it would take so many more {unit} (`{path}`): {more}"
+            of_one = "category" in verdict.claim.where and unit == "conversations"
+            whose = f"{unit} of this category" if of_one else unit
+            yield f"for an answer it would take so many more {whose} (`{path}`): {more}"
 
 
 def _by_rows(told: Iterable[tuple[int, str]]) -> tuple[str, ...]:

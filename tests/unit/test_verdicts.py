@@ -181,6 +181,16 @@ def test_sentence_of_several_claims_is_said_once_with_their_numbers(contents: Co
     assert verdict_table(verdicts(contents, *told)).sentences == ("1-3, 5, 6: a", "4: b")
 
 
+def test_more_conversations_of_a_category_are_not_taken_for_more_in_all(contents: Contents):
+    (verdict,) = verdicts(contents, {"more_requests": 3, "reasons": (), "over": ""}).verdicts
+    coding = replace(verdict, claim=replace(verdict.claim, where={"category": "coding"}))
+    assert verdict_table(replace(verdicts(contents), verdicts=(verdict, coding))).sentences == (
+        "1: for an answer it would take so many more conversations (`workload.load.requests`): 3",
+        "2: for an answer it would take so many more conversations of this category "
+        "(`workload.load.requests`): 3",
+    )
+
+
 def test_nothing_in_a_claim_commands_a_terminal(contents: Contents):
     escape = "\x1b[2J"
     drawn = verdict_table(

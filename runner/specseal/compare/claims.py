@@ -27,7 +27,7 @@ import numpy as np
 from specseal.analysis.figures import Figure, Parts
 from specseal.analysis.intervals import LEAST_CONVERSATIONS
 from specseal.analysis.outputs import outputs_digest
-from specseal.analysis.result import Metric
+from specseal.analysis.result import Metric, Where
 from specseal.analysis.validity import REASONS
 from specseal.compare.agreement import BY_CHANCE, agree_by_chance
 from specseal.compare.alike import Inputs, are_same_rows, other_hardware
@@ -86,6 +86,7 @@ def _judge(
             by_chance = agree_by_chance(figure, figures, side)
             evidence = _evidence(figure, same_rows=same_rows, by_chance=by_chance)
         verdict = _by_numbers(claim, found.metric, evidence)
+        verdict = _beyond_the_data(verdict, side, found.metric.where)
     if claim.source.bundle == side.manifest:
         verdict = replace(blank(claim), measured=verdict.measured, reasons=(_OWN,))
     timed = figure is not None and figure.rests_on_time
@@ -158,6 +159,20 @@ def _by_numbers(claim: Claim, metric: Metric, evidence: _Evidence) -> Verdict:
         more_launches=more if evidence.of_launches else None,
         more_requests=None if evidence.of_launches else more,
     )
+
+
+def _beyond_the_data(verdict: Verdict, side: Side, where: Where) -> Verdict:
+    """Say so where more conversations would be needed than the data set has."""
+    lock = side.lock.variants_in_full()[0].lock
+    sent = {*lock.points["conversations"]}
+    unused = sum(
+        row["id"] not in sent and where.get("category") in (None, row["category"])
+        for row in lock.prompts["conversations"]
+    )
+    if verdict.more_requests is None or verdict.more_requests <= unused:
+        return verdict
+    why = f"the data set has {unused} more conversations of these: with it alone there is no answer"
+    return replace(verdict, reasons=(*verdict.reasons, why))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

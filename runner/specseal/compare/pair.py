@@ -40,6 +40,9 @@ from specseal.spec.figures import EVERYWHERE, LEVELS, OUTPUTS, tolerance_of
 from specseal.spec.model import Claim, ClaimSource, Tolerance
 
 _ACCEPTANCE = "acceptance_length"
+_IN_BOTH = (
+    "more are needed in both runs, and so another lock: a reproduction repeats the original's"
+)
 _OVER = {
     "prompts paired": "prompt by prompt, over {n} conversations",
     "prompts": "over {n} conversations or more on each side, other prompts on each",
@@ -175,10 +178,11 @@ def _by_numbers(claim: Claim, metric: Metric, told: Contrast | None) -> Verdict:
     held = equivalence(
         measured=metric.value, claimed=claimed, tolerance=tolerance, spread=told.spread
     )
+    why = held.why_not_more or (_IN_BOTH if held.more else "")
     return replace(
         verdict,
         answer=held.answer,
-        reasons=(held.why_not_more,) if held.why_not_more else (),
+        reasons=(why,) if why else (),
         more_launches=held.more if told.over == "launches" else None,
         more_requests=None if told.over == "launches" else held.more,
     )

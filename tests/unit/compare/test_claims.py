@@ -125,6 +125,8 @@ def test_other_rows_are_judged_over_conversations(measured: Side):
     assert few.answer == "inconclusive"
     assert "20 conversations" in few.over
     assert few.more_requests > 0
+    # All that the data set has was sent.
+    assert few.reasons[-1].startswith("the data set has 0 more conversations of these")
     many = side("many", launches(1, prompts=880, count=1))
     assert judge(claim(many, source=PAPER), many).answer == "reproduced"
 
@@ -141,6 +143,21 @@ def test_other_rows_of_too_few_conversations_say_how_many_it_takes_to_begin_with
     verdict = judge(claim(few, source=PAPER), few)
     assert verdict.answer == "inconclusive"
     assert verdict.more_requests == 1
+
+
+def test_data_set_that_has_as_many_more_as_it_takes_is_not_mentioned():
+    few = side("few", launches(1, prompts=4))
+    prompts = few.lock.prompts["conversations"]
+    more = [*prompts, {**prompts[0], "id": "coding-4"}]
+    lock = replace(few.lock, prompts={**few.lock.prompts, "conversations": more})
+    one = judge(claim(few, source=PAPER), replace(few, lock=lock))
+    assert (one.more_requests, len(one.reasons)) == (1, 1)
+    # The one more is of coding, and none of math.
+    math = {"category": "math"}
+    one = judge(
+        claim(few, value=value(few, **math), where=math, source=PAPER), replace(few, lock=lock)
+    )
+    assert one.reasons[-1].startswith("the data set has 0 more")
 
 
 def test_counters_tell_nothing_of_what_other_prompts_would_give(measured: Side):

@@ -90,6 +90,16 @@ def test_other_model_is_not_comparable_and_named():
     assert all(verdict.differs[0].startswith("model:") for verdict in verdicts)
 
 
+def test_what_takes_more_prompts_takes_them_in_both_runs():
+    generator = np.random.default_rng(2)
+    pace = draw_prompts(generator, (1, 12))
+    one, again = (side(name, [draw_sample(generator, pace)[0]]) for name in ("one", "again"))
+    lengths = by_metric(judge_pair(one, again))["acceptance_length"]
+    unsure = [one for one in lengths if one.more_requests]
+    assert unsure
+    assert all(one.reasons[0].startswith("more are needed in both runs") for one in unsure)
+
+
 def test_figure_that_is_not_valid_in_the_original_is_left_out_and_in_the_second_inconclusive():
     one, again = side("one", launches(1)), side("again", launches(1), engine_version_found="0.9")
     assert by_metric(judge_pair(again, one)).keys() == {"outputs"}
