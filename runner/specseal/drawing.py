@@ -204,6 +204,7 @@ def _csv_cell(value: Fact) -> Fact:
 _FORMS: dict[str, Callable[[Summary], str]] = {
     "simple": _simple,
     "github": _github,
+    "markdown": _github,
     "latex": _latex,
     "csv": _csv,
 }

@@ -73,6 +73,7 @@ def test_markdown_keeps_each_sentence_apart() -> None:
         setting="s", headers=("a",), rows=(("1",),), sentences=("one", "two"), notes=("three",)
     )
     assert render(summary, "github").endswith("|\n\ns\n\n- one\n- two\n- three")
+    assert render(summary, "markdown") == render(summary, "github")
 
 
 def test_csv_has_a_line_a_figure_with_all_its_digits() -> None:
@@ -106,7 +107,7 @@ def test_table_without_records_has_its_cells_as_csv() -> None:
 def test_table_with_nothing_in_it_is_drawn_in_every_format() -> None:
     summary = Summary(setting="s", headers=("a", "b"), rows=(), sentences=(), notes=())
     assert [render(summary, form).partition("\n")[0] for form in FORMATS] == [
-        "a  b", "| a   | b   |", r"\begin{tabular}{ll}", "",
+        "a  b", "| a   | b   |", "| a   | b   |", r"\begin{tabular}{ll}", "",
     ]  # fmt: skip
 
 
