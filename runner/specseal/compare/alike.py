@@ -13,7 +13,10 @@ from specseal.spec.model import Claim, Dataset, Spec
 
 Inputs = Mapping[str, Digest]
 SPEED_BENCH = "speed-bench"
-"""The data set whose rows are the same in every complete copy."""
+"""The data set of which every complete copy is taken for the one that a paper measured on. Nobody
+can know: it has changed in place, and the papers name no revision of it."""
+_OWN = "the prompts are the claim's own"
+_TAKEN = "the prompts are taken for the claim's own (the source names no revision of the data set)"
 
 _DECISIVE = {
     "model": "other files, or another revision or chat template, than the claim's",
@@ -92,11 +95,11 @@ def accelerators(side: Side) -> set[str]:
 
 
 def are_same_rows(claim: Claim, of: Spec, side: Side, found: Inputs, where: Where) -> bool:
-    """Say whether a figure is over the very prompts that a claim is about.
+    """Say whether a figure is over the very prompts that a claim is about, or is taken to be.
 
-    They are where the claim names both prompts and which of them were sent; and where both are of
-    a whole part of SPEED-Bench, of which every row was sent. A phase that ends with its time may
-    not come to all that were to be sent.
+    It is where the claim names both prompts and which of them were sent. It is taken to be where
+    both are of a whole part of SPEED-Bench, of which every row was sent: `as_far_as_known` says so
+    then. A phase that ends with its time may not come to all that were to be sent.
     """
     variants = side.lock.variants_in_full()
     if any(one.lock.points["load"]["duration_s"] is not None for one in variants):
@@ -108,6 +111,11 @@ def are_same_rows(claim: Claim, of: Spec, side: Side, found: Inputs, where: Wher
     if theirs is None or theirs != ours or where.get("input", "dataset") != "dataset":
         return False
     return all(_sends_all(one.lock, where) for one in variants)
+
+
+def as_far_as_known(claim: Claim, over: str) -> str:
+    """Return what an interval is over, saying no more of the prompts than the claim's source."""
+    return over if claim.source.inputs else over.replace(_OWN, _TAKEN)
 
 
 def _speed_bench(spec: Spec) -> tuple[str | None, ...] | None:

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from specseal.analysis.result import Metric
 from specseal.analysis.validity import REASONS
-from specseal.compare.alike import Inputs, another_question, set_up_otherwise
+from specseal.compare.alike import Inputs, another_question, as_far_as_known, set_up_otherwise
 from specseal.compare.finding import Found
 from specseal.compare.verdict import Verdict
 from specseal.spec.figures import tolerance_of
@@ -53,7 +53,11 @@ def settled(
     """
     claim = verdict.claim
     # (2)
-    verdict = replace(verdict, differs=(*set_up_otherwise(claim, inputs), *told))
+    verdict = replace(
+        verdict,
+        differs=(*set_up_otherwise(claim, inputs), *told),
+        over=as_far_as_known(claim, verdict.over),
+    )
     if found.other_drafting:
         verdict = _drafted_otherwise(verdict, found)
     # (1), (3)
