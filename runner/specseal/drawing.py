@@ -69,6 +69,8 @@ class Summary:
     """What a program gets: one for each figure, all with the same keys. None: the cells of rows."""
     title: str = ""
     """For the caption of a LaTeX table."""
+    reading: str = "Subscripts are 95% intervals; ! marks a figure that is not valid"
+    """How its figures are read: a sentence of that caption."""
     label: str = ""
     """Unlike any other table's: letters, digits, and -."""
 
@@ -145,7 +147,7 @@ def _latex(summary: Summary) -> str:
     title = latex_text(printable(summary.title or summary.setting))
     about = (
         r"\usepackage{booktabs}, and around the table: \begin{table} … \end{table} with",
-        rf"\caption{{{title}. Subscripts are 95\% intervals; ! marks a figure that is not valid.}}",
+        rf"\caption{{{title}. {latex_text(summary.reading)}.}}",
         rf"\label{{tab:{summary.label or 'specseal'}}}",
     )
     comments = (*about, *summary.lead, *_around(summary))
@@ -202,6 +204,7 @@ def _csv_cell(value: Fact) -> Fact:
 _FORMS: dict[str, Callable[[Summary], str]] = {
     "simple": _simple,
     "github": _github,
+    "markdown": _github,
     "latex": _latex,
     "csv": _csv,
 }

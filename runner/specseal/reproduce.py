@@ -49,6 +49,8 @@ class Reproduced:
     """What running a bundle's lock again came to."""
 
     original: Contents
+    original_folder: Path
+    """Where the original is on this machine: as it was named, or where it was pulled to."""
     again: Contents
     bundle: Path
     """The second run's own."""
@@ -102,7 +104,7 @@ def reproduce(
     Args:
         source: a folder, a zip file, or `oci://…`.
         runtime: `docker` or `native`; None takes the original's.
-        any_hardware: run on other accelerators, too; figures of time are then not judged.
+        any_hardware: run on other accelerators, too.
         attest: whether to sign a statement.
         beside: the folder that the spec's `path:` sources are in, which no bundle holds.
         site: this machine's settings, and how it reaches registries.
@@ -119,7 +121,8 @@ def reproduce(
     root = site.settings.runs_dir / REPRODUCTIONS
     # (1)
     with clock.stage("getting the original"):
-        original = _original(source, root, site, trust, watcher)
+        folder = _folder_of(source, root, site, trust, watcher)
+        original = trust.verify(folder).demand(trust=trust.required)
     # (2)
     refuse_what_cannot_be_the_same(original, any_hardware=any_hardware, beside=beside)
     # (3)
@@ -158,6 +161,7 @@ def reproduce(
         attestation = _write_statement(signed, home)
     return Reproduced(
         original=original,
+        original_folder=folder,
         again=done.contents,
         bundle=done.bundle,
         setups=setup_differences(first, second),
@@ -168,18 +172,17 @@ def reproduce(
     )
 
 
-def _original(source: str, root: Path, site: Site, trust: Trust, watcher: Watcher) -> Contents:
-    """Return the contents of the bundle that is to be reproduced, verified."""
+def _folder_of(source: str, root: Path, site: Site, trust: Trust, watcher: Watcher) -> Path:
+    """Return the folder of the bundle that is to be reproduced, pulled if it is elsewhere."""
     place = parse_place(source)
     if isinstance(place, InFolder):
-        folder = place.path
-    else:
-        # By where it came from: one that an earlier attempt has pulled is verified again, not sent.
-        folder = root / "pulled" / sha256_bytes(source.encode())[:_DIGITS]
-        if not folder.is_dir():
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            pull(source, folder, site=site, trust=trust, say=watcher.say)
-    return trust.verify(folder).demand(trust=trust.required)
+        return place.path
+    # By where it came from: one that an earlier attempt has pulled is verified again, not sent.
+    folder = root / "pulled" / sha256_bytes(source.encode())[:_DIGITS]
+    if not folder.is_dir():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        pull(source, folder, site=site, trust=trust, say=watcher.say)
+    return folder
 
 
 def refuse_what_cannot_be_the_same(
@@ -223,7 +226,7 @@ def refuse_what_cannot_be_the_same(
         raise MachineLacks(
             "the original ran on other accelerators than its spec names (--hardware any), so that "
             "its spec does not say which to use here",
-            mend="write --hardware any, and figures of time are shown but not judged",
+            mend="write --hardware any: acceptance and outputs are judged, figures of time are not",
         )
 
 

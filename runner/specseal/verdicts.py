@@ -9,14 +9,15 @@ from typing import Any
 
 from specseal.bundle import Contents, open_bundle
 from specseal.compare import ANSWERS, Answer, Side, Verdict, judge_claims, overall
-from specseal.digests import Digest
-from specseal.drawing import Summary
+from specseal.digests import Digest, sha256_value
+from specseal.drawing import Fact, Summary
 from specseal.engines import CAPABILITIES
 from specseal.errors import AnswerIsNo, InputError
 from specseal.spec import Spec, load_spec
 from specseal.words import ABSENT, printable, said
 
 _HEADERS = ("#", "metric", "of", "claimed", "measured", "90% interval", "tolerance", "answer")
+_DIGITS = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +108,44 @@ def verdict_table(about: Judged) -> Summary:
             *_by_rows((number, one.over) for number, one in numbered if one.over),
             *_assumed(about.verdicts),
         ),
+        records=tuple(_records(about)),
+        title=f"Claims against {about.name}",
+        reading="Intervals are of 90%; ! marks a figure that is not valid",
+        label=f"specseal-claims-{about.name}-{about.bundle[:_DIGITS]}-{_digest(about)[:_DIGITS]}",
     )
+
+
+def _digest(about: Judged) -> Digest:
+    """Return what tells claims apart that are held against one bundle."""
+    return sha256_value([one.to_dict()["claim"] for one in about.verdicts])
+
+
+def _records(about: Judged) -> Iterator[dict[str, Fact]]:
+    """Yield what a program gets of each verdict: its numbers as they are, its words as printed."""
+    keys = tuple(dict.fromkeys(key for one in about.verdicts for key in one.claim.where))
+    for one in about.verdicts:
+        where = {key: one.claim.where.get(key) for key in keys}
+        yield {
+            "bundle": about.bundle,
+            "metric": printable(one.claim.metric),
+            **{
+                printable(key): printable(value) if isinstance(value, str) else value
+                for key, value in where.items()
+            },
+            "claimed": one.claim.value,
+            "claimed_sha256": one.claim.sha256,
+            "measured": one.measured,
+            "low": one.low,
+            "high": one.high,
+            "tolerance": one.tolerance,
+            "valid": not one.codes,
+            "answer": one.answer,
+            "differs": printable("; ".join(one.differs)),
+            "reasons": printable("; ".join(one.reasons)),
+            "over": printable(one.over),
+            "more_launches": one.more_launches,
+            "more_requests": one.more_requests,
+        }
 
 
 def _counted(verdicts: Sequence[Verdict]) -> str:
@@ -117,7 +155,7 @@ def _counted(verdicts: Sequence[Verdict]) -> str:
 
 def _row(verdict: Verdict) -> tuple[str, ...]:
     claim = verdict.claim
-    claimed = _number(claim.value) if claim.sha256 is None else claim.sha256[:12]
+    claimed = _number(claim.value) if claim.sha256 is None else claim.sha256[:_DIGITS]
     if claim.value is not None and claim.decimals is not None:
         claimed = f"{claim.value:.{claim.decimals}f}"
     ends = ABSENT

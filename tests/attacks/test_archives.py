@@ -252,7 +252,7 @@ def test_altered_bytes_are_refused_by_the_checksum_and_without_it_by_the_manifes
 
 @pytest.mark.parametrize("data", [b"", b"PK", b"PK\5\6", b"\0" * 100, b"PK\5\6" + bytes(18)])
 def test_what_is_no_archive_is_refused(refused, data):
-    refused(data, "zip file|not intact")
+    refused(data, "zip file|no bundle: it has no MANIFEST")
 
 
 def test_archive_cut_short_anywhere_is_refused(unpack, members):

@@ -2,17 +2,37 @@ import csv
 import io
 import shutil
 import subprocess
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from attacks.builder import make_lock, make_run
+from attacks.builder import SPEC, GoodBundle, make_lock, make_run
 from conftest import lacking
 from specseal.analysis import analyse
+from specseal.bundle import Contents
 from specseal.bundle.table import summarise
+from specseal.columns import GROUPINGS
+from specseal.compare import (
+    Given,
+    columns_of,
+    compare,
+    comparison_table,
+    frontier,
+    frontier_table,
+)
 from specseal.drawing import FORMATS, Cell, Number, Summary, render
+from specseal.spec import parse_spec
+from specseal.verdicts import judged, side_of, verdict_table
 
+CLAIMS = b"""\
+claims:
+  - metric: acceptance_length_harness
+    value: 1.25
+    tolerance: {absolute: 0.25}
+    source: {title: A paper, table: table 1, definition: the harness's figure}
+"""
 ENVIRONMENT = {"runtime": "native", "isolation": "none", "pinned": "no"}
 RESULT = analyse(make_run(make_lock()))
 SUMMARY = summarise(RESULT, ENVIRONMENT, by="load")
@@ -53,6 +73,7 @@ def test_markdown_keeps_each_sentence_apart() -> None:
         setting="s", headers=("a",), rows=(("1",),), sentences=("one", "two"), notes=("three",)
     )
     assert render(summary, "github").endswith("|\n\ns\n\n- one\n- two\n- three")
+    assert render(summary, "markdown") == render(summary, "github")
 
 
 def test_csv_has_a_line_a_figure_with_all_its_digits() -> None:
@@ -86,7 +107,7 @@ def test_table_without_records_has_its_cells_as_csv() -> None:
 def test_table_with_nothing_in_it_is_drawn_in_every_format() -> None:
     summary = Summary(setting="s", headers=("a", "b"), rows=(), sentences=(), notes=())
     assert [render(summary, form).partition("\n")[0] for form in FORMATS] == [
-        "a  b", "| a   | b   |", r"\begin{tabular}{ll}", "",
+        "a  b", "| a   | b   |", "| a   | b   |", r"\begin{tabular}{ll}", "",
     ]  # fmt: skip
 
 
@@ -164,15 +185,51 @@ def test_caption_and_label_are_ready_to_be_used() -> None:
     assert r"% \label{tab:specseal-tiny}" in lines
 
 
+def test_caption_tells_how_figures_are_read() -> None:
+    (caption,) = (line for line in latex("1", reading="50% & more") if r"\caption" in line)
+    assert caption == r"% \caption{s. 50\% \& more.}"
+
+
+def a_table_of_each_kind(contents: Contents) -> Iterator[Summary]:
+    """What `show`, `show --wide`, `compare`, `compare --hardware` and `claims check` draw."""
+    for wide in (False, True):
+        yield summarise(contents.result, contents.environment, by="load", wide=wide)
+    sides = [replace(side_of(contents), name=f"{name} {ODD}") for name in "AB"]
+    columns = columns_of([], wide=True)
+    metrics = [column.metric for column in columns]
+    comparison = compare(sides, metrics=metrics, group=GROUPINGS["load"])
+    yield comparison_table(comparison, columns, by="load")
+    yield frontier_table(comparison, frontier(comparison, Given(prices={"cpu": 0.5})))
+    yield verdict_table(judged(contents, parse_spec(SPEC + CLAIMS, path="spec.yaml")))
+
+
+def in_a_paper(table: str) -> str:
+    """Return a drawn table with caption and label as its comments say to put them around it."""
+    told = [line.removeprefix("% ") for line in table.splitlines()]
+    around = [line for line in told if line.startswith((r"\caption", r"\label"))]
+    assert len(around) == 2
+    return "\n".join([r"\begin{table}", table, *around, r"\end{table}"])
+
+
 @pytest.mark.slow
-def test_latex_compiles(tmp_path: Path) -> None:
+def test_latex_compiles(good: GoodBundle, tmp_path: Path) -> None:
     if shutil.which("pdflatex") is None:
         lacking("no TeX is installed")
-    odd = replace(SUMMARY, rows=(*SUMMARY.rows, (ODD, *SUMMARY.rows[0][1:])))
-    table = render(odd, "latex")
+    tables = [
+        replace(
+            table,
+            title=ODD,
+            rows=(
+                *table.rows,
+                tuple(ODD if isinstance(cell, str) else cell for cell in table.rows[0]),
+            ),
+        )
+        for table in a_table_of_each_kind(good.contents)
+    ]
+    assert len(tables) == 5
     before = r"\documentclass{article}\usepackage{booktabs}\begin{document}"
-    document = f"{before}\n{table}\n\\end{{document}}\n"
-    (tmp_path / "table.tex").write_text(document, encoding="utf-8")
+    drawn = "\n".join(in_a_paper(render(table, "latex")) for table in tables)
+    (tmp_path / "table.tex").write_text(f"{before}\n{drawn}\n\\end{{document}}\n", encoding="utf-8")
     done = subprocess.run(
         ["pdflatex", "-halt-on-error", "-interaction=nonstopmode", "table.tex"],
         cwd=tmp_path,

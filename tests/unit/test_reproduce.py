@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import shlex
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
 
 import pytest
+from click.testing import CliRunner
 
 import specseal
 from attacks.builder import GoodBundle
@@ -15,10 +19,12 @@ from specseal import reproduce
 from specseal.analysis import Failure
 from specseal.bench import Clock, Done
 from specseal.bundle import Contents, Trust, TrustStore
+from specseal.cli.main import group
+from specseal.cli.reproduce import _print as print_found
 from specseal.errors import InputError, MachineLacks, RunFailed
 from specseal.image_inputs import describe_client_source
-from specseal.pull import open_site
-from specseal.reproduce import image_sentences, refuse_what_cannot_be_the_same
+from specseal.pull import Site, open_site
+from specseal.reproduce import Reproduced, image_sentences, refuse_what_cannot_be_the_same
 from specseal.settings import load_settings
 
 HERE = Path()
@@ -113,31 +119,65 @@ def test_without_containers_there_are_no_images_to_compare() -> None:
     assert "no two images to compare" in said
 
 
+@pytest.fixture
+def site(good: GoodBundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    """A machine whose load generator is the bundle's."""
+    source = good.contents.lock.client["source"]
+    monkeypatch.setattr(reproduce, "describe_client_source", lambda package: source)
+    settings = load_settings({"SPECSEAL_RUNS_DIR": str(tmp_path)}, tmp_path)
+    with open_site(settings, {}) as opened:
+        yield opened
+
+
+def run_again(good: GoodBundle, site: Site, *, attest: bool = False) -> Reproduced:
+    return reproduce.reproduce(
+        str(good.path),
+        runtime=None,
+        any_hardware=False,
+        attest=attest,
+        beside=HERE,
+        site=site,
+        trust=Trust(store=TrustStore(), required=False, now=good.now),
+        watcher=Mock(),
+        clock=Clock(),
+    )
+
+
+def test_figures_of_time_are_not_judged_and_where_they_are_shown_is_said(
+    good: GoodBundle,
+    original: Contents,
+    site: Site,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    done = Done(bundle=good.path, contents=original)
+    monkeypatch.setattr(reproduce, "run_spec", lambda spec, **others: done)
+    found = run_again(good, site)
+    assert not any("tps" in one.claim.metric for one in found.judged.verdicts)
+    print_found(found, Clock(), as_json=False)
+    *_, pointer, last = capsys.readouterr().out.splitlines()
+    words = shlex.split(pointer.partition("side by side in: ")[2])
+    assert words == ["specseal", "compare", str(good.path), str(good.path)]
+    assert CliRunner().invoke(group, words[1:]).exit_code == 0
+    assert last.endswith(f": {good.path}")
+
+    print_found(found, Clock(), as_json=True)
+    json.loads(capsys.readouterr().out)
+
+
 def test_where_a_job_failed_there_is_no_verdict(
-    good: GoodBundle, original: Contents, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    good: GoodBundle,
+    original: Contents,
+    site: Site,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     failure = Failure(
         where={"speculation": "none", "repeat": 0, "job": "key"}, missing=(), reason="it fell over"
     )
     failed = replace(original, result=replace(original.result, failures=(failure,)))
-    source = good.contents.lock.client["source"]
-    monkeypatch.setattr(reproduce, "describe_client_source", lambda package: source)
     done = Done(bundle=tmp_path, contents=failed)
     monkeypatch.setattr(reproduce, "run_spec", lambda spec, **others: done)
-    trust = Trust(store=TrustStore(), required=False, now=good.now)
-    with (
-        open_site(load_settings({"SPECSEAL_RUNS_DIR": str(tmp_path)}, tmp_path), {}) as site,
-        pytest.raises(RunFailed, match="it fell over"),
-    ):
-        reproduce.reproduce(
-            str(good.path),
-            runtime=None,
-            any_hardware=False,
-            attest=True,
-            beside=HERE,
-            site=site,
-            trust=trust,
-            watcher=Mock(),
-            clock=Clock(),
-        )
+    with pytest.raises(RunFailed, match="it fell over"):
+        run_again(good, site, attest=True)
     assert not list(tmp_path.glob("reproductions/*/statement"))

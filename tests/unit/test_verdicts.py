@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -161,6 +163,47 @@ def test_every_format_is_drawn(tmp_path: Path):
     bundle = make_bundle(tmp_path, CLAIMS)
     for form in ("github", "latex", "csv"):
         assert "inconclusive" in call(bundle, "--format", form).output
+
+
+def test_program_gets_all_digits_of_a_verdict_and_its_interval_by_its_ends(tmp_path: Path):
+    bundle = make_bundle(tmp_path, CLAIMS)
+    (row,) = csv.DictReader(io.StringIO(call(bundle, "--format", "csv").stdout))
+    document = json.loads(call(bundle, "--json").stdout)
+    (verdict,) = document["verdicts"]
+    for key in ("measured", "low", "high", "tolerance"):
+        assert row[key] == ("" if verdict[key] is None else repr(verdict[key]))
+    assert (row["bundle"], row["metric"]) == (document["bundle"], verdict["claim"]["metric"])
+    assert (row["claimed"], row["claimed_sha256"]) == ("1.25", "")
+    assert (row["answer"], row["reasons"]) == ("inconclusive", "; ".join(verdict["reasons"]))
+
+
+def test_each_claim_is_a_line_with_a_column_for_all_that_tells_claims_apart(
+    bundle: Path, claiming: Path
+):
+    text = call(bundle, "--of", claiming, "--format", "csv").stdout
+    rows = list(csv.DictReader(io.StringIO(text)))
+    claims = parse_spec(claiming.read_bytes(), path="spec.yaml").claims
+    assert len(rows) == len(claims)
+    for row, claim in zip(rows, claims, strict=True):
+        told = {key: row[key] for key in ("concurrency", "draft_length", "speculation")}
+        assert told == {key: str(claim.where.get(key, "")) for key in told}
+        assert row["claimed_sha256"] == (claim.sha256 or "")
+
+
+def test_caption_of_verdicts_tells_of_their_own_interval_and_the_label_is_theirs_alone(
+    bundle: Path, claiming: Path, contents: Contents
+):
+    def lines(of: Path) -> list[str]:
+        return call(bundle, "--of", of, "--format", "latex").stdout.splitlines()
+
+    (caption,) = (line for line in lines(claiming) if r"\caption" in line)
+    assert "Claims against tiny. Intervals are of 90\\%" in caption
+    assert "95" not in caption
+    (label,) = (line for line in lines(claiming) if r"\label" in line)
+    assert f"{{tab:specseal-claims-tiny-{contents.manifest[:12]}-" in label
+    fewer = claiming.with_name("fewer.yaml")
+    fewer.write_text(claim_results(contents, ["outputs"]).text)
+    assert label not in lines(fewer)
 
 
 def verdicts(contents: Contents, *changes: dict[str, Any]) -> Judged:

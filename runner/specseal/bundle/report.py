@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from specseal.bundle.manifest import MANIFEST
 from specseal.bundle.policy import Policy, Standing, counted
 from specseal.bundle.recompute import Contents
 from specseal.bundle.times import render_time
@@ -90,6 +91,8 @@ class Report:
             lines.append("timestamp not checked: no authority was asked about")
         if self.supersedes is not None:
             lines.append(f"supersedes sha256:{self.supersedes}")
+        if self.manifest_digest is None:
+            return "\n".join([*lines, "no manifest"])
         return "\n".join([*lines, f"manifest sha256:{self.manifest_digest}"])
 
     def demand(self, *, trust: bool) -> Contents:
@@ -101,6 +104,12 @@ class Report:
         Raises:
             VerificationFailed: it does not hold.
         """
+        if self.manifest_digest is None:
+            raise VerificationFailed(
+                f"{self.folder}: no bundle: it has no {MANIFEST}, or none that is a plain file",
+                mend="name the bundle's folder, which `specseal run` prints last; if it is that, "
+                "get the bundle again from where it was published",
+            )
         if not self.intact or self.contents is None:
             first, *others = [
                 check.message

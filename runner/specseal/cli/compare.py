@@ -36,7 +36,9 @@ def _prices(
         except ValueError:
             price = -1.0
         if not name or name in prices or not (isfinite(price) and price > 0):
-            raise click.BadParameter(f"{text!r}: not a new name, =, and dollars an hour")
+            raise click.BadParameter(
+                f"{text!r}: write NAME=DOLLARS, each name once, dollars an hour above 0"
+            )
         prices[name] = price
     return prices
 

@@ -15,6 +15,7 @@ from specseal.data_preparation import prepare_speed_bench
 from specseal.errors import AnswerIsNo, InputError
 from specseal.lock import (
     CONFIGS,
+    IMPORT_MEND,
     ImportedCopy,
     NotCounted,
     TokenCounter,
@@ -87,7 +88,10 @@ def prepare(data_set: str, configs: tuple[str, ...], accept_licences: bool, as_j
 @JSON
 def list_data(as_json: bool) -> None:
     """List what was imported."""
-    _print(imported_copies(settings()), as_json)
+    copies = imported_copies(settings())
+    if not copies:
+        tell(f"no copy of SPEED-Bench is on this machine\n  mend: {IMPORT_MEND}")
+    _print(copies, as_json)
 
 
 @command.command("show")

@@ -14,7 +14,13 @@ from specseal.bundle import query
 from specseal.cli.context import JSON, print_json
 from specseal.words import printable
 
-FORMS = {"simple": "simple", "github": "github", "latex": "latex_booktabs", "csv": ""}
+FORMS = {
+    "simple": "simple",
+    "github": "github",
+    "markdown": "github",
+    "latex": "latex_booktabs",
+    "csv": "",
+}
 """Name of a format → tabulate's."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 
 import click
@@ -84,4 +85,8 @@ def _print(found: Reproduced, clock: Clock, *, as_json: bool) -> None:
     if found.attestation is not None:
         tell("send the statement and its key to the original's owner, for `specseal attest add`:")
         click.echo(found.attestation)
+    side_by_side = shlex.join(
+        ["specseal", "compare", str(found.original_folder), str(found.bundle)]
+    )
+    click.echo(f"figures of time are not judged; they stand side by side in: {side_by_side}")
     click.echo(f"{found.judged.answer}: {found.bundle}")

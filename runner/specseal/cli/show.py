@@ -44,6 +44,7 @@ def as_table(
     summary = summarise(contents.result, contents.environment, by=by, wide=wide)
     named = replace(
         summary,
+        records=tuple({"bundle": contents.manifest, **one} for one in summary.records),
         title=contents.spec.title,
         label=f"specseal-{contents.spec.name}-{contents.manifest[:12]}",
     )

@@ -18,5 +18,5 @@ def open_sides(bundles: Sequence[Path]) -> list[Side]:
         VerificationFailed: one is not intact.
     """
     sides = [side_of(open_bundle(bundle)) for bundle in bundles]
-    names = names_of([(side.lock, side.manifest) for side in sides])
+    names = names_of(sides)
     return [replace(side, name=name) for side, name in zip(sides, names, strict=True)]

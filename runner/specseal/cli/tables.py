@@ -13,7 +13,7 @@ FORMAT = click.option(
     type=click.Choice(FORMATS),
     default=FORMATS[0],
     show_default=True,
-    help="latex has every interval; csv a line a figure, with all digits.",
+    help="github is markdown; latex has every interval; csv a line a figure, with all digits.",
 )
 BY = click.option(
     "--by",

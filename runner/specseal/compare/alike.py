@@ -13,7 +13,8 @@ from specseal.spec.model import Claim, Dataset, Spec
 
 Inputs = Mapping[str, Digest]
 SPEED_BENCH = "speed-bench"
-"""The data set whose rows are the same in every complete copy."""
+"""The data set of which every complete copy is taken for the one that a paper measured on. Nobody
+can know: it has changed in place, and the papers name no revision of it."""
 
 _DECISIVE = {
     "model": "other files, or another revision or chat template, than the claim's",
@@ -92,11 +93,11 @@ def accelerators(side: Side) -> set[str]:
 
 
 def are_same_rows(claim: Claim, of: Spec, side: Side, found: Inputs, where: Where) -> bool:
-    """Say whether a figure is over the very prompts that a claim is about.
+    """Say whether a figure is over the very prompts that a claim is about, or is taken to be.
 
-    They are where the claim names both prompts and which of them were sent; and where both are of
-    a whole part of SPEED-Bench, of which every row was sent. A phase that ends with its time may
-    not come to all that were to be sent.
+    It is where the claim names both prompts and which of them were sent. It is taken to be where
+    both are of a whole part of SPEED-Bench, of which every row was sent, and not of two copies that
+    both specs name. A phase that ends with its time may not come to all that were to be sent.
     """
     variants = side.lock.variants_in_full()
     if any(one.lock.points["load"]["duration_s"] is not None for one in variants):
@@ -107,6 +108,9 @@ def are_same_rows(claim: Claim, of: Spec, side: Side, found: Inputs, where: Wher
     theirs, ours = (_speed_bench(spec) for spec in (of, side.spec))
     if theirs is None or theirs != ours or where.get("input", "dataset") != "dataset":
         return False
+    named, used = (_copies(spec) for spec in (of, side.spec))
+    if named and used and named != used:
+        return False
     return all(_sends_all(one.lock, where) for one in variants)
 
 
@@ -116,6 +120,12 @@ def _speed_bench(spec: Spec) -> tuple[str | None, ...] | None:
     if any(one.kind != SPEED_BENCH for one in datasets):
         return None
     return tuple(dict.fromkeys(one.config for one in datasets))
+
+
+def _copies(spec: Spec) -> set[Digest]:
+    """Return the copies of the data set that a spec names."""
+    digests = {one.spec.workload.dataset.sha256 for one in spec.variants_in_full()}
+    return {digest for digest in digests if digest is not None}
 
 
 def _sends_all(lock: Lock, where: Where) -> bool:

@@ -46,6 +46,10 @@ from specseal.compare.verdict import Verdict
 from specseal.spec.figures import LEVELS, OUTPUTS
 from specseal.spec.model import Claim, Spec
 
+_OWN_PROMPTS = "the prompts are the claim's own"
+_TAKEN_FOR_OWN = (
+    "the prompts are taken for the claim's own (the source names no revision of the data set)"
+)
 _OWN = (
     "the claim is this bundle's own figure, which it can't confirm: it takes a second run, with "
     "`--fresh` where the first one's jobs lie"
@@ -84,7 +88,8 @@ def _judge(
         evidence = _Evidence()
         if figure is not None and figure.value is not None:
             by_chance = agree_by_chance(figure, figures, side)
-            evidence = _evidence(figure, same_rows=same_rows, by_chance=by_chance)
+            whose = _OWN_PROMPTS if claim.source.inputs else _TAKEN_FOR_OWN
+            evidence = _evidence(figure, whose if same_rows else "", by_chance=by_chance)
         verdict = _by_numbers(claim, found.metric, evidence)
         verdict = _beyond_the_data(verdict, side, found.metric.where)
     if claim.source.bundle == side.manifest:
@@ -189,23 +194,32 @@ class _Evidence:
     conversations_missing: int | None = None
 
 
-def _evidence(figure: Figure, *, same_rows: bool, by_chance: bool) -> _Evidence:
+def _evidence(figure: Figure, same_rows: str, *, by_chance: bool) -> _Evidence:
+    """Return what varies behind a figure.
+
+    Args:
+        figure: what was measured.
+        same_rows: how it is said that its prompts are the claim's; empty where they are not.
+        by_chance: whether its launches may agree by chance.
+    """
     if figure.why_no_spread:
         return _Evidence(why_none=REASONS[figure.why_no_spread])
     launches = over_launches(figure.launches)
     if same_rows:
-        return _Evidence(why_none=BY_CHANCE) if by_chance else _of_launches(figure, launches)
+        if by_chance:
+            return _Evidence(why_none=BY_CHANCE)
+        return _of_launches(figure, launches, f": {same_rows}, so only launches vary")
     if figure.parts is None:
         return _Evidence(
             why_none="the prompts are not known to be the claim's own, and this figure is not told "
             "by prompt: what other prompts would give, launches do not show"
         )
     if figure.rests_on_time and launches is None:
-        return _of_launches(figure, launches)
+        return _of_launches(figure, launches, "")
     return _of_conversations(figure.parts, launches if figure.rests_on_time else None)
 
 
-def _of_launches(figure: Figure, spread: Spread | None) -> _Evidence:
+def _of_launches(figure: Figure, spread: Spread | None, why: str) -> _Evidence:
     n = len(figure.launches)
     if spread is None:
         return _Evidence(
@@ -213,8 +227,7 @@ def _of_launches(figure: Figure, spread: Spread | None) -> _Evidence:
             f"it with `repeats: {LEAST_LAUNCHES}` or more",
             launches_missing=LEAST_LAUNCHES - n,
         )
-    over = f"over {n} launches: the prompts are the claim's own, so only launches vary"
-    return _Evidence(spread=spread, over=over, of_launches=True)
+    return _Evidence(spread=spread, over=f"over {n} launches{why}", of_launches=True)
 
 
 def _of_conversations(parts: Parts, launches: Spread | None) -> _Evidence:

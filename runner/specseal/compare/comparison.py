@@ -23,6 +23,8 @@ SIGNIFICANT = 0.05
 """A corrected p below it is a difference."""
 NEAR = 0.05
 """A relative difference within it, either way, is none to speak of."""
+UNDEFINED = "whole_phase_only"
+"""The code of a figure that no part of a phase can have, however well it was measured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +47,12 @@ class Compared:
         if self.p_corrected < SIGNIFICANT:
             return f"differs, within {NEAR:.0%}" if is_near else "differs"
         return f"same within {NEAR:.0%}" if is_near else "no difference shown"
+
+    @property
+    def is_defined(self) -> bool:
+        """Whether there can be such a figure: of a category there is no throughput."""
+        found = self.difference
+        return UNDEFINED not in found.reasons or (found.first, found.second) != (None, None)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types."""

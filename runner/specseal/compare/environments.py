@@ -18,19 +18,19 @@ _ABSENT = object()
 Find = Callable[[Side, Side], Iterator[Found]]
 
 
-def _accelerators(first: Side, second: Side) -> Iterator[Found]:
-    one, other = _held(first), _held(second)
-    if one is not None and other is not None and one != other:
-        yield Found(path="environment.accelerators", first=one, second=other)
-
-
-def _held(side: Side) -> list[str] | None:
-    """Return the accelerators that jobs held; None where nobody could look."""
+def accelerators_held(side: Side) -> list[str] | None:
+    """Return the accelerators that jobs held, as `2 × name`; None where nobody could look."""
     found = {job.accelerators_found for job in side.run.jobs}
     if None in found:
         return None
     counts = (Counter(names) for names in found if names)
     return sorted({f"{number} × {name}" for names in counts for name, number in names.items()})
+
+
+def _accelerators(first: Side, second: Side) -> Iterator[Found]:
+    one, other = accelerators_held(first), accelerators_held(second)
+    if one is not None and other is not None and one != other:
+        yield Found(path="environment.accelerators", first=one, second=other)
 
 
 def _versions(first: Side, second: Side) -> Iterator[Found]:

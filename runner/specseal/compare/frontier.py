@@ -16,14 +16,16 @@ from specseal.analysis.result import Where
 from specseal.columns import GROUPINGS, is_of_a_row, lay_out
 from specseal.compare.comparison import Comparison
 from specseal.compare.efficiency import MEASURES, Derived, Given, Ran
+from specseal.compare.environments import accelerators_held
+from specseal.compare.names import hardware_of
 from specseal.compare.side import Side
 from specseal.compare.table import setting_of, words
 from specseal.digests import canonical
 from specseal.drawing import Cell, Fact, Number, Summary
 from specseal.errors import InputError
-from specseal.hardware import Accelerator
+from specseal.hardware import CPU, Accelerator
 from specseal.spec.locked import Lock
-from specseal.words import ABSENT, USUAL_INPUT, drafting, settings
+from specseal.words import ABSENT, USUAL_INPUT, drafting, printable, settings
 
 _ACROSS, _UP = "user_tps_mean", "output_tps_per_device"
 _BY = GROUPINGS["load"]
@@ -118,7 +120,7 @@ def frontier_table(comparison: Comparison, points: Sequence[Point]) -> Summary:
             )
             for point in in_order
         ),
-        sentences=tuple(_peaks(points)),
+        sentences=(*_devices(comparison.sides), *_peaks(points)),
         lead=words(comparison),
         notes=tuple(_notes(points)),
         records=tuple(_records(in_order, layout.keys)),
@@ -187,6 +189,18 @@ def _cell(found: Derived, digits: int) -> Cell:
     return Number(
         value=found.value, digits=digits, low=found.low, high=found.high, valid=found.valid
     )
+
+
+def _devices(sides: Iterable[Side]) -> Iterator[str]:
+    """Yield what each result was measured on, unless that is what it is called."""
+    for side in sides:
+        told = hardware_of(side)
+        if not accelerators_held(side):
+            runs_on_it = side.lock.engine["family"] == CPU
+            processor = printable(str(side.environment["machine"].get("cpu") or "not told"))
+            told += f" ({processor})" if runs_on_it else " (as locked: nobody could look)"
+        if side.name != told:
+            yield f"{side.name} ran on {told}"
 
 
 def _peaks(points: Iterable[Point]) -> Iterator[str]:

@@ -8,7 +8,7 @@ from itertools import groupby
 from specseal.analysis import Metric
 from specseal.analysis.validity import REASONS
 from specseal.columns import COLUMNS, GROUPINGS, WIDE, Column, Layout, cell, lay_out, trust
-from specseal.compare.comparison import Compared, Comparison, Pair
+from specseal.compare.comparison import UNDEFINED, Compared, Comparison, Pair
 from specseal.compare.contrast import REASONS as OF_COMPARING
 from specseal.compare.difference import Place
 from specseal.compare.difference import place as place_of
@@ -90,7 +90,7 @@ def _rows(
     by_name = {column.metric: column for column in columns}
     for pair in comparison.pairs:
         mine, theirs = _metrics(pair.first), _metrics(pair.second)
-        for name, group in groupby(pair.figures, key=lambda one: one.difference.metric):
+        for name, group in groupby(_shown(pair), key=lambda one: one.difference.metric):
             for one in sorted(group, key=lambda one: layout.order(one.difference.where)):
                 where = one.difference.where
                 other = pair.beside.told_as(where)
@@ -107,6 +107,11 @@ def _rows(
                     _p(one.p_corrected),
                     one.says,
                 )
+
+
+def _shown(pair: Pair) -> Iterator[Compared]:
+    """Yield the figures that make rows; why there are no others, a note says."""
+    return (one for one in pair.figures if one.is_defined)
 
 
 def _metrics(side: Side) -> dict[Place, Metric]:
@@ -150,7 +155,7 @@ def _notes(comparison: Comparison, columns: Sequence[Column]) -> Iterator[str]:
     found: dict[str, dict[str, None]] = {}
     for pair in comparison.pairs:
         for one in pair.figures:
-            for code in one.difference.reasons:
+            for code in one.difference.reasons if one.is_defined else (UNDEFINED,):
                 found.setdefault(code, {})[headers[one.difference.metric]] = None
     for code, names in found.items():
         sentence = REASONS.get(code) or OF_COMPARING.get(code, "A code that is not known here.")
@@ -159,7 +164,7 @@ def _notes(comparison: Comparison, columns: Sequence[Column]) -> Iterator[str]:
 
 def _records(comparison: Comparison, keys: Sequence[str]) -> Iterator[dict[str, Fact]]:
     for pair in comparison.pairs:
-        for one in pair.figures:
+        for one in _shown(pair):
             found = one.difference
             other = pair.beside.told_as(found.where)
             yield {

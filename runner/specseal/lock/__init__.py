@@ -4,6 +4,7 @@ from specseal.lock.datasets import as_locked
 from specseal.lock.differences import changed_pins
 from specseal.lock.first_layers import keep_first_layers
 from specseal.lock.imported import (
+    IMPORT_MEND,
     ImportedCopy,
     choose_copy,
     import_files,
@@ -35,6 +36,7 @@ __all__ = [
     "AS_TEXT",
     "CONFIGS",
     "FIRST_LAYERS",
+    "IMPORT_MEND",
     "Draft",
     "Encoded",
     "FilePin",

@@ -1,5 +1,7 @@
 """`specseal verify`, `show` and `keys`, as a user calls them."""
 
+import csv
+import io
 import json
 from pathlib import Path
 
@@ -113,7 +115,9 @@ def test_bundle_is_shown_to_people(good: GoodBundle) -> None:
     assert done.exit_code == 0
     assert "1.21 [1.21, 1.22]" in done.output
     assert "isolation: none · pinned: yes" in done.output
-    assert "coding" in call(show.command, good.path, "--by", "category", "--format", "csv").output
+    rows = call(show.command, good.path, "--by", "category", "--format", "csv").output
+    assert "coding" in rows
+    assert {row["bundle"] for row in csv.DictReader(io.StringIO(rows))} == {good.contents.manifest}
     assert "drafted" not in done.output
     assert "drafted" in call(show.command, good.path, "--wide").output
 

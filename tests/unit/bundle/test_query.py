@@ -320,7 +320,7 @@ def test_what_a_terminal_would_obey_is_shown_and_passed_on_to_programs(
     edit(bundle / "environment.json", lambda value: value.update(specseal_version=evil))
     good.sign_as_is(bundle)
     sql = f'SELECT specseal_version AS "{evil}" FROM bundles'
-    for form in ("simple", "github", "latex"):
+    for form in ("simple", "github", "markdown", "latex"):
         shown = ask(sql, bundle, "--format", form).output
         assert "\x1b" not in shown
         assert shown.count("owned") == 2

@@ -57,6 +57,18 @@ def test_broken_bundle_is_refused_with_the_first_reason(good: GoodBundle, bundle
     assert "NO   manifest.altered: LICENSE: altered" in report.to_text()
 
 
+def test_folder_that_is_no_bundle_is_called_that(good: GoodBundle, tmp_path: Path) -> None:
+    (tmp_path / "notes.md").write_text("mine")
+    report = good.verify(tmp_path)
+    with pytest.raises(
+        VerificationFailed, match=r"no bundle: it has no MANIFEST\.sha256"
+    ) as caught:
+        report.demand(trust=False)
+    assert "`specseal run` prints last" in caught.value.mend
+    assert (report.intact, report.trusted, caught.value.exit_code) == (False, False, 1)
+    assert report.to_text().splitlines()[-1] == "no manifest"
+
+
 def test_steps_that_could_not_be_run_do_not_hold(good: GoodBundle, bundle: Path) -> None:
     (bundle / "attestations" / "result.sigstore.json").unlink()
     report = good.verify(bundle)

@@ -95,7 +95,15 @@ def test_hardware_is_compared_with_prices(good: GoodBundle) -> None:
 def test_price_that_is_none_is_refused(good: GoodBundle, price: str) -> None:
     done = call("compare", good.path, good.path, "--hardware", "--price", price)
     assert done.exit_code == 2
-    assert "dollars an hour" in done.output
+    assert "write NAME=DOLLARS, each name once, dollars an hour above 0" in " ".join(
+        done.output.split()
+    )
+
+
+def test_second_price_of_one_name_is_refused(good: GoodBundle) -> None:
+    done = call("compare", good.path, good.path, "--hardware", "--price=cpu=1", "--price=cpu=2")
+    assert done.exit_code == 2
+    assert "each name once" in done.output
 
 
 @pytest.mark.parametrize(

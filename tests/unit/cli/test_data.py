@@ -40,6 +40,16 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "prepared"
 
 
+def test_where_nothing_was_imported_that_is_said_with_how_to_get_it(call: Call) -> None:
+    listed = call("list")
+    assert (listed.exit_code, listed.stdout) == (0, "")
+    assert "no copy of SPEED-Bench is on this machine" in listed.stderr
+    assert "specseal data import PATH" in listed.stderr
+    assert "specseal data prepare speed-bench" in listed.stderr
+    listed = call("list", "--json")
+    assert json.loads(listed.stdout) == []
+
+
 def test_what_comes_in_is_listed_shown_and_removed(call: Call, folder: Path) -> None:
     brought = call("import", folder)
     assert brought.exit_code == 0, brought.output

@@ -175,9 +175,29 @@ def speed_bench(measured: Side, **changes: Any) -> Side:
     return replace(measured, spec=replace(measured.spec, workload=workload), **changes)
 
 
-def test_whole_part_of_speed_bench_is_the_papers_own_rows(measured: Side):
+def test_whole_part_of_speed_bench_is_taken_for_the_papers_own_rows_and_that_is_said(
+    measured: Side,
+):
     verdict = judge(claim(measured, source=PAPER), speed_bench(measured))
-    assert (verdict.answer, "2 launches" in verdict.over) == ("reproduced", True)
+    assert (verdict.answer, verdict.over) == (
+        "reproduced",
+        "over 2 launches: the prompts are taken for the claim's own (the source names no revision "
+        "of the data set), so only launches vary",
+    )
+    assert "the prompts are the claim's own" in judge(claim(measured), measured).over
+
+
+@pytest.mark.parametrize(("named", "over"), [("1", "2 launches"), ("2", "20 conversations")])
+def test_copy_of_speed_bench_that_both_specs_name_must_be_the_same(
+    measured: Side, named: str, over: str
+):
+    one = speed_bench(measured)
+    dataset = replace(one.spec.workload.dataset, sha256="1" * 64)
+    pinned = replace(one.spec, workload=replace(one.spec.workload, dataset=dataset))
+    dataset = replace(dataset, sha256=named * 64)
+    of = replace(one.spec, workload=replace(one.spec.workload, dataset=dataset))
+    verdict = judge(claim(measured, source=PAPER), replace(one, spec=pinned), of=of)
+    assert over in verdict.over
 
 
 def test_some_rows_of_speed_bench_are_the_papers_own_only_in_whole_categories(measured: Side):

@@ -128,6 +128,35 @@ def test_rows_can_be_categories() -> None:
     }  # fmt: skip
 
 
+def test_what_no_category_can_have_makes_no_row_and_a_note_says_why() -> None:
+    found = compared(make_side("A"), make_side("B"), group=GROUPINGS["category"])
+    summary = comparison_table(found, list(COLUMNS), by="category")
+    told = {str(row[0]) for row in summary.rows}
+    assert told.isdisjoint({"output tok/s", "speedup output"})
+    assert {"TTFT p50 ms", "speedup user"} <= told
+    assert {one["metric"] for one in summary.records} == {
+        column.metric for column in COLUMNS if column.header in told
+    }
+    (why,) = (note for note in summary.notes if note.startswith("whole_phase_only"))
+    assert why.endswith("(output tok/s, speedup output)")
+    assert not any("output tok/s" in note for note in summary.notes if note != why)
+
+
+def test_a_figure_that_is_absent_for_a_reason_keeps_its_row() -> None:
+    absent = replace(metric("output_tps", None), reasons=("no_requests",))
+    sides = [make_side(name, result=Result(analysis_version=2, metrics=(absent,))) for name in "AB"]
+    (row,) = comparison_table(compared(*sides), list(COLUMNS), by="load").rows
+    assert (row[0], row[-1]) == ("output tok/s", "not valid")
+
+
+@pytest.mark.parametrize(("first", "second"), [(1.0, None), (None, 1.0)])
+def test_a_figure_that_one_side_has_keeps_its_row(
+    first: float | None, second: float | None
+) -> None:
+    doubtful = difference(first=first, second=second, reasons=("whole_phase_only",), valid=False)
+    assert Compared(difference=doubtful, p_corrected=None).is_defined
+
+
 def test_with_more_than_two_each_row_says_which_it_is_of() -> None:
     found = compared(*(make_side(name) for name in "ABC"))
     summary = comparison_table(found, list(COLUMNS), by="load")

@@ -283,11 +283,32 @@ def test_columns_are_those_that_some_point_has_and_the_rest_is_explained() -> No
     assert any(note.startswith("no output tok/s/W: the energy") for note in summary.notes)
 
 
+def test_what_each_was_measured_on_is_said() -> None:
+    unseen = with_jobs(
+        on_accelerators("B", level(1, 50, 400), engine={"family": "cuda"}), accelerators_found=None
+    )
+    here = make_side("C", result=Result(analysis_version=2, metrics=tuple(level(1, 2, 3))))
+    found = compare([BOTH[0], unseen, here], metrics=[], group=GROUPINGS["load"], anyway=True)
+    summary = frontier_table(found, frontier(found, Given(), anyway=True))
+    assert summary.sentences[:3] == (
+        f"A ran on 2 × {H100}",
+        f"B ran on 2 × {H100} (as locked: nobody could look)",
+        "C ran on 1 × cpu (a processor)",
+    )
+
+
+def test_what_is_called_by_its_hardware_is_not_said_to_have_run_on_it() -> None:
+    named = replace(BOTH[0], name=f"2 × {H100}")
+    told = table(named, BOTH[1]).sentences
+    assert [one for one in told if " ran on " in one] == [f"B ran on 2 × {H100}"]
+
+
 def test_peaks_are_named_with_their_source() -> None:
     side = on_accelerators("A", level(1, 1, 1, **PACE))
     told = table(side, BOTH[1]).sentences
-    assert told[0].startswith(f"peaks of {H100}: 3,350 GB/s, 989.5 TFLOP/s in bf16")
-    assert "https://www.nvidia.com/" in told[0]
+    (peaks,) = (one for one in told if one.startswith("peaks"))
+    assert peaks.startswith(f"peaks of {H100}: 3,350 GB/s, 989.5 TFLOP/s in bf16")
+    assert "https://www.nvidia.com/" in peaks
     assert any("mixture of experts" in one for one in told)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -445,17 +446,47 @@ def test_every_section_of_a_lock_that_says_what_ran_has_a_row() -> None:
 # Names
 
 
+def named(*locks: Lock, held: Sequence[tuple[str, ...] | None] = ()) -> list[str]:
+    """The names of results of these locks; the first two have different digests."""
+    sides = [make_side(str(number), lock=lock) for number, lock in enumerate(locks)]
+    found = held or [()] * len(sides)
+    return names_of(
+        [
+            with_jobs(side, accelerators_found=devices)
+            for side, devices in zip(sides, found, strict=True)
+        ]
+    )
+
+
 def test_results_are_called_by_what_tells_them_apart() -> None:
     first, second = make_lock(), make_lock(engine={"name": "vllm", "version": "0.32.0"})
-    assert names_of([(first, "a" * 64), (second, "b" * 64)]) == [
-        "llamacpp 2026.10.11549", "vllm 0.32.0",
+    assert named(first, second) == ["llamacpp 2026.10.11549", "vllm 0.32.0"]
+    assert named(first, make_lock(spec={"name": "other"})) == ["tiny", "other"]
+    one, other = make_side("1", lock=first), make_side("2", lock=first)
+    assert names_of([one, other]) == [one.manifest[:12], other.manifest[:12]]
+    assert names_of([one, one]) == [f"1: {one.manifest[:12]}", f"2: {one.manifest[:12]}"]
+
+
+def test_results_of_one_engine_and_spec_are_called_by_their_hardware() -> None:
+    lock = make_lock(hardware={"accelerator": "nvidia/h100-sxm5-80gb", "count": 2})
+    h100, h200 = ("nvidia/h100-sxm5-80gb",) * 2, ("nvidia/h200-sxm-141gb",) * 2
+    assert named(lock, lock, held=[h100, h200]) == [
+        "2 × nvidia/h100-sxm5-80gb", "2 × nvidia/h200-sxm-141gb",
     ]  # fmt: skip
-    other = make_lock(spec={"name": "other"})
-    assert names_of([(first, "a" * 64), (other, "b" * 64)]) == ["tiny", "other"]
-    assert names_of([(first, "a" * 64), (first, "b" * 64)]) == ["a" * 12, "b" * 12]
-    assert names_of([(first, "a" * 64)] * 2) == [f"1: {'a' * 12}", f"2: {'a' * 12}"]
+    more = make_lock(hardware={"accelerator": "nvidia/h100-sxm5-80gb", "count": 8})
+    assert named(lock, more, held=[None, None]) == [
+        "2 × nvidia/h100-sxm5-80gb", "8 × nvidia/h100-sxm5-80gb",
+    ]  # fmt: skip
+
+
+def test_results_are_called_by_engine_and_hardware_where_neither_alone_tells_them_apart() -> None:
+    lock, vllm = make_lock(), make_lock(engine={"name": "vllm", "version": "0.32.0"})
+    assert named(lock, vllm, vllm, held=[("a",), ("a",), ("b",)]) == [
+        "llamacpp 2026.10.11549 on 1 × a", "vllm 0.32.0 on 1 × a", "vllm 0.32.0 on 1 × b",
+    ]  # fmt: skip
 
 
 def test_a_running_server_without_a_version_has_its_engines_name() -> None:
-    locks = [make_lock(engine={"name": "endpoint", "version": ""}), make_lock()]
-    assert names_of([(lock, "a" * 64) for lock in locks])[0] == "endpoint"
+    assert named(make_lock(engine={"name": "endpoint", "version": ""}), make_lock())[0] == (
+        "endpoint"
+    )

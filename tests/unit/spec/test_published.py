@@ -1,8 +1,11 @@
 """The numbers of specs/published, typed once more: a slip in either place is noticed.
 
 Source: SPEED-Bench, arXiv:2604.09557v2, tables 1 and 10 and its figures on trees; Nemotron 3 Super
-report, table 2; NeMo-Skills, docs/evaluation/speculative-decoding.md.
+report, table 2; NeMo-Skills, docs/evaluation/speculative-decoding.md; the model card of
+nvidia/Kimi-K2.6-Eagle3.
 """
+
+import re
 
 import pytest
 
@@ -38,18 +41,18 @@ TABLE_10 = {
 TREES = {2: (2.55, 2.81, 2.89), 4: (2.82, 3.19, 3.31), 8: (3.04, 3.49, 3.65)}
 """By top-k, at draft lengths 3, 5 and 7."""
 NEMOTRON = """
-coding        2.99 4.32
-humanities    2.67 3.07
-math          2.98 3.89
-multilingual  2.83 3.97
-qa            2.63 3.09
-rag           2.79 3.53
-reasoning     2.80 3.47
-roleplay      2.19 2.17
-stem          2.79 3.37
-summarization 2.59 3.06
-writing       2.41 2.69
-all           2.70 3.33
+coding        2.99 4.32 3.78
+humanities    2.67 3.07 3.26
+math          2.98 3.89 3.73
+multilingual  2.83 3.97 4.05
+qa            2.63 3.09 3.16
+rag           2.79 3.53 3.78
+reasoning     2.80 3.47 3.59
+roleplay      2.19 2.17 2.82
+stem          2.79 3.37 3.30
+summarization 2.59 3.06 3.48
+writing       2.41 2.69 2.99
+all           2.70 3.33 3.45
 """
 
 
@@ -103,9 +106,15 @@ def test_trees_are_claimed_as_printed(root):
     assert claimed(root, "speed-bench-qwen3-235b-tree") == expected
 
 
-@pytest.mark.parametrize(("index", "name"), list(enumerate(["deepseek-r1-mtp", "qwen3-next-mtp"])))
+@pytest.mark.parametrize(
+    ("index", "name"), list(enumerate(["deepseek-r1-mtp", "qwen3-next-mtp", "mtp"]))
+)
 def test_column_of_nemotrons_table_2_is_claimed_as_printed(root, index, name):
     assert claimed(root, f"nemotron-3-super-{name}") == column(NEMOTRON, index)
+
+
+def test_figure_of_the_model_card_of_kimis_head_is_claimed_as_printed(root):
+    assert claimed(root, "kimi-k2-6-eagle3") == {(): 2.67}
 
 
 def test_figure_of_nemo_skills_is_claimed_as_printed(root):
@@ -118,6 +127,18 @@ def test_every_published_spec_is_held_to_its_numbers_here(root):
     held |= {f"{name}-t1" for name in held if not name.endswith("deepseek-r1-mtp")}
     held |= {f"speed-bench-llama-3-3-70b-{name}-throughput" for name in ("eagle3", "vanilla")}
     held |= {"speed-bench-qwen3-235b-tree", "nemo-skills-llama-3-3-70b-vanilla"}
-    held |= {"nemotron-3-super-deepseek-r1-mtp", "nemotron-3-super-qwen3-next-mtp"}
-    paths = (root / "specs" / "published").glob("*.yaml")
+    held |= {f"nemotron-3-super-{name}mtp" for name in ("", "deepseek-r1-", "qwen3-next-")}
+    held |= {"kimi-k2-6-eagle3"}
+    paths = [*(root / "specs" / "published").glob("*.yaml")]
     assert held == {path.stem for path in paths}
+
+
+def test_pages_say_how_many_published_specs_and_claims_there_are(root):
+    specs = [load_spec(path) for path in (root / "specs" / "published").glob("*.yaml")]
+    claims = sum(len(spec.claims) for spec in specs)
+    assert f"{len(specs)} specs with {claims} claims" in (root / "CHANGELOG.md").read_text()
+    assert f"{len(specs)} specs with their sources" in (root / "README.md").read_text()
+    page = (root / "docs" / "published-specs.md").read_text()
+    rows = re.findall(r"^\| (`.*?) \|", page, re.MULTILINE)
+    counts = [re.findall(r"`[^`]*`(?: \((\d+)\))?", row) for row in rows]
+    assert sum(int(count or 1) for row in counts for count in row) == len(specs)
