@@ -11,9 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
+
 from specseal.analysis.figures import Figure
 from specseal.analysis.intervals import LEAST_CONVERSATIONS
 from specseal.analysis.outputs import is_greedy
+from specseal.analysis.result import Where
 from specseal.compare.difference import Place, place
 from specseal.compare.side import Side
 from specseal.compare.spread import over_launches
@@ -37,14 +40,37 @@ def agree_by_chance(figure: Figure, figures: Mapping[Place, Figure], side: Side)
     levels = _levels(figure, side)
     if not _agree(figure) or (levels == {1} and is_greedy(side.run, figure.where)):
         return False
-    where = {key: value for key, value in figure.where.items() if key not in _OF_SOME_PROMPTS}
-    of_all = figures.get(place(figure.name, where))
+    of_all = figures.get(place(figure.name, _of_all_prompts(figure)))
     if of_all is None or not _agree(of_all):
         return True
     conversations = min(
         len(one.lock.points["conversations"]) for one in side.lock.variants_in_full()
     )
     return conversations * len(levels) < LEAST_CONVERSATIONS
+
+
+def same_on_all_prompts(
+    figure: Figure, mine: Mapping[Place, Figure], theirs: Mapping[Place, Figure]
+) -> bool:
+    """Say whether two results gave the same of a metric on each prompt, and on enough of them.
+
+    Args:
+        figure: says which metric and, but for categories, which of its figures.
+        mine: figures of the one result, by what names them.
+        theirs: of the other.
+    """
+    name = place(figure.name, _of_all_prompts(figure))
+    one, other = (of_all.parts if (of_all := side.get(name)) else None for side in (mine, theirs))
+    if one is None or other is None or one.conversations != other.conversations:
+        return False
+    is_same = np.array_equal(one.numerator, other.numerator) and np.array_equal(
+        one.denominator, other.denominator
+    )
+    return is_same and np.count_nonzero(one.denominator) >= LEAST_CONVERSATIONS
+
+
+def _of_all_prompts(figure: Figure) -> Where:
+    return {key: value for key, value in figure.where.items() if key not in _OF_SOME_PROMPTS}
 
 
 def _agree(figure: Figure) -> bool:

@@ -17,7 +17,7 @@ from specseal.analysis.figures import Figure
 from specseal.analysis.outputs import is_greedy, outputs_of
 from specseal.analysis.result import Metric, Where
 from specseal.analysis.validity import REASONS
-from specseal.compare.agreement import BY_CHANCE, agree_by_chance
+from specseal.compare.agreement import BY_CHANCE, agree_by_chance, same_on_all_prompts
 from specseal.compare.alike import Inputs, accelerators, other_accelerators
 from specseal.compare.asked import other_load
 from specseal.compare.contrast import REASONS as OF_COMPARING
@@ -144,8 +144,10 @@ def _judge(
             same_prompts=same_prompts(original, again, first, second),
             least_launches=LEAST_LAUNCHES,
         )
-        by_chance = told.over == "launches" and (
-            agree_by_chance(first, mine, original) or agree_by_chance(second, theirs, again)
+        by_chance = (
+            told.over == "launches"
+            and not same_on_all_prompts(first, mine, theirs)
+            and (agree_by_chance(first, mine, original) or agree_by_chance(second, theirs, again))
         )
     verdict = _by_numbers(claim, found.metric, told)
     if by_chance and verdict.answer in ("reproduced", "not reproduced"):

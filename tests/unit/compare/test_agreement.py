@@ -93,6 +93,20 @@ def test_second_run_of_a_prompt_a_category_is_only_judged_where_launches_agree_f
     assert all((BY_CHANCE in verdict.reasons) is is_busy for verdict in lengths)
 
 
+@pytest.mark.parametrize("is_same", [True, False])
+def test_second_run_that_is_the_same_on_every_prompt_shows_that_a_categorys_agree(is_same: bool):
+    one = busy(agreeing_but_for_the_first(6))
+    again = busy(agreeing_but_for_the_first(6)) if is_same else busy(side("one", launches(1, 6)))
+    verdicts = {
+        verdict.claim.where.get("category"): verdict
+        for verdict in judge_pair(one, again)
+        if verdict.claim.metric == LENGTH
+    }
+    # Three prompts a category are too few to be paired.
+    assert verdicts["math"].answer == ("reproduced" if is_same else "inconclusive")
+    assert (BY_CHANCE in verdicts["math"].reasons) is not is_same
+
+
 @pytest.mark.parametrize("count", [2, 3])
 def test_prompts_with_two_likely_outputs_seldom_make_a_true_claim_not_reproduced(count: int):
     generator = np.random.default_rng(13)
