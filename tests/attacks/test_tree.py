@@ -324,14 +324,13 @@ def test_folder_swapped_for_a_link_as_it_is_entered_is_not_followed(
     monkeypatch.setattr(os, "open", swap_then_open)
     report = good.verify(bundle)
     assert (bundle / "logs").is_symlink()
-    assert codes(report) == {"manifest.missing"}
+    assert codes(report) == {"manifest.missing", "read.changed"}
 
 
 def test_what_is_parsed_are_the_bytes_that_were_hashed(
     good: GoodBundle, bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every file is replaced once it has been read: the answer is about what was read."""
-    expected = good.verify(bundle)
+    """Every file is replaced once it has been read: each step looks at what was read, and holds."""
 
     def read_then_replace(folder: Path) -> Tree:
         tree = read_tree(folder)
@@ -341,7 +340,5 @@ def test_what_is_parsed_are_the_bytes_that_were_hashed(
 
     # The package's `verify` is the function; what it calls is looked up in the module.
     monkeypatch.setattr(import_module("specseal.bundle.verify"), "read_tree", read_then_replace)
-    report = good.verify(bundle)
-    assert report.intact
-    assert report.contents == expected.contents
+    assert codes(good.verify(bundle)) == {"read.changed"}
     assert (bundle / "result.json").read_bytes() == b"replaced\n"

@@ -11,10 +11,11 @@ import os
 import re
 import stat
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from specseal.bundle.changes import Mark, mark_of
 from specseal.bundle.findings import Finding
 from specseal.bundle.manifest import ATTESTATIONS, MANIFEST, path_problem
 from specseal.bundle.sbom import SBOM_PATHS
@@ -70,6 +71,9 @@ class Tree:
     """The bytes of the files that are parsed, as they were hashed."""
     findings: tuple[Finding, ...]
     """`layout.*` and `read.*`, in the order of the walk."""
+    marks: Mapping[str, Mark] | None = None
+    """What every entry looked like as it was read, by path, for a second look; None where the walk
+    was given up."""
 
     @property
     def listed(self) -> dict[str, Digest]:
@@ -128,6 +132,7 @@ class _Walk:
         self.digests: dict[str, Digest] = {}
         self.contents: dict[str, bytes] = {}
         self.findings: list[Finding] = []
+        self.marks: dict[str, Mark] = {}
         self.seen = 0
         self.additions: Counter[str] = Counter()
         self.stopped = False
@@ -137,6 +142,7 @@ class _Walk:
 
     def enter(self, prefix: str, folders: list[str], files: list[str], descriptor: int) -> None:
         """Look at all entries of one folder but the folders in it, whose turn comes later."""
+        self.marks[prefix] = mark_of(os.fstat(descriptor))
         if prefix.count("/") >= MAX_DEPTH:
             self.stop(prefix, f"folders are nested deeper than {MAX_DEPTH}")
             return
@@ -166,6 +172,7 @@ class _Walk:
         except FileNotFoundError:
             self.complain("read.swapped", path, "was removed while the folder was being read")
             return
+        self.marks[path] = mark_of(before)
         # Asked before it is opened: opening a FIFO or a device is an act of its own.
         if not stat.S_ISREG(before.st_mode):
             self.complain("layout.kind", path, f"is {_kind(before.st_mode)}, not a regular file")
@@ -189,6 +196,7 @@ class _Walk:
             return
         with open(descriptor, "rb", buffering=0) as file:  # noqa: PTH123  (a descriptor, no path)
             opened = os.fstat(descriptor)
+            self.marks[path] = mark_of(opened)
             # The kind again: a file system may give the number of a file just removed to a FIFO.
             if not os.path.samestat(before, opened) or not stat.S_ISREG(opened.st_mode):
                 self.complain("read.swapped", path, "was swapped while it was being opened")
@@ -238,7 +246,12 @@ def read_tree(root: Path) -> Tree:
     except OSError as error:
         raise InputError(f"{root}: can't be read: {error.strerror} ({error.filename})") from error
     _check_attestations(walk)
-    return Tree(digests=walk.digests, contents=walk.contents, findings=tuple(walk.findings))
+    return Tree(
+        digests=walk.digests,
+        contents=walk.contents,
+        findings=tuple(walk.findings),
+        marks=None if walk.stopped else walk.marks,
+    )
 
 
 def _check_attestations(walk: _Walk) -> None:

@@ -117,9 +117,12 @@ class Report:
                 if not check.holds and not check.code.startswith(("trust.", "policy."))
             ]
             more = f" (and {len(others)} more findings: `specseal verify`)" if others else ""
+            changed = any(check.code == "read.changed" for check in self.checks)
             raise VerificationFailed(
                 f"{self.folder}: not intact: {first}{more}",
-                mend="get the bundle again from where it was published",
+                mend="verify it again when nothing else writes there"
+                if changed
+                else "get the bundle again from where it was published",
             )
         if trust and not self.trusted:
             raise self._distrusted()

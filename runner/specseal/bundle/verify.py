@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from specseal.bundle.changes import first_change
 from specseal.bundle.envelope import raw_signature, unwrap, unwrap_by_one_of
 from specseal.bundle.findings import BundleBroken, Finding, broken, nothing_raised
 from specseal.bundle.keys import PublicKey, parse_public_key
@@ -63,7 +64,7 @@ def verify(
     1. Layout: regular files only, each with one name, none hidden, no empty folder, plain paths;
        exactly the attestations that are known.
     2. Reading: each file once, through one descriptor; what is hashed is what is parsed. Sizes are
-       bounded.
+       bounded. The folder is looked at again before the answer: one that has changed is a no.
     3. Manifest: strict form, and every file in it with its digest; nothing missing, nothing added,
        and nothing that is no part of a bundle.
     4. Signature: one DSSE signature, which exactly one key beside it fits, over a result statement
@@ -132,6 +133,10 @@ def verify(
     standings = judge(_signatures(signed, reproductions or ()), policy, trusted)
     lacking = unstamped(timestamp, policy)
     believed = _check_policy(steps, standings, policy, lacking)
+    # (2) again, as late as can be
+    if changed := _changed(folder, tree):
+        steps.find("read", changed)
+        contents = None
     return Report(
         folder=folder,
         checks=tuple(steps.checks),
@@ -178,6 +183,21 @@ def open_bundle(folder: Path) -> Contents:
 
 def _about(tree: Tree, prefix: str) -> list[Finding]:
     return [finding for finding in tree.findings if finding.code.startswith(prefix)]
+
+
+def _changed(folder: Path, tree: Tree) -> Finding | None:
+    """Look at the folder again, where it was read to its end.
+
+    The bytes that were read hold or not, whatever lies there now. But whoever is told yes goes on
+    with the folder, and it has been another one since.
+    """
+    path = None if tree.marks is None else first_change(folder, tree.marks)
+    if path is None:
+        return None
+    return Finding(
+        "read.changed",
+        f"the bundle's files changed while they were read, {path} for one; verify again",
+    )
 
 
 def _check_manifest(tree: Tree) -> None:

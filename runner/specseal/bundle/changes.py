@@ -1,0 +1,68 @@
+"""Whether a folder is still what it was when it was read: a second look, which reads no file.
+
+In: a folder, and what was noted of every entry in it as it was read. Out: the first thing that is
+not so any more. It costs a look at each entry, whatever their sizes.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from specseal.errors import InputError
+
+Mark = tuple[int, ...]
+"""Device, inode, kind and mode, size, time of the last change of contents and of anything."""
+
+
+def mark_of(found: os.stat_result) -> Mark:
+    """Return what tells an entry from another in its place, and from itself once it is changed."""
+    # The time of any change (ctime) is the kernel's: unlike the other, nobody may set it back.
+    return (
+        found.st_dev,
+        found.st_ino,
+        found.st_mode,
+        found.st_size,
+        found.st_mtime_ns,
+        found.st_ctime_ns,
+    )
+
+
+def first_change(root: Path, marks: Mapping[str, Mark]) -> str | None:
+    """Return the path of something that was changed, added or removed; None where nothing was.
+
+    Args:
+        root: the folder.
+        marks: of every entry that was there, by relative POSIX path; of `root` itself as `.`.
+
+    Raises:
+        InputError: the folder can't be read, though it is there.
+    """
+    left = dict(marks)
+    try:
+        for path, mark in _entries(root.resolve()):
+            # The first one ends it, so a folder that was made endless meanwhile is not walked.
+            if left.pop(path, None) != mark:
+                return path
+    except (FileNotFoundError, NotADirectoryError) as error:
+        return str(error.filename or ".")
+    except OSError as error:
+        raise InputError(f"{root}: can't be read: {error.strerror} ({error.filename})") from error
+    return next(iter(left), None)
+
+
+def _entries(top: Path) -> Iterator[tuple[str, Mark]]:
+    for folder, folders, files, descriptor in os.fwalk(top, onerror=_fail):
+        prefix = os.path.relpath(folder, top)
+        yield prefix, mark_of(os.fstat(descriptor))
+        for name in (*folders, *files):
+            found = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
+            # A folder has its turn when it is entered; a link to one never is.
+            if not stat.S_ISDIR(found.st_mode):
+                yield name if prefix == "." else f"{prefix}/{name}", mark_of(found)
+
+
+def _fail(error: OSError) -> None:
+    raise error
