@@ -24,6 +24,7 @@ from specseal.attested import Say, add_later
 from specseal.bundle import Report, Trust
 from specseal.bundle.layout import (
     KEYS,
+    MAX_BYTES,
     MAX_FILE_BYTES,
     MAX_FILES,
     MAX_PARSED_BYTES,
@@ -114,7 +115,7 @@ def bundle_limits() -> Limits:
     """Return what a bundle may hold, so that more is refused before it is fetched."""
     return Limits(
         max_files=MAX_FILES,
-        max_bytes=4 * MAX_FILE_BYTES,
+        max_bytes=MAX_BYTES,
         max_file_bytes=_max_file_bytes,
         path_problem=path_problem,
     )

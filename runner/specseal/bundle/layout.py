@@ -34,6 +34,8 @@ MAX_FILES = 10_000
 MAX_DEPTH = 16
 _MiB = 2**20
 MAX_FILE_BYTES = 4096 * _MiB
+MAX_BYTES = 4 * MAX_FILE_BYTES
+"""Of all files together."""
 MAX_PARSED_BYTES = {
     MANIFEST: 4 * _MiB,
     "spec.yaml": 1 * _MiB,
@@ -134,6 +136,7 @@ class _Walk:
         self.findings: list[Finding] = []
         self.marks: dict[str, Mark] = {}
         self.seen = 0
+        self.bytes = 0
         self.additions: Counter[str] = Counter()
         self.stopped = False
 
@@ -159,6 +162,8 @@ class _Walk:
                     self.complain("layout.path", path, "the folder is hidden")
                 continue
             self.visit(path, name, descriptor)
+            if self.stopped:
+                return
 
     def stop(self, path: str, sentence: str) -> None:
         """Give up on a folder that was made to be endless."""
@@ -202,8 +207,16 @@ class _Walk:
                 self.complain("read.swapped", path, "was swapped while it was being opened")
             elif opened.st_nlink != 1:
                 self.complain("layout.hard_link", path, "has another name (a hard link)")
+            # Asked before a byte is read: a file with holes takes no room, and long to hash.
+            elif opened.st_size > (limit := _limit(path) or MAX_FILE_BYTES):
+                self._complain_of_size(path, limit)
+            elif self.bytes + opened.st_size > MAX_BYTES:
+                self.stop(".", f"the files are of more than {MAX_BYTES:,} bytes together")
             else:
                 self._read(path, file.read)
+
+    def _complain_of_size(self, path: str, limit: int) -> None:
+        self.complain("read.size", path, f"is larger than {limit:,} bytes")
 
     def _read(self, path: str, read: Callable[[int], bytes]) -> None:
         limit = _limit(path)
@@ -212,10 +225,10 @@ class _Walk:
         size = 0
         while chunk := read(_CHUNK_BYTES):
             size += len(chunk)
+            self.bytes += len(chunk)
+            # Again, for it may have grown since.
             if size > (limit or MAX_FILE_BYTES):
-                self.complain(
-                    "read.size", path, f"is larger than {limit or MAX_FILE_BYTES:,} bytes"
-                )
+                self._complain_of_size(path, limit or MAX_FILE_BYTES)
                 return
             hasher.update(chunk)
             if limit is not None:
