@@ -264,6 +264,19 @@ def test_files_that_are_too_large_together_are_not_read(
     ]
 
 
+@pytest.mark.parametrize("signed", [True, False])
+@pytest.mark.parametrize("name", ["model.gguf", "logs/model.gguf", "env/model.cdx.json"])
+def test_file_that_no_bundle_has_is_refused_for_its_name_and_not_read(
+    good: GoodBundle, bundle: Path, monkeypatch: pytest.MonkeyPatch, name: str, signed: bool
+) -> None:
+    (bundle / name).touch()
+    if signed:
+        good.sign_again(bundle)
+    os.truncate(bundle / name, HUGE)
+    never_read(monkeypatch, name)
+    assert codes(good.verify(bundle)) == {"manifest.unknown" if signed else "manifest.added"}
+
+
 def test_pull_takes_no_more_than_verify_reads() -> None:
     assert bundle_limits().max_bytes == layout.MAX_BYTES == 16 * 2**30
 

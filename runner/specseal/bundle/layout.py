@@ -52,6 +52,8 @@ MAX_PARSED_BYTES = {
     TIMESTAMP: 64 * 2**10,
 }
 """The files that are parsed, hence kept in memory, and how large each may be."""
+_LOG = re.compile(r"logs/[^/]+\.gz")
+"""The files whose names are free, and which are not parsed."""
 _KEY_FILE = re.compile(re.escape(KEYS) + r"/([0-9a-f]{64})\.pem")
 _REPRODUCTION_FILE = re.compile(
     re.escape(REPRODUCTIONS) + r"/([0-9a-f]{64})-([0-9a-f]{64})\.sigstore\.json"
@@ -68,11 +70,13 @@ class Tree:
     """What lies in a bundle's folder."""
 
     digests: dict[str, Digest]
-    """SHA-256 of every regular file that could be read, by relative POSIX path."""
+    """SHA-256 of every regular file that was read, by relative POSIX path."""
     contents: dict[str, bytes]
     """The bytes of the files that are parsed, as they were hashed."""
     findings: tuple[Finding, ...]
     """`layout.*` and `read.*`, in the order of the walk."""
+    foreign: tuple[str, ...] = ()
+    """Paths that no bundle has, whose files were not read."""
     marks: Mapping[str, Mark] | None = None
     """What every entry looked like as it was read, by path, for a second look; None where the walk
     was given up."""
@@ -121,6 +125,11 @@ def reproduction_path(key: Digest, manifest: Digest) -> str:
     return f"{REPRODUCTIONS}/{key}-{manifest}.sigstore.json"
 
 
+def may_have(path: str) -> bool:
+    """Return whether there are bundles with a file of that name."""
+    return _limit(path) is not None or _LOG.fullmatch(path) is not None
+
+
 def max_addition_bytes(path: str) -> int | None:
     """Return how large a file may be that is added later at a path; None where none may be."""
     may_be = path == TIMESTAMP or path.startswith((f"{KEYS}/", f"{REPRODUCTIONS}/"))
@@ -134,6 +143,7 @@ class _Walk:
         self.digests: dict[str, Digest] = {}
         self.contents: dict[str, bytes] = {}
         self.findings: list[Finding] = []
+        self.foreign: list[str] = []
         self.marks: dict[str, Mark] = {}
         self.seen = 0
         self.bytes = 0
@@ -207,6 +217,8 @@ class _Walk:
                 self.complain("read.swapped", path, "was swapped while it was being opened")
             elif opened.st_nlink != 1:
                 self.complain("layout.hard_link", path, "has another name (a hard link)")
+            elif not may_have(path):
+                self.foreign.append(path)
             # Asked before a byte is read: a file with holes takes no room, and long to hash.
             elif opened.st_size > (limit := _limit(path) or MAX_FILE_BYTES):
                 self._complain_of_size(path, limit)
@@ -263,6 +275,7 @@ def read_tree(root: Path) -> Tree:
         digests=walk.digests,
         contents=walk.contents,
         findings=tuple(walk.findings),
+        foreign=tuple(walk.foreign),
         marks=None if walk.stopped else walk.marks,
     )
 

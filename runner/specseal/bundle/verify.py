@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,11 +13,11 @@ from specseal.bundle.findings import BundleBroken, Finding, broken, nothing_rais
 from specseal.bundle.keys import PublicKey, parse_public_key
 from specseal.bundle.layout import (
     KEYS,
-    MAX_PARSED_BYTES,
     PROVENANCE_ATTESTATION,
     RESULT_ATTESTATION,
     TIMESTAMP,
     Tree,
+    may_have,
     read_tree,
 )
 from specseal.bundle.manifest import MANIFEST, compare_digests, parse_manifest
@@ -41,8 +40,6 @@ from specseal.errors import InputError
 
 THE_SIGNER = Policy()
 """The policy that asks for nothing but a trusted signer."""
-_LOG = re.compile(r"logs/[^/]+\.gz")
-"""The files whose names are free, and which are not parsed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,12 +199,14 @@ def _changed(folder: Path, tree: Tree) -> Finding | None:
 
 def _check_manifest(tree: Tree) -> None:
     listed = parse_manifest(_content(tree, MANIFEST))
-    findings = compare_digests(listed, tree.listed)
+    # What no bundle has was not read, so only whether it is listed can be said of it.
+    known = {path: digest for path, digest in listed.items() if may_have(path)}
+    added = [path for path in tree.foreign if path not in listed]
+    findings = compare_digests(known, {**tree.listed, **dict.fromkeys(added)})
     # Else a signed bundle could carry a program, or the prompts, and still be called intact.
     findings += [
         Finding("manifest.unknown", f"{path}: no file that a bundle has")
-        for path in sorted(listed)
-        if path not in MAX_PARSED_BYTES and not _LOG.fullmatch(path)
+        for path in sorted(listed.keys() - known.keys())
     ]
     if findings:
         raise BundleBroken(findings)
