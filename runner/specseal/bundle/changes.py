@@ -11,6 +11,7 @@ import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from specseal.bundle.findings import Finding
 from specseal.errors import InputError
 
 Mark = tuple[int, ...]
@@ -30,8 +31,11 @@ def mark_of(found: os.stat_result) -> Mark:
     )
 
 
-def first_change(root: Path, marks: Mapping[str, Mark]) -> str | None:
-    """Return the path of something that was changed, added or removed; None where nothing was.
+def find_change(root: Path, marks: Mapping[str, Mark]) -> Finding | None:
+    """Return a finding that names something changed, added or removed; None where nothing was.
+
+    The bytes that were read hold or not, whatever lies there now. But whoever is told yes goes on
+    with the folder, and it has been another one since.
 
     Args:
         root: the folder.
@@ -40,6 +44,16 @@ def first_change(root: Path, marks: Mapping[str, Mark]) -> str | None:
     Raises:
         InputError: the folder can't be read, though it is there.
     """
+    path = _first_change(root, marks)
+    if path is None:
+        return None
+    return Finding(
+        "read.changed",
+        f"the bundle's files changed while they were read, {path} for one; verify again",
+    )
+
+
+def _first_change(root: Path, marks: Mapping[str, Mark]) -> str | None:
     left = dict(marks)
     try:
         for path, mark in _entries(root.resolve()):

@@ -203,6 +203,10 @@ class _Walk:
             if max(self.additions.values()) > MAX_REPRODUCTIONS:
                 self.complain("layout.bounds", path, f"one of more than {MAX_REPRODUCTIONS}")
                 return
+        self._open(path, name, folder, before)
+
+    def _open(self, path: str, name: str, folder: int, before: os.stat_result) -> None:
+        """Open a file that may be there by its name, and read it if it is the one looked at."""
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         try:
             descriptor = os.open(name, flags, dir_fd=folder)

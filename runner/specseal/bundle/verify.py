@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from specseal.bundle.changes import first_change
+from specseal.bundle.changes import find_change
 from specseal.bundle.envelope import raw_signature, unwrap, unwrap_by_one_of
 from specseal.bundle.findings import BundleBroken, Finding, broken, nothing_raised
 from specseal.bundle.keys import PublicKey, parse_public_key
@@ -131,7 +131,7 @@ def verify(
     lacking = unstamped(timestamp, policy)
     believed = _check_policy(steps, standings, policy, lacking)
     # (2) again, as late as can be
-    if changed := _changed(folder, tree):
+    if tree.marks is not None and (changed := find_change(folder, tree.marks)):
         steps.find("read", changed)
         contents = None
     return Report(
@@ -180,21 +180,6 @@ def open_bundle(folder: Path) -> Contents:
 
 def _about(tree: Tree, prefix: str) -> list[Finding]:
     return [finding for finding in tree.findings if finding.code.startswith(prefix)]
-
-
-def _changed(folder: Path, tree: Tree) -> Finding | None:
-    """Look at the folder again, where it was read to its end.
-
-    The bytes that were read hold or not, whatever lies there now. But whoever is told yes goes on
-    with the folder, and it has been another one since.
-    """
-    path = None if tree.marks is None else first_change(folder, tree.marks)
-    if path is None:
-        return None
-    return Finding(
-        "read.changed",
-        f"the bundle's files changed while they were read, {path} for one; verify again",
-    )
 
 
 def _check_manifest(tree: Tree) -> None:
