@@ -192,8 +192,9 @@ def demand_intact(landing: Landing, trust: Trust, expected: Digest | None) -> Re
     """
     report = trust.verify(landing.tree)
     try:
-        report.demand(trust=False)
-        _demand_identity(report, expected)
+        # By the name of where it came from: the folder that it lies in is about to go.
+        report.demand(trust=False, name=landing.origin)
+        _demand_identity(report, expected, landing.origin)
     except VerificationFailed:
         landing.discard()
         raise
@@ -214,10 +215,10 @@ def demand_trust(report: Report, trust: Trust) -> None:
         ) from error
 
 
-def _demand_identity(report: Report, expected: Digest | None) -> None:
+def _demand_identity(report: Report, expected: Digest | None, origin: str) -> None:
     if expected not in (None, report.manifest_digest):
         raise VerificationFailed(
-            f"{report.folder}: intact, but another bundle: its identity is sha256:"
+            f"{origin}: intact, but another bundle: its identity is sha256:"
             f"{report.manifest_digest}, not sha256:{expected}",
             mend="get the bundle from somewhere else, or compare what you were given",
         )

@@ -91,6 +91,15 @@ class Tree:
         }
 
     @property
+    def bundles(self) -> tuple[str, ...]:
+        """The folders below that have a manifest of their own."""
+        return tuple(
+            path.removesuffix(f"/{MANIFEST}")
+            for path in sorted(self.foreign)
+            if path.endswith(f"/{MANIFEST}")
+        )
+
+    @property
     def keys(self) -> dict[Digest, str]:
         """{SPKI digest that it is named after: path} of the signers' public keys."""
         return {Digest(found[1]): found[0] for found in _matches(_KEY_FILE, self.contents)}
@@ -264,7 +273,12 @@ def read_tree(root: Path) -> Tree:
         InputError: `root` is not a folder, or can't be read.
     """
     if not root.is_dir():
-        raise InputError(f"{root}: a bundle is a folder, and there is none")
+        raise InputError(
+            f"{root}: a bundle is a folder, and there is none",
+            mend=f"`specseal pull {root}` makes a folder of an archive, and verifies it"
+            if root.is_file()
+            else "",
+        )
     walk = _Walk()
     top = root.resolve()
     try:

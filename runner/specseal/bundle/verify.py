@@ -147,6 +147,7 @@ def verify(
         manifest_digest=None if manifest is None else sha256_bytes(manifest),
         supersedes=None if signed is None else signed.statement.supersedes,
         contents=contents,
+        within=tree.bundles,
     )
 
 

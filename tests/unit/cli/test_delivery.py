@@ -97,9 +97,19 @@ def test_identity_that_was_cited_is_demanded(good: GoodBundle, prefix: str) -> N
     assert right.exit_code == 0
     other = call(pull.command, "out.zip", "wrong", lax, "--identity", prefix + "0" * 64)
     assert isinstance(other.exception, VerificationFailed)
-    assert "another bundle" in other.exception.message
+    # What was brought here is gone again, so it is called by where it came from.
+    assert other.exception.message.startswith("out.zip: intact, but another bundle: ")
     assert not Path("wrong").exists()
     assert not Path(".wrong.in-progress").exists()
+
+
+def test_broken_bundle_is_called_by_where_it_came_from(good: GoodBundle, place: Path) -> None:
+    folder = good.copy(place / "theirs")
+    (folder / "LICENSE").write_bytes(b"mine")
+    done = call(pull.command, "theirs", "here")
+    assert isinstance(done.exception, VerificationFailed)
+    assert done.exception.message.startswith("theirs: not intact: LICENSE: altered")
+    assert not Path(".here.in-progress").exists()
 
 
 def test_identity_that_is_none_is_a_wrong_flag() -> None:
