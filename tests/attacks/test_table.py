@@ -1,4 +1,4 @@
-"""The table of attacks in `docs/security.md`: all 18 classes, and each names tests that are there."""
+"""The table of attacks in `docs/security.md`: all 18 classes, each with tests that are there."""
 
 import re
 from pathlib import Path

@@ -126,11 +126,10 @@ class Report:
             raise self._no_bundle(called)
         if not self.intact or self.contents is None:
             first, *others = [
-                check.message
-                for check in self.checks
-                if not check.holds and not check.is_policy
+                check.message for check in self.checks if not check.holds and not check.is_policy
             ]
-            more = f" (and {len(others)} more findings: `specseal verify`)" if others else ""
+            findings = "finding" if len(others) == 1 else "findings"
+            more = f" (and {len(others)} more {findings}: `specseal verify`)" if others else ""
             changed = any(check.code == "read.changed" for check in self.checks)
             raise VerificationFailed(
                 f"{called}: not intact: {first}{more}",
