@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 
 import fakeregistry
 from attacks.builder import GoodBundle
-from specseal.cli import keys, publish, pull
+from specseal.cli import keys, publish, pull, show, verify
 from specseal.errors import InputError, VerificationFailed
 
 
@@ -70,6 +70,17 @@ def test_both_print_one_json_document(good: GoodBundle, host: str) -> None:
 def test_archive_is_named_with_what_lies_beside_it(good: GoodBundle) -> None:
     done = call(publish.command, good.path, "out.zip", "--integrity-only")
     assert done.stdout.splitlines()[1:] == ["out.zip", "out.zenodo.json", "out.datacite.json"]
+
+
+def test_archive_named_for_a_folder_is_told_what_takes_it(good: GoodBundle) -> None:
+    call(publish.command, good.path, "out.zip", "--integrity-only")
+    for done in (
+        call(verify.command, "out.zip"),
+        call(show.command, "out.zip"),
+        call(publish.command, "out.zip", "there"),
+    ):
+        assert isinstance(done.exception, InputError)
+        assert done.exception.mend.startswith("`specseal pull out.zip` makes a folder")
 
 
 def test_unknown_signer_is_no_yes_until_trusted_as_the_message_says(good: GoodBundle) -> None:
