@@ -15,20 +15,17 @@ from specseal.bundle.findings import Finding
 from specseal.errors import InputError
 
 Mark = tuple[int, ...]
-"""Device, inode, kind and mode, size, time of the last change of contents and of anything."""
+"""Device, inode, kind and mode; of what is no folder also its size, and when its contents and
+anything of it changed last."""
 
 
 def mark_of(found: os.stat_result) -> Mark:
     """Return what tells an entry from another in its place, and from itself once it is changed."""
+    place = (found.st_dev, found.st_ino, found.st_mode)
+    if stat.S_ISDIR(found.st_mode):
+        return place  # what is in it has marks of its own, which tell what was changed by name
     # The time of any change (ctime) is the kernel's: unlike the other, nobody may set it back.
-    return (
-        found.st_dev,
-        found.st_ino,
-        found.st_mode,
-        found.st_size,
-        found.st_mtime_ns,
-        found.st_ctime_ns,
-    )
+    return (*place, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 
 def find_change(root: Path, marks: Mapping[str, Mark]) -> Finding | None:
