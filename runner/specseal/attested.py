@@ -61,7 +61,7 @@ def add_later(
         return report, 0
     whole = trust.verify(landing.tree)
     try:
-        whole.demand(trust=False)
+        whole.demand(trust=False, name=landing.origin)
     except VerificationFailed as error:
         landing.remove(entry for entries in added for entry in entries)
         say(f"attestations left out: the bundle would not hold with them: {error.message}")

@@ -24,6 +24,7 @@ from specseal.attested import Say, add_later
 from specseal.bundle import Report, Trust
 from specseal.bundle.layout import (
     KEYS,
+    MAX_BYTES,
     MAX_FILE_BYTES,
     MAX_FILES,
     MAX_PARSED_BYTES,
@@ -114,7 +115,7 @@ def bundle_limits() -> Limits:
     """Return what a bundle may hold, so that more is refused before it is fetched."""
     return Limits(
         max_files=MAX_FILES,
-        max_bytes=4 * MAX_FILE_BYTES,
+        max_bytes=MAX_BYTES,
         max_file_bytes=_max_file_bytes,
         path_problem=path_problem,
     )
@@ -191,8 +192,9 @@ def demand_intact(landing: Landing, trust: Trust, expected: Digest | None) -> Re
     """
     report = trust.verify(landing.tree)
     try:
-        report.demand(trust=False)
-        _demand_identity(report, expected)
+        # By the name of where it came from: the folder that it lies in is about to go.
+        report.demand(trust=False, name=landing.origin)
+        _demand_identity(report, expected, landing.origin)
     except VerificationFailed:
         landing.discard()
         raise
@@ -213,10 +215,10 @@ def demand_trust(report: Report, trust: Trust) -> None:
         ) from error
 
 
-def _demand_identity(report: Report, expected: Digest | None) -> None:
+def _demand_identity(report: Report, expected: Digest | None, origin: str) -> None:
     if expected not in (None, report.manifest_digest):
         raise VerificationFailed(
-            f"{report.folder}: intact, but another bundle: its identity is sha256:"
+            f"{origin}: intact, but another bundle: its identity is sha256:"
             f"{report.manifest_digest}, not sha256:{expected}",
             mend="get the bundle from somewhere else, or compare what you were given",
         )

@@ -154,8 +154,8 @@ def test_bomb_that_says_how_large_it_is_is_refused_before_it_is_read(refused, me
 
 
 def test_archive_whose_files_are_too_large_together_is_refused(refused, members, monkeypatch):
-    monkeypatch.setattr("specseal.pull.MAX_FILE_BYTES", 100)
-    refused(archive(*members), "together|are allowed")
+    monkeypatch.setattr("specseal.pull.MAX_BYTES", sum(len(one.data) for one in members) - 1)
+    refused(archive(*members), "bytes together")
 
 
 def test_archive_of_too_many_files_is_refused(refused, members, monkeypatch):

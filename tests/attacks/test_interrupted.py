@@ -5,12 +5,15 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from attacks.builder import GoodBundle, codes
 from specseal.bundle import layout
+from specseal.errors import VerificationFailed
 
 PROGRAM = """\
 import importlib, os
@@ -84,10 +87,23 @@ def test_answer_that_can_not_be_printed_is_no_yes(good: GoodBundle) -> None:
 
 # Files that change meanwhile
 
-Act = Callable[[Path], None]
+Act = Callable[[Path], object]
 
 
-def after_reading(monkeypatch: pytest.MonkeyPatch, name: str, act: Callable[[], None]) -> None:
+def after_step(monkeypatch: pytest.MonkeyPatch, name: str, act: Callable[[], object]) -> None:
+    """Have something happen right after the verifier has taken a step."""
+    module = import_module("specseal.bundle.verify")
+    step = getattr(module, name)
+
+    def step_then_act(*arguments: Any, **named: Any) -> Any:
+        value = step(*arguments, **named)
+        act()
+        return value
+
+    monkeypatch.setattr(module, name, step_then_act)
+
+
+def after_reading(monkeypatch: pytest.MonkeyPatch, name: str, act: Callable[[], object]) -> None:
     """Have something happen right after a file of the bundle was read."""
     visit = layout._Walk.visit
 
@@ -99,21 +115,139 @@ def after_reading(monkeypatch: pytest.MonkeyPatch, name: str, act: Callable[[], 
     monkeypatch.setattr(layout._Walk, "visit", visit_then_act)
 
 
+def rewritten(path: Path) -> None:
+    path.write_bytes(b"altered")
+
+
+def rewritten_in_the_same_length(path: Path) -> None:
+    path.write_bytes(bytes(path.stat().st_size))
+
+
+def rewritten_and_dated_back(path: Path) -> None:
+    before = path.stat()
+    # The clock that the kernel stamps files by ticks every few milliseconds.
+    while path.stat().st_ctime_ns == before.st_ctime_ns:
+        path.write_bytes(bytes(before.st_size))
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def replaced_by_its_copy(path: Path) -> None:
+    copy = path.parent.parent / "copy"
+    copy.write_bytes(path.read_bytes())
+    copy.replace(path)
+
+
+def replaced_by_a_link(path: Path) -> None:
+    elsewhere = path.parent.parent / "elsewhere"
+    path.rename(elsewhere)
+    path.symlink_to(elsewhere)
+
+
+def removed(path: Path) -> None:
+    path.unlink()
+
+
+def another_added(path: Path) -> None:
+    path.with_name("added").write_bytes(b"")
+
+
+def another_folder_added(path: Path) -> None:
+    path.with_name("added").mkdir()
+
+
+def folder_replaced_by_a_link(path: Path) -> None:
+    logs = path.with_name("logs")
+    elsewhere = logs.rename(path.parent.parent / "elsewhere")
+    logs.symlink_to(elsewhere, target_is_directory=True)
+
+
+def whole_bundle_removed(path: Path) -> None:
+    path.parent.rename(path.parent.with_name("elsewhere"))
+
+
+CHANGES: list[Act] = [
+    rewritten,
+    rewritten_in_the_same_length,
+    rewritten_and_dated_back,
+    replaced_by_its_copy,
+    replaced_by_a_link,
+    removed,
+    another_added,
+    another_folder_added,
+    folder_replaced_by_a_link,
+    whole_bundle_removed,
+]
+NAMED = {
+    another_added: "added",
+    another_folder_added: "added",
+    folder_replaced_by_a_link: "logs",
+    whole_bundle_removed: "BUNDLE",
+}
+"""What is named where it is not the file itself."""
+
+
+@pytest.mark.parametrize("name", ["result.json", "MANIFEST.sha256"])
+@pytest.mark.parametrize("change", CHANGES)
+def test_what_changes_once_all_was_read_makes_it_no_yes(
+    good: GoodBundle, bundle: Path, monkeypatch: pytest.MonkeyPatch, name: str, change: Act
+) -> None:
+    """The bytes that were read hold, but whoever is told yes goes on with what lies there now."""
+    after_step(monkeypatch, "read_tree", lambda: change(bundle / name))
+    report = good.verify(bundle)
+    assert codes(report) == {"read.changed"}
+    assert not report.intact
+    assert report.contents is None
+    (said,) = (check.message for check in report.checks if not check.holds)
+    named = NAMED.get(change, name)
+    assert said == (
+        f"the bundle's files changed while they were read, {named} for one; verify again"
+    ).replace("BUNDLE", str(bundle))
+    with pytest.raises(VerificationFailed) as raised:
+        report.demand(trust=True)
+    assert raised.value.mend == "verify it again when nothing else writes there"
+
+
+@pytest.mark.parametrize("step", ["recompute", "judge"])
+def test_what_changes_later_is_noticed_up_to_the_answer(
+    good: GoodBundle, bundle: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    after_step(monkeypatch, step, lambda: rewritten(bundle / "result.json"))
+    assert codes(good.verify(bundle)) == {"read.changed"}
+
+
+def test_change_takes_the_place_of_the_step_that_had_held(
+    good: GoodBundle, bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = [check.code for check in good.verify(bundle).checks]
+    assert held.index("read") == 1
+    after_step(monkeypatch, "read_tree", lambda: another_added(bundle / "LICENSE"))
+    found = [check.code for check in good.verify(bundle).checks]
+    assert found == ["layout", "read.changed", *held[2:]]
+
+
 @pytest.mark.parametrize(
     "name", ["result.json", "records.parquet", "MANIFEST.sha256", "spec.yaml", "counts.json"]
 )
-def test_file_changed_after_it_was_read_is_not_read_again(
+def test_file_changed_right_after_it_was_read_is_not_read_again(
     good: GoodBundle, bundle: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    """What is parsed is what was hashed, so the yes is about the bytes that were there."""
-    after_reading(monkeypatch, name, lambda: (bundle / name).write_bytes(b"altered"))
+    """What is parsed is what was hashed: all else holds, of the bytes that were there."""
+    after_reading(monkeypatch, name, lambda: rewritten(bundle / name))
     report = good.verify(bundle)
-    assert report.trusted
-    assert report.contents is not None
-    assert report.contents.run == good.inputs.run
+    assert codes(report) == {"read.changed"}
     assert report.manifest_digest == good.contents.manifest
+    assert not report.intact
     monkeypatch.undo()
     assert not good.verify(bundle).intact
+
+
+def test_reading_a_bundle_is_no_change(good: GoodBundle, bundle: Path) -> None:
+    for path in bundle.rglob("*"):
+        if path.is_file():
+            path.read_bytes()
+            os.utime(path, ns=(0, path.stat().st_mtime_ns))
+    assert good.verify(bundle).trusted
+    assert good.verify(bundle).trusted
 
 
 @pytest.mark.parametrize(
@@ -153,7 +287,7 @@ def test_file_that_grows_while_it_is_read_is_found(
     size = path.stat().st_size
     assert size < 2000
     monkeypatch.setattr(layout._Walk, "_read", grow)
-    assert codes(good.verify(bundle)) == {"manifest.altered"}
+    assert codes(good.verify(bundle)) == {"manifest.altered", "read.changed"}
     assert path.stat().st_size > size
 
 

@@ -156,6 +156,12 @@ def test_manifest_of_another_form_is_refused(good: GoodBundle, bundle: Path, spo
     assert {code.split(".")[0] for code in codes(report)} == {"manifest"}
 
 
+def test_manifest_in_another_order_is_refused(good: GoodBundle, bundle: Path) -> None:
+    lines = (bundle / MANIFEST).read_bytes().splitlines(keepends=True)
+    report = verify_manifest(good, bundle, b"".join(reversed(lines)))
+    assert codes(report) == {"manifest.order"}
+
+
 @pytest.mark.parametrize(
     ("path", "code"),
     [

@@ -11,10 +11,11 @@ import os
 import re
 import stat
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from specseal.bundle.changes import Mark, mark_of
 from specseal.bundle.findings import Finding
 from specseal.bundle.manifest import ATTESTATIONS, MANIFEST, path_problem
 from specseal.bundle.sbom import SBOM_PATHS
@@ -33,6 +34,8 @@ MAX_FILES = 10_000
 MAX_DEPTH = 16
 _MiB = 2**20
 MAX_FILE_BYTES = 4096 * _MiB
+MAX_BYTES = 4 * MAX_FILE_BYTES
+"""Of all files together."""
 MAX_PARSED_BYTES = {
     MANIFEST: 4 * _MiB,
     "spec.yaml": 1 * _MiB,
@@ -49,6 +52,8 @@ MAX_PARSED_BYTES = {
     TIMESTAMP: 64 * 2**10,
 }
 """The files that are parsed, hence kept in memory, and how large each may be."""
+_LOG = re.compile(r"logs/[^/]+\.gz")
+"""The files whose names are free, and which are not parsed."""
 _KEY_FILE = re.compile(re.escape(KEYS) + r"/([0-9a-f]{64})\.pem")
 _REPRODUCTION_FILE = re.compile(
     re.escape(REPRODUCTIONS) + r"/([0-9a-f]{64})-([0-9a-f]{64})\.sigstore\.json"
@@ -65,11 +70,16 @@ class Tree:
     """What lies in a bundle's folder."""
 
     digests: dict[str, Digest]
-    """SHA-256 of every regular file that could be read, by relative POSIX path."""
+    """SHA-256 of every regular file that was read, by relative POSIX path."""
     contents: dict[str, bytes]
     """The bytes of the files that are parsed, as they were hashed."""
     findings: tuple[Finding, ...]
     """`layout.*` and `read.*`, in the order of the walk."""
+    foreign: tuple[str, ...] = ()
+    """Paths that no bundle has, whose files were not read."""
+    marks: Mapping[str, Mark] | None = None
+    """What every entry looked like as it was read, by path, for a second look; None where the walk
+    was given up."""
 
     @property
     def listed(self) -> dict[str, Digest]:
@@ -79,6 +89,15 @@ class Tree:
             for path, digest in self.digests.items()
             if path != MANIFEST and not path.startswith(f"{ATTESTATIONS}/")
         }
+
+    @property
+    def bundles(self) -> tuple[str, ...]:
+        """The folders below that have a manifest of their own."""
+        return tuple(
+            path.removesuffix(f"/{MANIFEST}")
+            for path in sorted(self.foreign)
+            if path.endswith(f"/{MANIFEST}")
+        )
 
     @property
     def keys(self) -> dict[Digest, str]:
@@ -115,6 +134,11 @@ def reproduction_path(key: Digest, manifest: Digest) -> str:
     return f"{REPRODUCTIONS}/{key}-{manifest}.sigstore.json"
 
 
+def may_have(path: str) -> bool:
+    """Return whether there are bundles with a file of that name."""
+    return _limit(path) is not None or _LOG.fullmatch(path) is not None
+
+
 def max_addition_bytes(path: str) -> int | None:
     """Return how large a file may be that is added later at a path; None where none may be."""
     may_be = path == TIMESTAMP or path.startswith((f"{KEYS}/", f"{REPRODUCTIONS}/"))
@@ -128,7 +152,10 @@ class _Walk:
         self.digests: dict[str, Digest] = {}
         self.contents: dict[str, bytes] = {}
         self.findings: list[Finding] = []
+        self.foreign: list[str] = []
+        self.marks: dict[str, Mark] = {}
         self.seen = 0
+        self.bytes = 0
         self.additions: Counter[str] = Counter()
         self.stopped = False
 
@@ -137,6 +164,7 @@ class _Walk:
 
     def enter(self, prefix: str, folders: list[str], files: list[str], descriptor: int) -> None:
         """Look at all entries of one folder but the folders in it, whose turn comes later."""
+        self.marks[prefix] = mark_of(os.fstat(descriptor))
         if prefix.count("/") >= MAX_DEPTH:
             self.stop(prefix, f"folders are nested deeper than {MAX_DEPTH}")
             return
@@ -153,6 +181,8 @@ class _Walk:
                     self.complain("layout.path", path, "the folder is hidden")
                 continue
             self.visit(path, name, descriptor)
+            if self.stopped:
+                return
 
     def stop(self, path: str, sentence: str) -> None:
         """Give up on a folder that was made to be endless."""
@@ -166,6 +196,7 @@ class _Walk:
         except FileNotFoundError:
             self.complain("read.swapped", path, "was removed while the folder was being read")
             return
+        self.marks[path] = mark_of(before)
         # Asked before it is opened: opening a FIFO or a device is an act of its own.
         if not stat.S_ISREG(before.st_mode):
             self.complain("layout.kind", path, f"is {_kind(before.st_mode)}, not a regular file")
@@ -181,6 +212,10 @@ class _Walk:
             if max(self.additions.values()) > MAX_REPRODUCTIONS:
                 self.complain("layout.bounds", path, f"one of more than {MAX_REPRODUCTIONS}")
                 return
+        self._open(path, name, folder, before)
+
+    def _open(self, path: str, name: str, folder: int, before: os.stat_result) -> None:
+        """Open a file that may be there by its name, and read it if it is the one looked at."""
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         try:
             descriptor = os.open(name, flags, dir_fd=folder)
@@ -189,13 +224,24 @@ class _Walk:
             return
         with open(descriptor, "rb", buffering=0) as file:  # noqa: PTH123  (a descriptor, no path)
             opened = os.fstat(descriptor)
+            self.marks[path] = mark_of(opened)
             # The kind again: a file system may give the number of a file just removed to a FIFO.
             if not os.path.samestat(before, opened) or not stat.S_ISREG(opened.st_mode):
                 self.complain("read.swapped", path, "was swapped while it was being opened")
             elif opened.st_nlink != 1:
                 self.complain("layout.hard_link", path, "has another name (a hard link)")
+            elif not may_have(path):
+                self.foreign.append(path)
+            # Asked before a byte is read: a file with holes takes no room, and long to hash.
+            elif opened.st_size > (limit := _limit(path) or MAX_FILE_BYTES):
+                self._complain_of_size(path, limit)
+            elif self.bytes + opened.st_size > MAX_BYTES:
+                self.stop(".", f"the files are of more than {MAX_BYTES:,} bytes together")
             else:
                 self._read(path, file.read)
+
+    def _complain_of_size(self, path: str, limit: int) -> None:
+        self.complain("read.size", path, f"is larger than {limit:,} bytes")
 
     def _read(self, path: str, read: Callable[[int], bytes]) -> None:
         limit = _limit(path)
@@ -204,10 +250,10 @@ class _Walk:
         size = 0
         while chunk := read(_CHUNK_BYTES):
             size += len(chunk)
+            self.bytes += len(chunk)
+            # Again, for it may have grown since.
             if size > (limit or MAX_FILE_BYTES):
-                self.complain(
-                    "read.size", path, f"is larger than {limit or MAX_FILE_BYTES:,} bytes"
-                )
+                self._complain_of_size(path, limit or MAX_FILE_BYTES)
                 return
             hasher.update(chunk)
             if limit is not None:
@@ -227,7 +273,12 @@ def read_tree(root: Path) -> Tree:
         InputError: `root` is not a folder, or can't be read.
     """
     if not root.is_dir():
-        raise InputError(f"{root}: a bundle is a folder, and there is none")
+        raise InputError(
+            f"{root}: a bundle is a folder, and there is none",
+            mend=f"`specseal pull {root}` makes a folder of an archive, and verifies it"
+            if root.is_file()
+            else "",
+        )
     walk = _Walk()
     top = root.resolve()
     try:
@@ -238,7 +289,13 @@ def read_tree(root: Path) -> Tree:
     except OSError as error:
         raise InputError(f"{root}: can't be read: {error.strerror} ({error.filename})") from error
     _check_attestations(walk)
-    return Tree(digests=walk.digests, contents=walk.contents, findings=tuple(walk.findings))
+    return Tree(
+        digests=walk.digests,
+        contents=walk.contents,
+        findings=tuple(walk.findings),
+        foreign=tuple(walk.foreign),
+        marks=None if walk.stopped else walk.marks,
+    )
 
 
 def _check_attestations(walk: _Walk) -> None:

@@ -123,12 +123,15 @@ def _folders(path: str) -> Iterator[str]:
     return ("/".join(parts[:depth]) for depth in range(1, len(parts)))
 
 
-def compare_digests(listed: Mapping[str, Digest], found: Mapping[str, Digest]) -> list[Finding]:
+def compare_digests(
+    listed: Mapping[str, Digest], found: Mapping[str, Digest | None]
+) -> list[Finding]:
     """Return a finding a file that is altered, missing, or not in the manifest.
 
     Args:
         listed: what the manifest says.
-        found: what lies in the folder, without the manifest and the attestations.
+        found: what lies in the folder, without the manifest and the attestations; None of a file
+            that was not read, for it may not be there.
     """
     findings = []
     for path in sorted({*listed, *found}):

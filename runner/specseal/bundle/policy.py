@@ -51,7 +51,8 @@ class Policy:
             raise InputError(f"a policy that asks for {self.signers} signers asks for nothing")
         if self.keys is not None and self.signers > len(self.keys):
             raise InputError(
-                f"a policy with {len(self.keys)} keys can't have {self.signers} signers",
+                f"a policy with {_number_of_keys(len(self.keys))} can't have {self.signers} "
+                "signers",
                 mend="name more keys, or ask for fewer signers: a key counts once",
             )
         if self.created_from and self.created_until and self.created_from > self.created_until:
@@ -141,11 +142,15 @@ def unmet(standings: Sequence[Standing], policy: Policy) -> tuple[Finding, ...]:
         findings.append(
             Finding(
                 "policy.signers",
-                f"{policy.signers} different keys must vouch for the result, and {len(keys)} "
-                f"{'does' if len(keys) == 1 else 'do'}",
+                f"{_number_of_keys(policy.signers, 'different ')} must vouch for the result, and "
+                f"{len(keys) or 'none'} {'do' if len(keys) > 1 else 'does'}",
             )
         )
     return tuple(findings)
+
+
+def _number_of_keys(number: int, kind: str = "") -> str:
+    return "1 key" if number == 1 else f"{number} {kind}keys"
 
 
 def _standing(

@@ -16,6 +16,8 @@ from specseal.errors import VerificationFailed
 from specseal.words import printable
 
 SCHEMA = "specseal/verification/1"
+POLICY_STEPS = ("trust", "policy")
+"""The steps that ask whose word it is; all others ask whether the bundle holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,11 @@ class Check:
     """The step (`manifest`), or the step and the finding (`manifest.altered`)."""
     holds: bool
     message: str
+
+    @property
+    def is_policy(self) -> bool:
+        """Whether it is of a step that asks whose word it is."""
+        return self.code.partition(".")[0] in POLICY_STEPS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +61,8 @@ class Report:
     """The bundle that this one corrects, as its signer says."""
     contents: Contents | None = field(repr=False)
     """What was verified, from the very bytes that were; None unless intact."""
+    within: tuple[str, ...] = ()
+    """Folders in it that have a manifest of their own, where it has none: bundles, it seems."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types: `schemas/verification.schema.json` says of which shape."""
@@ -78,12 +87,19 @@ class Report:
             ],
         }
 
-    def to_text(self) -> str:
-        """Return a line a check, a line a signer, and the bundle's identity, for people."""
+    def to_text(self, *, trust: bool = True) -> str:
+        """Return a line a check, a line a signer, and the bundle's identity, for people.
+
+        Args:
+            trust: whether the policy must be met, too; else its steps are told as not asked.
+        """
         lines = [
             f"{'yes' if check.holds else 'NO '}  {check.code}: {check.message}"
             for check in self.checks
+            if trust or not check.is_policy
         ]
+        if not trust:
+            lines += [f"–    {step}: not asked" for step in POLICY_STEPS]
         lines += [_signer_line(one) for one in self.signers]
         if self.stamped is not None:
             lines.append(f"timestamp {render_time(self.stamped)}, of an authority of the policy")
@@ -95,35 +111,49 @@ class Report:
             return "\n".join([*lines, "no manifest"])
         return "\n".join([*lines, f"manifest sha256:{self.manifest_digest}"])
 
-    def demand(self, *, trust: bool) -> Contents:
+    def demand(self, *, trust: bool, name: str | None = None) -> Contents:
         """Return the contents of a bundle that holds.
 
         Args:
             trust: whether the policy must be met, too.
+            name: what errors call the bundle; its folder where none is given.
 
         Raises:
             VerificationFailed: it does not hold.
         """
+        called = name or str(self.folder)
         if self.manifest_digest is None:
-            raise VerificationFailed(
-                f"{self.folder}: no bundle: it has no {MANIFEST}, or none that is a plain file",
-                mend="name the bundle's folder, which `specseal run` prints last; if it is that, "
-                "get the bundle again from where it was published",
-            )
+            raise self._no_bundle(called)
         if not self.intact or self.contents is None:
             first, *others = [
-                check.message
-                for check in self.checks
-                if not check.holds and not check.code.startswith(("trust.", "policy."))
+                check.message for check in self.checks if not check.holds and not check.is_policy
             ]
-            more = f" (and {len(others)} more findings: `specseal verify`)" if others else ""
+            findings = "finding" if len(others) == 1 else "findings"
+            more = f" (and {len(others)} more {findings}: `specseal verify`)" if others else ""
+            changed = any(check.code == "read.changed" for check in self.checks)
             raise VerificationFailed(
-                f"{self.folder}: not intact: {first}{more}",
-                mend="get the bundle again from where it was published",
+                f"{called}: not intact: {first}{more}",
+                mend="verify it again when nothing else writes there"
+                if changed
+                else "get the bundle again from where it was published",
             )
         if trust and not self.trusted:
             raise self._distrusted()
         return self.contents
+
+    def _no_bundle(self, called: str) -> VerificationFailed:
+        if self.within:
+            some = ", ".join(printable(one) for one in self.within[:3])
+            more = f" and {len(self.within) - 3} more" if len(self.within) > 3 else ""
+            return VerificationFailed(
+                f"{called}: no bundle, but a folder of bundles: {some}{more}",
+                mend="name one of them",
+            )
+        return VerificationFailed(
+            f"{called}: no bundle: it has no {MANIFEST}, or none that is a plain file",
+            mend="name the bundle's folder, which `specseal run` prints last; if it is that, "
+            "get the bundle again from where it was published",
+        )
 
     def _distrusted(self) -> VerificationFailed:
         first = next(check for check in self.checks if not check.holds)

@@ -44,6 +44,16 @@ class Steps:
         except BundleBroken as error:
             self.record(code, "", error.findings)
 
+    def find(self, code: str, finding: Finding) -> None:
+        """Record what was found of a step after it had been taken: if it held, it does no more."""
+        place, check = next(
+            (place, check)
+            for place, check in enumerate(self.checks)
+            if check.code.partition(".")[0] == code
+        )
+        found = Check(finding.code, holds=False, message=printable(finding.message))
+        self.checks[place : place + check.holds] = [found]
+
     def record(self, code: str, sentence: str, findings: Collection[Finding]) -> None:
         """Record a step: its sentence where it held, else its findings, the first 20."""
         if not findings:

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from specseal.bundle.changes import find_change
 from specseal.bundle.envelope import raw_signature, unwrap, unwrap_by_one_of
 from specseal.bundle.findings import BundleBroken, Finding, broken, nothing_raised
 from specseal.bundle.keys import PublicKey, parse_public_key
 from specseal.bundle.layout import (
     KEYS,
-    MAX_PARSED_BYTES,
     PROVENANCE_ATTESTATION,
     RESULT_ATTESTATION,
     TIMESTAMP,
     Tree,
+    may_have,
     read_tree,
 )
 from specseal.bundle.manifest import MANIFEST, compare_digests, parse_manifest
@@ -40,8 +40,6 @@ from specseal.errors import InputError
 
 THE_SIGNER = Policy()
 """The policy that asks for nothing but a trusted signer."""
-_LOG = re.compile(r"logs/[^/]+\.gz")
-"""The files whose names are free, and which are not parsed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +61,7 @@ def verify(
     1. Layout: regular files only, each with one name, none hidden, no empty folder, plain paths;
        exactly the attestations that are known.
     2. Reading: each file once, through one descriptor; what is hashed is what is parsed. Sizes are
-       bounded.
+       bounded. The folder is looked at again before the answer: one that has changed is a no.
     3. Manifest: strict form, and every file in it with its digest; nothing missing, nothing added,
        and nothing that is no part of a bundle.
     4. Signature: one DSSE signature, which exactly one key beside it fits, over a result statement
@@ -132,6 +130,10 @@ def verify(
     standings = judge(_signatures(signed, reproductions or ()), policy, trusted)
     lacking = unstamped(timestamp, policy)
     believed = _check_policy(steps, standings, policy, lacking)
+    # (2) again, as late as can be
+    if tree.marks is not None and (changed := find_change(folder, tree.marks)):
+        steps.find("read", changed)
+        contents = None
     return Report(
         folder=folder,
         checks=tuple(steps.checks),
@@ -145,6 +147,7 @@ def verify(
         manifest_digest=None if manifest is None else sha256_bytes(manifest),
         supersedes=None if signed is None else signed.statement.supersedes,
         contents=contents,
+        within=tree.bundles,
     )
 
 
@@ -182,12 +185,14 @@ def _about(tree: Tree, prefix: str) -> list[Finding]:
 
 def _check_manifest(tree: Tree) -> None:
     listed = parse_manifest(_content(tree, MANIFEST))
-    findings = compare_digests(listed, tree.listed)
+    # What no bundle has was not read, so only whether it is listed can be said of it.
+    known = {path: digest for path, digest in listed.items() if may_have(path)}
+    added = [path for path in tree.foreign if path not in listed]
+    findings = compare_digests(known, {**tree.listed, **dict.fromkeys(added)})
     # Else a signed bundle could carry a program, or the prompts, and still be called intact.
     findings += [
         Finding("manifest.unknown", f"{path}: no file that a bundle has")
-        for path in sorted(listed)
-        if path not in MAX_PARSED_BYTES and not _LOG.fullmatch(path)
+        for path in sorted(listed.keys() - known.keys())
     ]
     if findings:
         raise BundleBroken(findings)

@@ -21,5 +21,5 @@ def command(bundle: Path, trust: Trust, as_json: bool) -> None:
     if as_json:
         print_json(report.to_dict())
     else:
-        click.echo(report.to_text())
+        click.echo(report.to_text(trust=trust.required))
     report.demand(trust=trust.required)

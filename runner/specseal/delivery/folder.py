@@ -32,7 +32,12 @@ class FolderSource:
 
     def __init__(self, root: Path, limits: Limits) -> None:
         if not root.is_dir():
-            raise InputError(f"{root}: a bundle is a folder, and there is none")
+            raise InputError(
+                f"{root}: a bundle is a folder, and there is none",
+                mend=f"`specseal pull {root}` makes a folder of an archive, and verifies it"
+                if root.is_file()
+                else "",
+            )
         self.name = str(root)
         self._root = root.resolve()
         self.entries = tuple(sorted(self._walk(limits), key=lambda entry: entry.path))

@@ -50,6 +50,8 @@ class Landing:
         self.tree = self.folder / "bundle"
         self.kept = 0
         """How many files were there already."""
+        self.origin = ""
+        """What errors call the place that it was all taken from."""
         self._descriptor = -1
 
     def __enter__(self) -> Landing:
@@ -134,6 +136,7 @@ class Landing:
             SpecsealError: the source fails.
             OSError: a file can't be written.
         """
+        self.origin = source.name
         check_entries(source.name, source.entries, limits)
         self.tree.mkdir(exist_ok=True)
         arrived = self._keep({entry.path: entry for entry in source.entries})

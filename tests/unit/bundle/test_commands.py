@@ -42,7 +42,12 @@ def test_bundle_of_an_unknown_key_is_no_yes_and_the_checks_are_shown(good: GoodB
 
 
 def test_bundle_of_an_unknown_key_is_fine_where_only_integrity_is_asked(good: GoodBundle) -> None:
-    assert call(verify.command, good.path, "--integrity-only").exit_code == 0
+    done = call(verify.command, good.path, "--integrity-only")
+    assert done.exit_code == 0
+    assert "NO" not in done.stdout
+    assert "–    trust: not asked\n–    policy: not asked\n" in done.stdout
+    told = call(verify.command, good.path, "--integrity-only", "--key", key_of(good)).stdout
+    assert "yes  trust" not in told
 
 
 def test_bundle_of_a_key_named_for_this_once_holds(good: GoodBundle, site: Path) -> None:

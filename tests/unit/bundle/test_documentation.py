@@ -22,6 +22,25 @@ def test_python_in_reading_a_bundle_works_on_a_bundle(good: GoodBundle) -> None:
     assert done.stdout == "24 requests, mean time to first token 50.0 ms\n"
 
 
+def recipe_in(text: str) -> str:
+    (recipe,) = re.findall(r"^```sh\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    return recipe
+
+
+def test_recipe_for_strangers_is_the_one_that_a_bundle_tells(good: GoodBundle) -> None:
+    """Strangers are sent to the documentation: whoever forges a bundle writes its README, too."""
+    ours = recipe_in((DOCS / "reading-a-bundle.md").read_text(encoding="utf-8"))
+    theirs = recipe_in((good.path / "README.md").read_text(encoding="utf-8"))
+    assert ours.count("SIGNER") == 1
+    assert ours.replace("SIGNER", good.signer.public.digest) == theirs
+
+
+@pytest.mark.parametrize("page", ["docs/reading-a-bundle.md", "docs/security.md", "README.md"])
+def test_no_page_sends_strangers_to_the_bundle_for_the_recipe(page: str) -> None:
+    text = " ".join((DOCS.parent / page).read_text(encoding="utf-8").split())
+    assert re.search(r"[Tt]ake (it|the recipe) from (t?here)\b.{0,60}, not from the bundle", text)
+
+
 def test_reading_a_bundle_names_every_column() -> None:
     text = (DOCS / "reading-a-bundle.md").read_text(encoding="utf-8")
     assert all(f"`{name}`" in text for name in RECORDS_SCHEMA.names)

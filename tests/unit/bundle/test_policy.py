@@ -76,7 +76,7 @@ def test_policy_is_read_from_json(tmp_path: Path) -> None:
         ("schema: specseal/policy/1\ncreated: {}\n", "give at least one of from, until"),
         ("schema: specseal/policy/1\ncreated: {from: today}\n", "does not match"),
         ("schema: specseal/policy/1\ncreated: {from: '2026-02-30T00:00:00Z'}\n", "no such time"),
-        (f"schema: specseal/policy/1\nkeys: [{A}]\nsigners: 2\n", "1 keys can't have 2 signers"),
+        (f"schema: specseal/policy/1\nkeys: [{A}]\nsigners: 2\n", "1 key can't have 2 signers"),
         (
             "schema: specseal/policy/1\n"
             "created: {from: '2026-11-25T12:00:01Z', until: '2026-11-25T12:00:00Z'}\n",
@@ -174,6 +174,23 @@ def test_key_counts_once_however_often_it_signs() -> None:
     (finding,) = unmet(standings, policy)
     assert finding.code == "policy.signers"
     assert finding.message == "2 different keys must vouch for the result, and 1 does"
+
+
+@pytest.mark.parametrize(
+    ("signers", "believed", "message"),
+    [
+        (1, set(), "1 key must vouch for the result, and none does"),
+        (2, set(), "2 different keys must vouch for the result, and none does"),
+        (3, {A, B}, "3 different keys must vouch for the result, and 2 do"),
+    ],
+)
+def test_how_many_keys_are_lacking_is_said_in_words(
+    signers: int, believed: set[Digest], message: str
+) -> None:
+    policy = Policy(signers=signers)
+    store = TrustStore(trusted=frozenset(believed))
+    standings = judge([RESULT, reproduction(B)], policy, store)
+    assert unmet(standings, policy)[-1].message == message
 
 
 def test_reproductions_by_others_count() -> None:

@@ -69,6 +69,16 @@ def test_folder_that_is_no_bundle_is_called_that(good: GoodBundle, tmp_path: Pat
     assert report.to_text().splitlines()[-1] == "no manifest"
 
 
+def test_folder_of_bundles_is_called_that(good: GoodBundle, tmp_path: Path) -> None:
+    for name in ("a", "b/c", "d", "e"):
+        good.copy(tmp_path / name)
+    with pytest.raises(
+        VerificationFailed, match=r"a folder of bundles: a, b/c, d and 1 more$"
+    ) as caught:
+        good.verify(tmp_path).demand(trust=False)
+    assert caught.value.mend == "name one of them"
+
+
 def test_steps_that_could_not_be_run_do_not_hold(good: GoodBundle, bundle: Path) -> None:
     (bundle / "attestations" / "result.sigstore.json").unlink()
     report = good.verify(bundle)

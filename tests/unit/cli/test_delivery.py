@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 
 import fakeregistry
 from attacks.builder import GoodBundle
-from specseal.cli import keys, publish, pull
+from specseal.cli import keys, publish, pull, show, verify
 from specseal.errors import InputError, VerificationFailed
 
 
@@ -72,6 +72,17 @@ def test_archive_is_named_with_what_lies_beside_it(good: GoodBundle) -> None:
     assert done.stdout.splitlines()[1:] == ["out.zip", "out.zenodo.json", "out.datacite.json"]
 
 
+def test_archive_named_for_a_folder_is_told_what_takes_it(good: GoodBundle) -> None:
+    call(publish.command, good.path, "out.zip", "--integrity-only")
+    for done in (
+        call(verify.command, "out.zip"),
+        call(show.command, "out.zip"),
+        call(publish.command, "out.zip", "there"),
+    ):
+        assert isinstance(done.exception, InputError)
+        assert done.exception.mend.startswith("`specseal pull out.zip` makes a folder")
+
+
 def test_unknown_signer_is_no_yes_until_trusted_as_the_message_says(good: GoodBundle) -> None:
     call(publish.command, good.path, "out.zip", "--integrity-only")
     refused = call(pull.command, "out.zip", "here")
@@ -97,9 +108,19 @@ def test_identity_that_was_cited_is_demanded(good: GoodBundle, prefix: str) -> N
     assert right.exit_code == 0
     other = call(pull.command, "out.zip", "wrong", lax, "--identity", prefix + "0" * 64)
     assert isinstance(other.exception, VerificationFailed)
-    assert "another bundle" in other.exception.message
+    # What was brought here is gone again, so it is called by where it came from.
+    assert other.exception.message.startswith("out.zip: intact, but another bundle: ")
     assert not Path("wrong").exists()
     assert not Path(".wrong.in-progress").exists()
+
+
+def test_broken_bundle_is_called_by_where_it_came_from(good: GoodBundle, place: Path) -> None:
+    folder = good.copy(place / "theirs")
+    (folder / "LICENSE").write_bytes(b"mine")
+    done = call(pull.command, "theirs", "here")
+    assert isinstance(done.exception, VerificationFailed)
+    assert done.exception.message.startswith("theirs: not intact: LICENSE: altered")
+    assert not Path(".here.in-progress").exists()
 
 
 def test_identity_that_is_none_is_a_wrong_flag() -> None:
