@@ -110,7 +110,7 @@ class Report:
                 mend="name the bundle's folder, which `specseal run` prints last; if it is that, "
                 "get the bundle again from where it was published",
             )
-        if not self.intact or self.contents is None:
+        if self.contents is None:
             first, *others = [
                 check.message
                 for check in self.checks
