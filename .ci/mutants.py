@@ -5,10 +5,10 @@ in forks of one process that has collected the tests, set up what they share and
 each, so that a mutant costs no more than the tests that it takes to notice it. Only tests that
 reach the changed function are run, those first that noticed another change to it.
 
-Environment: MUTATE_MODULES, names of runner/specseal/bundle/*.py; MUTATE_ONLY, a regular expression
-for names of mutants; MUTATE_SECONDS, how much of the tests is run on one mutant; MUTATE_CRUDE=no,
-leave out what makes nearly every call fail (see `_is_crude`); MUTATE_RESULTS, a file of JSON lines,
-to be gone on with.
+Environment: MUTATE_MODULES, names of runner/specseal/*/*.py (`bundle/verify`); MUTATE_ONLY, a
+regular expression for names of mutants; MUTATE_SECONDS, how much of the tests is run on one mutant;
+MUTATE_CRUDE=no, leave out what makes nearly every call fail (see `_is_crude`); MUTATE_RESULTS, a
+file of JSON lines, to be gone on with.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from mutmut.mutation.file_mutation import mutate_file_contents
 from mutmut.mutation.trampoline import set_mutant_under_test
 from mutmut.state import state
 
-PACKAGE = Path("runner/specseal/bundle")
+PACKAGE = Path("runner/specseal")
 MODULES = os.environ["MUTATE_MODULES"].split()
 ONLY = re.compile(os.environ.get("MUTATE_ONLY", ""))
 SECONDS = float(os.environ.get("MUTATE_SECONDS", "inf"))
@@ -99,10 +99,14 @@ def pytest_load_initial_conftests() -> None:
                 if _meaning(mutant) == _meaning(original):
                     MUTANTS.words[module] += 1
                 else:
-                    name = f"specseal.bundle.{module}.{mutant.name}"
+                    name = f"{_dotted(module)}.{mutant.name}"
                     MUTANTS.diffs[name] = _diff(original, mutant)
                     if _is_crude(original, mutant):
                         MUTANTS.crude.add(name)
+
+
+def _dotted(module: str) -> str:
+    return f"specseal.{module.replace('/', '.')}"
 
 
 def _functions(module: ast.Module) -> Iterator[list[ast.FunctionDef]]:
@@ -185,7 +189,7 @@ def _diff(original: ast.FunctionDef, mutant: ast.FunctionDef) -> str:
 
 def _add_constants() -> None:
     for module in MODULES:
-        full = f"specseal.bundle.{module}"
+        full = _dotted(module)
         for constant, value in vars(sys.modules[full]).items():
             if constant not in MUTANTS.named[module]:
                 continue  # it is another module's, or none
@@ -251,7 +255,7 @@ def pytest_runtestloop(session: pytest.Session) -> bool:
         if outcome in ("survived", "no tests"):
             say(f"{name}: {outcome}\n{diff}")
     for module in MODULES:
-        prefix = f"specseal.bundle.{module}."
+        prefix = f"{_dotted(module)}."
         for kind, names in (("", MUTANTS.diffs.keys() - MUTANTS.crude), ("crude ", MUTANTS.crude)):
             of = [outcomes.get(name, "not run") for name in names if name.startswith(prefix)]
             counts = ", ".join(f"{count} {outcome}" for outcome, count in Counter(of).items())

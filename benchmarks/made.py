@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Iterator
 
 import numpy as np
@@ -26,7 +27,9 @@ def records(
     finish: str,
     start_ns: int = 0,
 ) -> Iterator[Record]:
-    """Yield one phase: a chunk a step, of one token or, with speculation, of up to five.
+    """Yield one phase of a closed load: as many requests in flight as its level says.
+
+    A step gives a chunk, of one token or, with speculation, of up to five.
 
     Args:
         phase: its name.
@@ -39,10 +42,12 @@ def records(
         start_ns: when the first is sent.
     """
     draw = np.random.default_rng([level, draft_length])
+    free_ns = [start_ns] * level
     for number in range(requests):
         cycle, conversation = divmod(number, conversations)
-        submit_ns = start_ns + number * STEP_NS[0]
+        submit_ns = free_ns[0]
         arrivals = (submit_ns + np.cumsum(draw.integers(*STEP_NS, chunks))).tolist()
+        heapq.heapreplace(free_ns, arrivals[-1])
         tokens = (1, *draw.integers(1, draft_length + 2, chunks - 1).tolist())
         output = sum(tokens)
         yield Record(

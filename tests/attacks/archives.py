@@ -33,13 +33,19 @@ class Member:
     """Whether the list leaves it out."""
     before: bytes = b""
     """Bytes that lie before its header."""
+    comment: bytes = b""
+    """What the list says about it."""
 
 
 def archive(
     *members: Member, end: bytes = b"", count: int | None = None, comment: bytes = b"",
-    before_list: bytes = b"", before_end: bytes = b"",
+    before_list: bytes = b"", before_end: bytes = b"", **ending: int,
 ) -> bytes:  # fmt: skip
-    """An archive of members, with whatever is asked for before its list and around its end."""
+    """An archive of members, with whatever is asked for before its list and around its end.
+
+    `ending` is what the end record says otherwise: `disk`, `first` and `here` (the numbers of this
+    disk, of the one where the list starts, and of the files on this one), `said_comment`.
+    """
     body, listing = b"", b""
     for member in members:
         body += member.before
@@ -50,7 +56,15 @@ def archive(
     start = len(body)
     number = sum(not member.hidden for member in members) if count is None else count
     last = struct.pack(
-        "<4s4H2LH", b"PK\5\6", 0, 0, number, number, len(listing), start, len(comment)
+        "<4s4H2LH",
+        b"PK\5\6",
+        ending.get("disk", 0),
+        ending.get("first", 0),
+        ending.get("here", number),
+        number,
+        len(listing),
+        start,
+        ending.get("said_comment", len(comment)),
     )
     return body + listing + before_end + last + comment + end
 
@@ -105,6 +119,6 @@ def _listed(member: Member, offset: int) -> bytes:
     packed = size if member.packed_size is None else member.packed_size
     fixed = struct.pack(
         "<4s6H3L5H2L", b"PK\1\2", member.system << 8 | 20, 20, flags, method, 0, 33, checksum,
-        packed, size, len(name), 0, 0, 0, 0, member.mode, offset,
+        packed, size, len(name), 0, len(member.comment), 0, 0, member.mode, offset,
     )  # fmt: skip
-    return fixed + name
+    return fixed + name + member.comment

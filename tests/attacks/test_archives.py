@@ -7,6 +7,7 @@ import os
 import stat
 import zipfile
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -209,6 +210,16 @@ def test_list_that_leads_to_no_header_or_tells_two_sizes_is_refused(refused, mem
     refused(archive(*changed(members, "LICENSE", packed_size=1)), "'LICENSE' has two sizes")
 
 
+def test_list_that_leads_to_a_header_of_which_the_archives_end_leaves_no_whole_one_is_refused(
+    refused,
+):
+    """It lies in the list itself, in a comment: there are 26 bytes from there to the end, of 30."""
+    last = Member("logs/b.gz", comment=b"PK\3\4")
+    place = len(archive(Member("logs/a.gz"), last)) - 26
+    first = Member("logs/a.gz", said_size=place - 30 - len("logs/a.gz"))
+    refused(archive(first, replace(last, offset=place)), r"logs/b\.gz: has no header")
+
+
 def test_file_that_only_other_readers_would_see_is_refused(refused, members):
     secret = Member("secret", b"not in the list", hidden=True)
     refused(archive(members[0], secret, *members[1:]), "leaves a gap")
@@ -239,7 +250,23 @@ def test_second_list_for_readers_of_the_large_format_is_refused(refused, members
 
 @pytest.mark.parametrize("count", [0, 1, 1000])
 def test_number_of_files_that_is_not_that_of_the_list_is_refused(refused, members, count):
-    refused(archive(*members, count=count), "not where and as long")
+    refused(archive(*members, count=count), "not as long as it says")
+
+
+@pytest.mark.parametrize("ending", [{"disk": 1}, {"first": 1}, {"here": 1}, {"said_comment": 4}])
+def test_archive_that_says_it_goes_on_elsewhere_is_refused(refused, members, ending):
+    """On another disk, or in a comment that is not there: Python's own reader asks about neither."""
+    refused(archive(*members, **ending), "end record does not fit")
+
+
+def test_list_longer_than_that_of_any_bundle_is_refused_unread(
+    unpack, refused, members, monkeypatch
+):
+    length = sum(46 + len(one.name) for one in members)
+    monkeypatch.setattr("specseal.delivery.archive._MAX_DIRECTORY_BYTES", length - 1)
+    refused(archive(*members), "end record does not fit")
+    monkeypatch.setattr("specseal.delivery.archive._MAX_DIRECTORY_BYTES", length)
+    unpack(archive(*members))
 
 
 def test_altered_bytes_are_refused_by_the_checksum_and_without_it_by_the_manifest(refused, members):
@@ -260,6 +287,25 @@ def test_archive_cut_short_anywhere_is_refused(unpack, members):
     for length in {*range(0, len(data), len(data) // 40), len(data) - 1}:
         with pytest.raises(VerificationFailed):
             unpack(data[:length])
+
+
+class Ending(io.BytesIO):
+    """A file that is asked no second time for what is not there any more."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        data = super().read(size)
+        assert data or not getattr(self, "ended", False), "is read on and on"
+        self.ended = not data
+        return data
+
+
+def test_archive_that_is_cut_short_while_it_is_read_is_refused_and_not_waited_for(members):
+    file = Ending(archive(*members))
+    source = ArchiveSource(Path("it.zip"), file, bundle_limits())
+    entry = source.entries[-1]
+    file.truncate(30)
+    with pytest.raises(VerificationFailed, match=f"{entry.path}: is cut short"):
+        source.copy(entry, lambda data: None)
 
 
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
@@ -328,7 +374,12 @@ def test_link_or_fifo_in_a_folder_is_refused_and_nothing_is_copied(
 
 
 @pytest.mark.parametrize(
-    ("kind", "said"), [("link", "can't be read"), ("folder", "is not a regular file")]
+    ("kind", "said"),
+    [
+        ("link", "can't be read"),
+        ("folder", "is not a regular file"),
+        ("fifo", "is not a regular file"),
+    ],
 )
 def test_file_that_becomes_something_else_after_the_look_is_refused(
     from_folder, bundle, tmp_path, monkeypatch, kind, said
@@ -342,6 +393,8 @@ def test_file_that_becomes_something_else_after_the_look_is_refused(
         (bundle / "LICENSE").rename(tmp_path / "elsewhere")
         if kind == "link":
             (bundle / "LICENSE").symlink_to(tmp_path / "elsewhere")
+        elif kind == "fifo":
+            os.mkfifo(bundle / "LICENSE")
         else:
             (bundle / "LICENSE").mkdir()
 

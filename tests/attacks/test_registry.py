@@ -224,6 +224,15 @@ def test_manifest_of_another_type_is_no_bundle(scene: Scene, kind: str | None) -
     scene.refused("is of type")
 
 
+@pytest.mark.parametrize("kind", [INDEX, "application/x", None])
+def test_document_of_another_kind_that_says_it_is_a_bundle_is_refused(
+    scene: Scene, kind: str | None
+) -> None:
+    """Whatever the registry's own header calls it."""
+    scene.rewrite(lambda value: value.update(mediaType=kind))
+    scene.refused("is of type")
+
+
 def test_index_that_also_looks_like_a_bundle_is_refused(scene: Scene) -> None:
     scene.rewrite(lambda value: value.update(manifests=[]))
     scene.refused("is of type")

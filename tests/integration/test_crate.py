@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from attacks.builder import NOW, GoodBundle, make_failed_job
+from references import NAMES, REFERENCES
 from specseal.bundle import seal
 from specseal.bundle.crate import CRATE
 from specseal.plan import make_plan
@@ -56,6 +57,12 @@ def validate(tmp_path_factory: pytest.TempPathFactory) -> Validate:
 def test_bundle_is_a_valid_crate(validate: Validate, good: GoodBundle) -> None:
     issues = validate(good.path)
     assert all(severity == "RECOMMENDED" for severity, _, _ in issues), issues
+    assert {identifier for _, identifier, _ in issues} <= NO_ADDRESS, issues
+
+
+@pytest.mark.parametrize("reference", REFERENCES, ids=NAMES)
+def test_reference_bundle_is_a_valid_crate(validate: Validate, reference: Path) -> None:
+    issues = validate(reference)
     assert {identifier for _, identifier, _ in issues} <= NO_ADDRESS, issues
 
 

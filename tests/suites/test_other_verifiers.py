@@ -17,6 +17,7 @@ import pytest
 from attacks.builder import GoodBundle, make_signer
 from conftest import REPOSITORY, lacking
 from recipe import follow
+from references import NAMES, REFERENCES, trusted_key
 from specseal.bundle import Signer
 from specseal.bundle.envelope import PAYLOAD_TYPE, pre_authentication_encoding
 from specseal.bundle.layout import PROVENANCE_ATTESTATION, RESULT_ATTESTATION
@@ -185,6 +186,15 @@ def test_sigstores_library_verifies_what_we_signed(
     good: GoodBundle, sigstore: Callable[[Path, Path], int], key: Path, attestation: str
 ) -> None:
     assert sigstore(good.path / attestation, key) == VERIFIED
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("attestation", [RESULT_ATTESTATION, PROVENANCE_ATTESTATION])
+@pytest.mark.parametrize("reference", REFERENCES, ids=NAMES)
+def test_sigstores_library_verifies_a_reference_bundle(
+    sigstore: Callable[[Path, Path], int], reference: Path, attestation: str
+) -> None:
+    assert sigstore(reference / attestation, trusted_key(reference)) == VERIFIED
 
 
 @pytest.mark.slow

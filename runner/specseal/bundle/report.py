@@ -124,7 +124,7 @@ class Report:
         called = name or str(self.folder)
         if self.manifest_digest is None:
             raise self._no_bundle(called)
-        if not self.intact or self.contents is None:
+        if self.contents is None:
             first, *others = [
                 check.message for check in self.checks if not check.holds and not check.is_policy
             ]

@@ -171,16 +171,17 @@ def _by_tag(repository: Repository, subject: str) -> tuple[Descriptor, ...]:
 def _by_api(repository: Repository, subject: str) -> tuple[Descriptor, ...]:
     """Return what the referrers API lists: nothing where the registry has none."""
     found: tuple[Descriptor, ...] = ()
-    path: str | None = f"referrers/{subject}"
+    path = f"referrers/{subject}"
     for _ in range(_MAX_PAGES):
-        answer = repository.answer(path or "", accept=INDEX_TYPE)
+        answer = repository.answer(path, accept=INDEX_TYPE)
         if 400 <= answer.status < 500 and answer.status not in _NOT_ALLOWED:
             return found
         repository.check_status(answer.status, "list of what refers to the bundle")
         found += read_index(repository.name, repository.json_object(answer.body))
-        path = _next_page(answer.headers.get("Link", ""), subject)
-        if path is None:
+        following = _next_page(answer.headers.get("Link", ""), subject)
+        if following is None:
             break
+        path = following
     return found
 
 

@@ -196,8 +196,8 @@ class Landing:
         for path in _files(self.tree):
             relative = path.relative_to(self.tree).as_posix()
             entry = wanted.get(relative)
-            good = entry is not None and entry.sha256 is not None and not path.is_symlink()
-            if good and path.is_file() and sha256_file(path) == wanted[relative].sha256:
+            good = entry is not None and path.is_file() and not path.is_symlink()
+            if good and sha256_file(path) == wanted[relative].sha256:
                 arrived.add(relative)
             else:
                 path.unlink()

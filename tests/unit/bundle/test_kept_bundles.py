@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from cryptography.x509 import load_pem_x509_certificate
 
 from attacks.builder import codes
-from specseal.bundle import Report, TrustStore, verify
+from specseal.bundle import Policy, PublicKey, Report, TrustStore, verify
 from specseal.bundle.keys import parse_public_key
 from specseal.digests import sha256_file
 
@@ -20,6 +21,11 @@ MOST_BYTES = 200_000
 DIGESTS = {
     "v0/plain.pem": "aa76605d2dc1457cec235a8184e069716dc32454084f48ad34e4b929fc4f59f2",
     "v0/plain.zip": "31541eae6858a2618b3117713d4a48866edecfe6f4cf98dc0ed8c803612f3a4a",
+    "v1-added/README.md": "ad6241343a6e186b81b24f0482a9200bc627a3d9ac1751213687229005f54eed",
+    "v1-added/authority.pem": "fa59b0533e1d6d487ab386b56990ff938f96d8f3bb82ab3ff8df45e06580cd4d",
+    "v1-added/reproducer.pem": "490622fc3ab2438e3c7f691c84cd9cade22d742447a86c471b373c1a70913be3",
+    "v1-added/whole.pem": "2d33d20cb395490900a4c0115f5babbb665249f8b6fd39e553d74fc16ae23232",
+    "v1-added/whole.zip": "83b2c5a97ef55a8400ca580409192027ec44379cc052efe4f09296e5bda4e3fc",
     "v1/plain.pem": "9a539385c8f6a39b196acd2639da38d7e2c1888311274a1ec8724ea6aea68748",
     "v1/plain.zip": "b20421a58b31b2ba94765760a3420d41ac0f6f6387efa77f66c5d6e9cc2e0fa1",
     "v1/restricted.pem": "4f83ad271c4821bc33347f421ef331ff690b7b8ae69a60df0ac84f8b27b6ed70",
@@ -34,16 +40,19 @@ def unpack(archive: Path, target: Path) -> Path:
     return target
 
 
+def key_in(path: Path) -> PublicKey:
+    return parse_public_key(path.read_bytes(), path=path.name)
+
+
 def verified(archive: Path, folder: Path) -> Report:
-    key = archive.with_suffix(".pem")
-    trusted = parse_public_key(key.read_bytes(), path=key.name)
+    trusted = key_in(archive.with_suffix(".pem"))
     return verify(
         folder, trusted=TrustStore(trusted=frozenset({trusted.digest})), now=datetime.now(UTC)
     )
 
 
 def test_there_is_a_bundle_of_every_version() -> None:
-    assert {"v0-plain", "v1-plain", "v1-restricted"} <= set(NAMES)
+    assert {"v0-plain", "v1-plain", "v1-restricted", "v1-added-whole"} <= set(NAMES)
     assert all(path.stat().st_size < MOST_BYTES for path in ARCHIVES)
 
 
@@ -67,7 +76,9 @@ def test_kept_bundle_with_a_byte_altered_does_not(archive: Path, tmp_path: Path)
     assert codes(verified(archive, bundle)) == {"manifest.altered"}
 
 
-@pytest.mark.parametrize(("name", "compared"), [("v0/plain", False), ("v1/plain", True)])
+@pytest.mark.parametrize(
+    ("name", "compared"), [("v0/plain", False), ("v1/plain", True), ("v1-added/whole", True)]
+)
 def test_texts_are_compared_where_this_version_wrote_them_so(
     name: str, compared: bool, tmp_path: Path
 ) -> None:
@@ -75,3 +86,40 @@ def test_texts_are_compared_where_this_version_wrote_them_so(
     report = verified(archive, unpack(archive, tmp_path / "bundle"))
     (said,) = [check.message for check in report.checks if check.code == "texts"]
     assert ("not compared" not in said) == compared
+
+
+def test_what_was_added_to_a_kept_bundle_counts_as_it_did(tmp_path: Path) -> None:
+    """A reproduction by another key, and a timestamp: two keys vouch, at a time of an authority."""
+    folder = KEPT / "v1-added"
+    signer, reproducer = key_in(folder / "whole.pem"), key_in(folder / "reproducer.pem")
+    root = load_pem_x509_certificate((folder / "authority.pem").read_bytes())
+    report = verify(
+        unpack(folder / "whole.zip", tmp_path / "bundle"),
+        trusted=TrustStore(trusted=frozenset({signer.digest, reproducer.digest})),
+        policy=Policy(signers=2, authorities=(root,)),
+        now=datetime.now(UTC),
+    )
+    assert report.trusted, report.to_text()
+    assert [(one.signature.key, one.signature.verdict) for one in report.signers] == [
+        (signer.digest, None),
+        (reproducer.digest, "reproduced"),
+    ]
+    assert report.stamped is not None
+    assert report.stamped >= report.signers[0].signature.created
+    assert report.supersedes is not None
+
+
+def test_sweep_of_a_kept_bundle_has_the_job_that_died_and_what_it_had_measured(
+    tmp_path: Path,
+) -> None:
+    archive = KEPT / "v1-added" / "whole.zip"
+    report = verified(archive, unpack(archive, tmp_path / "bundle"))
+    contents = report.demand(trust=True)
+    jobs = contents.run.jobs
+    assert [(job.draft_length, bool(job.failure)) for job in jobs] == [
+        (0, False),
+        (2, False),
+        (3, True),
+    ]
+    assert (len(jobs[2].phases), len(jobs[2].missing)) == (2, 2)
+    assert len({str(phase.setting) for phase in jobs[1].phases}) == 2

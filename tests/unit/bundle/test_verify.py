@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from attacks.builder import NOW, GoodBundle, make_signer
-from specseal.bundle import Policy, open_bundle
+from specseal.bundle import Policy, TrustStore, open_bundle
 from specseal.digests import Digest
 from specseal.errors import VerificationFailed
 
@@ -21,6 +21,7 @@ def test_report_of_a_good_bundle_names_every_step(good: GoodBundle) -> None:
     assert value["signer"] == good.signer.public.digest
     assert value["bundle"] in report.to_text()
     assert "NO" not in report.to_text()
+    assert not [line for line in report.to_text().splitlines() if line.startswith("timestamp")]
 
 
 def test_contents_are_those_that_were_sealed(good: GoodBundle) -> None:
@@ -55,6 +56,18 @@ def test_broken_bundle_is_refused_with_the_first_reason(good: GoodBundle, bundle
     with pytest.raises(VerificationFailed, match="not intact: LICENSE: altered"):
         report.demand(trust=False)
     assert "NO   manifest.altered: LICENSE: altered" in report.to_text()
+
+
+def test_what_is_not_intact_is_refused_without_a_word_of_who_is_trusted(
+    good: GoodBundle, bundle: Path
+) -> None:
+    (bundle / "LICENSE").write_bytes(b"mine")
+    report = good.verify(bundle, trusted=TrustStore())
+    found = [check.code for check in report.checks if not check.holds]
+    assert found[0] == "manifest.altered"
+    assert found[-2:] == ["trust.unknown", "policy.not_run"]
+    with pytest.raises(VerificationFailed, match=rf"\(and {len(found) - 3} more findings"):
+        report.demand(trust=False)
 
 
 def test_folder_that_is_no_bundle_is_called_that(good: GoodBundle, tmp_path: Path) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import signal
+import stat
 import subprocess
 import sys
 from collections.abc import Callable
@@ -102,6 +104,21 @@ def test_what_lies_there_and_is_not_wanted_or_not_right_is_replaced(tmp_path: Pa
     assert content(tmp_path / "bundle") == FILES
     assert not (tmp_path / "bundle" / "a").is_symlink()
     assert (tmp_path / "elsewhere").read_bytes() == b"one"
+
+
+@pytest.mark.parametrize("kind", [stat.S_IFSOCK, stat.S_IFIFO])
+def test_what_lies_there_in_place_of_a_file_is_replaced_and_not_read(
+    tmp_path: Path, kind: int
+) -> None:
+    with Landing(tmp_path / "bundle") as landing:
+        landing.take(Files(FILES), LIMITS)
+        (landing.tree / "a").unlink()
+        os.mknod(landing.tree / "a", kind | 0o600)
+    source = Files(FILES)
+    with Landing(tmp_path / "bundle") as landing:
+        landing.take(source, LIMITS)
+        assert source.asked == ["a"]
+        assert content(landing.tree) == FILES
 
 
 def test_file_of_which_the_source_tells_no_digest_is_fetched_again(tmp_path: Path) -> None:
@@ -242,6 +259,24 @@ def test_link_in_place_of_the_hidden_folder_or_of_what_is_in_it_is_refused_and_n
         pass
     assert content(tmp_path / "home") == {"photos/one.jpg": b"photo"}
     assert not (tmp_path / "bundle").exists()
+
+
+@pytest.mark.parametrize("name", [".bundle.in-progress", "bundle"])
+def test_hidden_folder_that_can_not_be_opened_is_not_said_to_be_somebody_elses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    usual = os.open
+
+    def fail(path: Path | str, flags: int, **more: int) -> int:
+        if Path(path).name == name:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE), str(path))
+        return usual(path, flags, **more)
+
+    with Landing(tmp_path / "bundle") as landing:
+        landing.take(Files(FILES), LIMITS)
+    monkeypatch.setattr("os.open", fail)
+    with pytest.raises(OSError, match="Too many open files"), Landing(tmp_path / "bundle"):
+        pass
 
 
 @pytest.mark.parametrize("mode", [0o777, 0o770, 0o702])

@@ -312,6 +312,13 @@ def test_identity_without_its_tag_is_not_there_even_if_the_registry_fails_at_it(
         fetch(f"@sha256:{published.bundle}")
 
 
+def test_tag_at_which_the_registry_keeps_failing_is_not_said_to_be_an_identity(send, fetch, fake):
+    send(tag=":v1")
+    fake.kept.faults = [Fault("GET", "manifests/v1", times=100, status=500)]
+    with pytest.raises(MachineLacks, match="keeps answering 500"):
+        fetch(":v1")
+
+
 def test_image_of_a_program_is_no_bundle(fetch, fake):
     body = json.dumps({"mediaType": MANIFEST, "config": {}, "layers": []}).encode()
     fake.kept.manifests["v1"] = (body, MANIFEST)
@@ -530,7 +537,14 @@ def test_referrer_that_is_no_statement_about_the_bundle_is_left_out(refer, fetch
 
 
 @pytest.mark.parametrize(
-    "body", [b"no", b"[]", b'{"manifests": 1}', b'{"manifests": [{"digest": "../x"}]}']
+    "body",
+    [
+        b"no",
+        b"[]",
+        b'{"manifests": 1}',
+        b'{"manifests": [1]}',
+        b'{"manifests": [{"digest": "../x"}]}',
+    ],
 )
 def test_list_of_attestations_that_is_no_list_does_not_keep_the_bundle_away(
     send, fetch, fake, body
