@@ -86,7 +86,7 @@ def test_folder_of_bundles_is_called_that(good: GoodBundle, tmp_path: Path) -> N
     for name in ("a", "b/c", "d", "e"):
         good.copy(tmp_path / name)
     with pytest.raises(
-        VerificationFailed, match=r"a folder of bundles: a, b/c, d and 1 more$"
+        VerificationFailed, match=r"a folder of bundles: a, b/c, d and 1 more\n"
     ) as caught:
         good.verify(tmp_path).demand(trust=False)
     assert caught.value.mend == "name one of them"
