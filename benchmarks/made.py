@@ -28,6 +28,8 @@ def records(
 ) -> Iterator[Record]:
     """Yield one phase: a chunk a step, of one token or, with speculation, of up to five.
 
+    As many are in flight at once as its level says, one of each stream.
+
     Args:
         phase: its name.
         level: its concurrency, which also chooses the random numbers.
@@ -39,10 +41,12 @@ def records(
         start_ns: when the first is sent.
     """
     draw = np.random.default_rng([level, draft_length])
+    idle_ns = [start_ns + stream * STEP_NS[0] for stream in range(level)]
     for number in range(requests):
         cycle, conversation = divmod(number, conversations)
-        submit_ns = start_ns + number * STEP_NS[0]
+        submit_ns = idle_ns[number % level]
         arrivals = (submit_ns + np.cumsum(draw.integers(*STEP_NS, chunks))).tolist()
+        idle_ns[number % level] = arrivals[-1]
         tokens = (1, *draw.integers(1, draft_length + 2, chunks - 1).tolist())
         output = sum(tokens)
         yield Record(

@@ -29,7 +29,7 @@ from specseal.plan import make_plan
 from specseal.spec import parse_spec
 from specseal.spec.locked import Lock
 
-DURATION_S = 3600.0
+DURATION_S = 36_000.0
 VERIFY = """\
 import re, sys
 from pathlib import Path

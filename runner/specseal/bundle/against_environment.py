@@ -11,20 +11,30 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping
+from datetime import date
 from typing import Any
 
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 from packaging.version import InvalidVersion, Version
 
 from specseal.bundle.findings import Finding
+from specseal.bundle.texts import is_of_the_first
 from specseal.image_inputs import inputs_digest
 from specseal.spec.locked import Lock
 
 CODE = "schemas.environment"
 
 
-def images_against_lock(environment: Mapping[str, Any], lock: Lock) -> Iterator[Finding]:
-    """Yield a finding for each program that was made of something else than the lock pins."""
+def images_against_lock(
+    environment: Mapping[str, Any], lock: Lock, *, sealed: date
+) -> Iterator[Finding]:
+    """Yield a finding for each program that was made of something else than the lock pins.
+
+    Args:
+        environment: what was found.
+        lock: what was pinned.
+        sealed: when the result was signed.
+    """
     images = environment["images"]
     variants = lock.variants_in_full()
     found = images.get("variants", [images] * len(variants))
@@ -38,8 +48,10 @@ def images_against_lock(environment: Mapping[str, Any], lock: Lock) -> Iterator[
     first = {role: facts for role, facts in images.items() if role != "variants"}
     if found and found[0] != first:
         yield Finding(CODE, "environment.json: images is not the first of images.variants")
-    # The first bundles do not say what was installed for the client, nor what hardware was taken.
-    is_early = "hardware" not in environment
+    # They do not say what was installed for the client.
+    is_early = is_of_the_first(environment, sealed)
+    if not is_early:
+        yield from _packages_of_the_whole(environment, first)
     for number, (programs, variant) in enumerate(zip(found, variants, strict=True), 1):
         where = f"images.variants[{number - 1}]" if "variants" in images else "images"
         pinned = {"engine": variant.lock.engine["image"], "client": variant.lock.client["image"]}
@@ -52,6 +64,26 @@ def images_against_lock(environment: Mapping[str, Any], lock: Lock) -> Iterator[
                 source = variant.lock.client["source"] if role == "client" else {}
                 silent = is_early and role == "client" and "wheels" not in programs[role]
                 yield from _program(place, programs[role], image, source, silent=silent)
+                if not is_early:
+                    yield from _looked_into(place, programs[role], environment)
+
+
+def _packages_of_the_whole(
+    environment: Mapping[str, Any], programs: Mapping[str, Any]
+) -> Iterator[Finding]:
+    """Hold `packages`, which is compared between results, against what was installed."""
+    installed = {role: facts.get("wheels", {}) for role, facts in programs.items()}
+    if environment["packages"] != installed:
+        yield Finding(
+            CODE, "environment.json: packages is not what images has as wheels of its programs"
+        )
+
+
+def _looked_into(
+    where: str, facts: Mapping[str, Any], environment: Mapping[str, Any]
+) -> Iterator[Finding]:
+    if environment["runtime"] == "docker" and "packages" not in facts:
+        yield Finding(CODE, f"{where}: nobody tells which packages are in its image")
 
 
 def _program(

@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from specseal.analysis import JobData, PhaseData, RunData
+from specseal.bundle.against_jobs import devices_of_jobs, images_of_jobs
+from specseal.bundle.against_records import phase_against_records
 from specseal.bundle.counts import COUNTS
 from specseal.bundle.findings import Finding, broken
 from specseal.bundle.parquet import MAX_ROWS
@@ -36,6 +38,7 @@ def run_against_plan(run: RunData, lock: Lock, environment: Mapping[str, Any]) -
     _refuse_endless(lock)
     yield from _run_facts(run, lock)
     yield from _jobs_of_the_environment(run, environment)
+    yield from devices_of_jobs(run, lock, environment)
     yield from _withheld(run, lock)
     planned = make_plan(lock).jobs
     found, expected = list(map(_launch_of, run.jobs)), list(map(_launch_of, planned))
@@ -46,6 +49,7 @@ def run_against_plan(run: RunData, lock: Lock, environment: Mapping[str, Any]) -
             f"{expected}",
         )
         return
+    yield from images_of_jobs(run, planned, environment)
     locks = [variant.lock for variant in lock.variants_in_full()]
     prompts = _prompts_by_digest(locks)
     for job, plan in zip(run.jobs, planned, strict=True):
@@ -160,7 +164,9 @@ def _phases(job: JobData, plan: Job, prompts: Mapping[Digest, _Prompts]) -> Iter
     for phase, planned in zip(job.phases, measured, strict=False):
         where = f"job {job.key}, phase {planned.name}"
         yield from _phase_facts(f"{COUNTS}: {where}", phase, planned)
-        yield from _records(f"{RECORDS}: {where}", phase, planned, prompts[planned.prompts])
+        flaws = [*_records(f"{RECORDS}: {where}", phase, planned, prompts[planned.prompts])]
+        # Of other records than the plan's there is nothing to be told.
+        yield from flaws or phase_against_records(where, phase, planned)
 
 
 def _phase_facts(where: str, phase: PhaseData, plan: Phase) -> Iterator[Finding]:

@@ -15,6 +15,7 @@ from typing import Any
 from specseal.analysis import ANALYSES, Result, RunData
 from specseal.analysis.validity import ATTESTED, IDS_WITHHELD
 from specseal.bundle.against_environment import images_against_lock
+from specseal.bundle.against_jobs import jobs_against_runtime
 from specseal.bundle.against_plan import run_against_plan
 from specseal.bundle.against_spec import lock_against_spec
 from specseal.bundle.contents import Described
@@ -122,7 +123,15 @@ def read_contents(
         for where, said, other, found in (*pairs, *run, *lock_against_spec(lock, spec))
         if said != found
     )
-    _raise_any(dict.fromkeys(images_against_lock(environment, lock)))
+    sealed = statement.created.date()
+    _raise_any(
+        dict.fromkeys(
+            (
+                *images_against_lock(environment, lock, sealed=sealed),
+                *jobs_against_runtime(environment, contents.run, sealed=sealed),
+            )
+        )
+    )
     try:
         _raise_any(sboms_against_environment(files, environment))
     # What a hostile environment or file can make it raise.
