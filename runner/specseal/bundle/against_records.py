@@ -91,8 +91,8 @@ def _snapshots(where: str, phase: PhaseData) -> Iterator[Finding]:
                 "recompute.snapshots",
                 f"{where}: the counters {moment} it are those {taken.moment} {taken.phase}",
             )
-        begun, over = taken.time_ns > status.start_ns, taken.time_ns >= status.end_ns
-        if begun if moment == "before" else not over:
+        before, after = taken.time_ns <= status.start_ns, taken.time_ns >= status.end_ns
+        if not (before if moment == "before" else after):
             yield Finding(
                 "recompute.snapshots",
                 f"{where}: the counters {moment} it were read at {taken.time_ns}, it was from "
