@@ -6,6 +6,7 @@ import contextlib
 import math
 import shutil
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -156,8 +157,8 @@ def _phase(job: Job, phase: Phase) -> PhaseData:
             failed=0,
             loop_lag_p99_ns=1000,
             loop_lag_max_ns=2000,
-            send_lag_p99_ns=1000,
-            send_lag_max_ns=2000,
+            send_lag_p99_ns=0,
+            send_lag_max_ns=0,
             client_cpu_share=0.25,
             client_cpu_total=0.25,
             client_cpus=2,
@@ -179,15 +180,14 @@ def as_recorded(phase: PhaseData) -> PhaseData:
     late = sorted(
         one.submit_ns - one.connect_ns - one.due_ns for one in records if one.due_ns is not None
     )
-    p99 = late[math.ceil(0.99 * len(late)) - 1] if late else 0
     status = replace(
         status,
         start_ns=min(one.submit_ns for one in records),
         end_ns=max(one.end_ns for one in records),
         requests=len(records),
         failed=sum(one.error is not None for one in records),
-        send_lag_p99_ns=max(status.send_lag_p99_ns, p99),
-        send_lag_max_ns=max([status.send_lag_max_ns, *late]),
+        send_lag_p99_ns=late[math.ceil(0.99 * len(late)) - 1] if late else 0,
+        send_lag_max_ns=max(late, default=0),
     )
     return replace(phase, status=status)
 
@@ -282,7 +282,9 @@ def images_of(lock: Lock) -> dict[str, Any]:
 def packages_of(images: dict[str, Any]) -> dict[str, Any]:
     """What is told to be installed for a run whose programs are these."""
     return {
-        role: facts.get("wheels", {}) for role, facts in images.items() if role != "variants"
+        role: deepcopy(facts.get("wheels", {}))
+        for role, facts in images.items()
+        if role != "variants"
     }
 
 

@@ -11,14 +11,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping
-from datetime import date
 from typing import Any
 
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 from packaging.version import InvalidVersion, Version
 
 from specseal.bundle.findings import Finding
-from specseal.bundle.texts import is_of_the_first
 from specseal.image_inputs import inputs_digest
 from specseal.spec.locked import Lock
 
@@ -26,14 +24,15 @@ CODE = "schemas.environment"
 
 
 def images_against_lock(
-    environment: Mapping[str, Any], lock: Lock, *, sealed: date
+    environment: Mapping[str, Any], lock: Lock, *, is_of_the_first: bool
 ) -> Iterator[Finding]:
     """Yield a finding for each program that was made of something else than the lock pins.
 
     Args:
         environment: what was found.
         lock: what was pinned.
-        sealed: when the result was signed.
+        is_of_the_first: whether the bundle is one of the first, which do not say what was
+            installed for the client.
     """
     images = environment["images"]
     variants = lock.variants_in_full()
@@ -48,9 +47,7 @@ def images_against_lock(
     first = {role: facts for role, facts in images.items() if role != "variants"}
     if found and found[0] != first:
         yield Finding(CODE, "environment.json: images is not the first of images.variants")
-    # They do not say what was installed for the client.
-    is_early = is_of_the_first(environment, sealed)
-    if not is_early:
+    if not is_of_the_first:
         yield from _packages_of_the_whole(environment, first)
     for number, (programs, variant) in enumerate(zip(found, variants, strict=True), 1):
         where = f"images.variants[{number - 1}]" if "variants" in images else "images"
@@ -62,9 +59,9 @@ def images_against_lock(
                 yield Finding(CODE, f"{place}: {has} has this program, {lacks} does not")
             elif image is not None:
                 source = variant.lock.client["source"] if role == "client" else {}
-                silent = is_early and role == "client" and "wheels" not in programs[role]
+                silent = is_of_the_first and role == "client" and "wheels" not in programs[role]
                 yield from _program(place, programs[role], image, source, silent=silent)
-                if not is_early:
+                if not is_of_the_first:
                     yield from _looked_into(place, programs[role], environment)
 
 

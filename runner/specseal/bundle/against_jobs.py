@@ -7,13 +7,11 @@ once for all of it; each job tells in which containers it ran, of which images, 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date
 from typing import Any
 
 from specseal.analysis import RunData
 from specseal.bundle.counts import COUNTS
 from specseal.bundle.findings import Finding
-from specseal.bundle.texts import is_of_the_first
 from specseal.plan import Job
 from specseal.spec.locked import Lock
 
@@ -28,7 +26,7 @@ _CAPABILITIES = "CapDrop"
 
 
 def jobs_against_runtime(
-    environment: Mapping[str, Any], run: RunData, *, sealed: date
+    environment: Mapping[str, Any], run: RunData, *, is_of_the_first: bool
 ) -> Iterator[Finding]:
     """Yield a finding for each job that ran otherwise than the environment says of all.
 
@@ -37,10 +35,10 @@ def jobs_against_runtime(
     Args:
         environment: the file.
         run: which phases each job measured.
-        sealed: when its result was signed.
+        is_of_the_first: whether the bundle is one of the first, of which less is asked.
     """
     measured = {job.key for job in run.jobs if job.phases}
-    must_tell = environment["runtime"] == _DOCKER and not is_of_the_first(environment, sealed)
+    must_tell = environment["runtime"] == _DOCKER and not is_of_the_first
     for job in environment["jobs"]:
         where = f"environment.json: job {job['key']}"
         for name in ("runtime", "isolation"):

@@ -29,8 +29,16 @@ _SEEN = ("engine_version_found", "method_found", "draft_length_found")
 """What was seen of an engine, its log among the sources: found once, when the job was read."""
 
 
-def run_against_plan(run: RunData, lock: Lock, environment: Mapping[str, Any]) -> Iterator[Finding]:
+def run_against_plan(
+    run: RunData, lock: Lock, environment: Mapping[str, Any], *, is_of_the_first: bool = False
+) -> Iterator[Finding]:
     """Yield a finding for each way in which a run is not its lock's.
+
+    Args:
+        run: the run.
+        lock: what was to be run.
+        environment: what was found.
+        is_of_the_first: whether its bundle is one of the first, of which less is asked.
 
     Raises:
         BundleBroken: the plan is larger than any bundle: it would take for ever to make.
@@ -54,7 +62,7 @@ def run_against_plan(run: RunData, lock: Lock, environment: Mapping[str, Any]) -
     prompts = _prompts_by_digest(locks)
     for job, plan in zip(run.jobs, planned, strict=True):
         yield from _job_facts(job, locks[plan.variant])
-        yield from _phases(job, plan, prompts)
+        yield from _phases(job, plan, prompts, is_of_the_first=is_of_the_first)
 
 
 def _refuse_endless(lock: Lock) -> None:
@@ -147,7 +155,9 @@ def _job_facts(job: JobData, lock: Lock) -> Iterator[Finding]:
     )
 
 
-def _phases(job: JobData, plan: Job, prompts: Mapping[Digest, _Prompts]) -> Iterator[Finding]:
+def _phases(
+    job: JobData, plan: Job, prompts: Mapping[Digest, _Prompts], *, is_of_the_first: bool
+) -> Iterator[Finding]:
     measured = [phase for phase in plan.phases if phase.measured]
     names = [phase.status.phase for phase in job.phases]
     expected = [phase.name for phase in measured]
@@ -166,7 +176,9 @@ def _phases(job: JobData, plan: Job, prompts: Mapping[Digest, _Prompts]) -> Iter
         yield from _phase_facts(f"{COUNTS}: {where}", phase, planned)
         flaws = [*_records(f"{RECORDS}: {where}", phase, planned, prompts[planned.prompts])]
         # Of other records than the plan's there is nothing to be told.
-        yield from flaws or phase_against_records(where, phase, planned)
+        yield from flaws or phase_against_records(
+            where, phase, planned, is_of_the_first=is_of_the_first
+        )
 
 
 def _phase_facts(where: str, phase: PhaseData, plan: Phase) -> Iterator[Finding]:

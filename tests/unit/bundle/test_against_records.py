@@ -69,7 +69,7 @@ def phase(records: Sequence[Record], **status: Any) -> PhaseData:
 
 
 def found(plan: Phase, records: Sequence[Record], **status: Any) -> list[tuple[str, str]]:
-    told = phase_against_records("here", phase(records, **status), plan)
+    told = phase_against_records("here", phase(records, **status), plan, is_of_the_first=False)
     return [(finding.code, finding.message) for finding in told]
 
 
@@ -88,6 +88,19 @@ def test_errors_are_counted_whatever_they_say() -> None:
     assert found(plan(), records, failed=1) == [
         ("recompute.status", "counts.json: here: failed is 1, the records give 2")
     ]
+
+
+def test_first_bundles_may_tell_of_other_failures_and_late_sends_and_of_no_other_times() -> None:
+    records = [one("a", 0, 1, error="reset"), one("b", 0, 1, due_ns=START - S)]
+
+    def told(**status: Any) -> list[str]:
+        asked = phase(records, failed=0, **status)
+        findings = phase_against_records("here", asked, plan(), is_of_the_first=True)
+        return [finding.message.partition(" is ")[0] for finding in findings]
+
+    assert told() == []
+    for name in ("start_ns", "end_ns", "requests"):
+        assert told(**{name: 9}) == [f"counts.json: here: {name}"]
 
 
 def test_lateness_counts_from_when_the_connection_stood() -> None:
@@ -111,7 +124,7 @@ def test_p99_is_the_nearest_rank_as_the_client_has_it() -> None:
     ]
     asked = plan(names=names)
     assert found(asked, records, send_lag_p99_ns=99 * MS, send_lag_max_ns=100 * MS) == []
-    for told in ({"send_lag_p99_ns": 99 * MS - 1}, {"send_lag_max_ns": 100 * MS - 1}):
+    for told in ({"send_lag_p99_ns": 98 * MS}, {"send_lag_max_ns": 99 * MS}):
         lags = {"send_lag_p99_ns": 99 * MS, "send_lag_max_ns": 100 * MS, **told}
         assert [code for code, _ in found(asked, records, **lags)] == ["recompute.status"]
 
@@ -125,10 +138,11 @@ def test_of_what_nothing_says_when_it_was_due_nothing_is_late() -> None:
 
 def test_event_loop_may_wake_a_moment_too_early() -> None:
     def early(by_ns: int) -> list[str]:
-        return load_of(plan(), one("a", 0, 1, due_ns=START + by_ns))
+        told = {"send_lag_p99_ns": -by_ns, "send_lag_max_ns": -by_ns}
+        return [code for code, _ in found(plan(), [one("a", 0, 1, due_ns=START + by_ns)], **told)]
 
     assert early(MS) == []
-    assert early(MS + 1) == ["a request was sent before it was due"]
+    assert early(MS + 1) == ["recompute.load"]
 
 
 def test_turns_of_a_conversation_follow_each_other_and_hold_its_stream() -> None:
@@ -206,7 +220,7 @@ def test_columns_and_records_are_the_same() -> None:
     records = (one("a", 0, 2), one("b", 0, 2), one("c", 1, 3))
     asked = phase(records, requests=9)
     told = [
-        list(phase_against_records("here", each, plan()))
+        list(phase_against_records("here", each, plan(), is_of_the_first=False))
         for each in (asked, replace(asked, records=table_of(records)))
     ]
     assert told[0] == told[1]
