@@ -215,9 +215,7 @@ def _with_records(job: JobData, size: Size) -> JobData:
             replace(
                 phase,
                 records=told,
-                status=replace(
-                    phase.status, start_ns=start_ns, end_ns=end_ns, requests=len(told)
-                ),
+                status=replace(phase.status, start_ns=start_ns, end_ns=end_ns, requests=len(told)),
                 before=before and replace(before, time_ns=start_ns),
                 after=after
                 and replace(

@@ -375,6 +375,7 @@ class _Run:
             "specseal_version": specseal.__version__,
             "lock_sha256": lock.digest,
             "recipe": lock.recipe,
+            "session": self._session,
             "runtime": runtime.name,
             "isolation": runtime.isolation,
             "pinned": "yes" if lock.engine["image"] else "no",

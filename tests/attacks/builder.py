@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import shutil
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -137,7 +139,7 @@ def _phase(job: Job, phase: Phase) -> PhaseData:
         _record(phase, order, name, accepted) for order, name in enumerate(phase.conversations)
     )
     total = accepted * len(records)
-    return PhaseData(
+    data = PhaseData(
         load=phase.load,
         input=phase.input,
         setting=phase.setting,
@@ -150,13 +152,13 @@ def _phase(job: Job, phase: Phase) -> PhaseData:
             phase=phase.name,
             measured=True,
             start_ns=0,
-            end_ns=records[-1].end_ns,
-            requests=len(records),
+            end_ns=0,
+            requests=0,
             failed=0,
             loop_lag_p99_ns=1000,
             loop_lag_max_ns=2000,
-            send_lag_p99_ns=1000,
-            send_lag_max_ns=2000,
+            send_lag_p99_ns=0,
+            send_lag_max_ns=0,
             client_cpu_share=0.25,
             client_cpu_total=0.25,
             client_cpus=2,
@@ -167,10 +169,44 @@ def _phase(job: Job, phase: Phase) -> PhaseData:
         before=_snapshot(phase.name, "before", 0, drafts=0),
         after=_snapshot(phase.name, "after", total, drafts=2 * total),
     )
+    return as_recorded(data)
+
+
+def as_recorded(phase: PhaseData) -> PhaseData:
+    """The phase, with all that is told of it as its records give it."""
+    records, status = phase.records, phase.status
+    if not records:
+        return phase
+    late = sorted(
+        one.submit_ns - one.connect_ns - one.due_ns for one in records if one.due_ns is not None
+    )
+    status = replace(
+        status,
+        start_ns=min(one.submit_ns for one in records),
+        end_ns=max(one.end_ns for one in records),
+        requests=len(records),
+        failed=sum(one.error is not None for one in records),
+        send_lag_p99_ns=late[math.ceil(0.99 * len(late)) - 1] if late else 0,
+        send_lag_max_ns=max(late, default=0),
+    )
+    return replace(phase, status=status)
+
+
+def sent_at(record: Record, submit_ns: int) -> Record:
+    """The record, sent at that instant and due then, with all that came of it as much later."""
+    by_ns = submit_ns - record.submit_ns
+    return replace(
+        record,
+        due_ns=submit_ns - record.connect_ns,
+        submit_ns=submit_ns,
+        chunk_ns=tuple(instant + by_ns for instant in record.chunk_ns),
+        end_ns=record.end_ns + by_ns,
+    )
 
 
 def _record(phase: Phase, order: int, conversation: str, accepted: int) -> Record:
-    submit = order * 1_000_000_000
+    offsets = phase.offsets_ns
+    submit = offsets[order] if order < len(offsets) else order * 1_000_000_000
     pace = 10_000_000 if accepted else 15_000_000
     chunks = tuple(submit + 50_000_000 + pace * index for index in range(TOKENS))
     return Record(
@@ -243,10 +279,20 @@ def images_of(lock: Lock) -> dict[str, Any]:
     return images
 
 
+def packages_of(images: dict[str, Any]) -> dict[str, Any]:
+    """What is told to be installed for a run whose programs are these."""
+    return {
+        role: deepcopy(facts.get("wheels", {}))
+        for role, facts in images.items()
+        if role != "variants"
+    }
+
+
 def inputs_of(spec: bytes, lock: Lock, run: RunData, folder: Path) -> SealInputs:
     """All that the bundle of a run is made of; `folder` gets its one log."""
     log = folder / "engine.log"
     log.write_text(f"model at {folder}/model.gguf\nready\n", encoding="utf-8")
+    images = images_of(lock)
     return SealInputs(
         spec_bytes=spec,
         lock=lock,
@@ -259,8 +305,8 @@ def inputs_of(spec: bytes, lock: Lock, run: RunData, folder: Path) -> SealInputs
             "pinned": "yes" if lock.engine["image"] else "no",
             "hardware": "as_locked",
             "specseal_version": "0.1.0",
-            "images": images_of(lock),
-            "packages": {"engine": ["wheel-1.0"], "client": ["wheel-1.0"]},
+            "images": images,
+            "packages": packages_of(images),
             "machine": {"cpu": "a processor", "cache": f"{folder}/cache"},
             "jobs": [{name: getattr(job, name) for name in DESCRIBED} for job in run.jobs],
         },
@@ -338,12 +384,13 @@ def codes(report: Report) -> set[str]:
 
 
 def alter_records(run: RunData, change: Callable[[Record], Record]) -> RunData:
-    """A run in which every record is changed."""
+    """A run in which every record is changed, and what is told of its phases with them."""
     jobs = tuple(
         replace(
             job,
             phases=tuple(
-                replace(phase, records=tuple(map(change, phase.records))) for phase in job.phases
+                as_recorded(replace(phase, records=tuple(map(change, phase.records))))
+                for phase in job.phases
             ),
         )
         for job in run.jobs

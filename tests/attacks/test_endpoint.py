@@ -64,14 +64,7 @@ def of_an_endpoint(run: RunData) -> RunData:
 def inputs(tmp_path: Path) -> SealInputs:
     lock = make_lock()
     run = alter_records(of_an_endpoint(make_run(lock)), counted_by_the_server)
-    inputs = inputs_of(ENDPOINT, lock, run, tmp_path)
-    return replace(
-        inputs,
-        environment={
-            **inputs.environment,
-            "packages": {"client": []},
-        },
-    )
+    return inputs_of(ENDPOINT, lock, run, tmp_path)
 
 
 def found(good: GoodBundle, inputs: SealInputs, folder: Path) -> set[str]:

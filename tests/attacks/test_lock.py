@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import locks
-from attacks.builder import NOW, GoodBundle, codes
+from attacks.builder import NOW, GoodBundle, codes, packages_of
 from specseal.bundle import seal
 from specseal.digests import canonical
 from specseal.image_inputs import inputs_digest
@@ -43,6 +43,7 @@ def found(good: GoodBundle, tmp_path: Path) -> Callable[..., set[str]]:
         environment = deepcopy(good.inputs.environment)
         environment |= {"lock_sha256": lock.digest, "recipe": lock.recipe}
         images(environment["images"])
+        environment["packages"] = packages_of(environment["images"])
         inputs = replace(good.inputs, lock=lock, environment=environment)
         return codes(
             good.verify(seal(inputs, tmp_path / str(next(numbers)), signer=good.signer, now=NOW))

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import locks
-from attacks.builder import NOW, SPEC, GoodBundle, codes, inputs_of, make_run
+from attacks.builder import NOW, SPEC, GoodBundle, codes, inputs_of, make_run, packages_of
 from specseal.bundle import SealInputs, seal
 from specseal.engines import registry
 from specseal.spec import parse_spec
@@ -29,7 +29,9 @@ def inputs_with(text: bytes, folder: Path, *, image: str | None, pin: Any = PIN)
         spec={"name": spec.name, "sha256": spec.digest, "image": image}, engine={"image": pin}
     )
     inputs = inputs_of(text, lock, make_run(lock), folder)
-    inputs.environment["images"]["engine"] = {"inputs": "2" * 64, "packages": []}
+    images = inputs.environment["images"]
+    images["engine"] = {"inputs": "2" * 64, "packages": []}
+    inputs.environment["packages"] = packages_of(images)
     return inputs
 
 

@@ -8,7 +8,17 @@ from typing import Any
 import pytest
 
 import locks
-from attacks.builder import NOW, SPEC, GoodBundle, codes, inputs_of, make_failed_job, make_job
+from attacks.builder import (
+    NOW,
+    SPEC,
+    GoodBundle,
+    as_recorded,
+    codes,
+    inputs_of,
+    make_failed_job,
+    make_job,
+    sent_at,
+)
 from attacks.test_contents import edit
 from specseal.analysis import JobData, PhaseData, RunData
 from specseal.bundle import SealInputs, against_plan, seal
@@ -252,10 +262,12 @@ def sent(job: JobData, numbers: list[int]) -> JobData:
     """A job whose one phase sent these of its conversations, numbered through all cycles."""
     (phase,) = job.phases
     count = len(locks.CONVERSATIONS)
+    apart_ns = round(1e9 / (phase.load.rate or 1.0))
     records = tuple(
-        replace(phase.records[number % count], cycle=number // count) for number in numbers
+        sent_at(replace(phase.records[number % count], cycle=number // count), number * apart_ns)
+        for number in numbers
     )
-    return replace(job, phases=(replace(phase, records=records),))
+    return replace(job, phases=(as_recorded(replace(phase, records=records)),))
 
 
 def codes_of_timed(

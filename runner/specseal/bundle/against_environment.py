@@ -23,8 +23,17 @@ from specseal.spec.locked import Lock
 CODE = "schemas.environment"
 
 
-def images_against_lock(environment: Mapping[str, Any], lock: Lock) -> Iterator[Finding]:
-    """Yield a finding for each program that was made of something else than the lock pins."""
+def images_against_lock(
+    environment: Mapping[str, Any], lock: Lock, *, is_of_the_first: bool
+) -> Iterator[Finding]:
+    """Yield a finding for each program that was made of something else than the lock pins.
+
+    Args:
+        environment: what was found.
+        lock: what was pinned.
+        is_of_the_first: whether the bundle is one of the first, which do not say what was
+            installed for the client.
+    """
     images = environment["images"]
     variants = lock.variants_in_full()
     found = images.get("variants", [images] * len(variants))
@@ -38,8 +47,8 @@ def images_against_lock(environment: Mapping[str, Any], lock: Lock) -> Iterator[
     first = {role: facts for role, facts in images.items() if role != "variants"}
     if found and found[0] != first:
         yield Finding(CODE, "environment.json: images is not the first of images.variants")
-    # The first bundles do not say what was installed for the client, nor what hardware was taken.
-    is_early = "hardware" not in environment
+    if not is_of_the_first:
+        yield from _packages_of_the_whole(environment, first)
     for number, (programs, variant) in enumerate(zip(found, variants, strict=True), 1):
         where = f"images.variants[{number - 1}]" if "variants" in images else "images"
         pinned = {"engine": variant.lock.engine["image"], "client": variant.lock.client["image"]}
@@ -50,8 +59,28 @@ def images_against_lock(environment: Mapping[str, Any], lock: Lock) -> Iterator[
                 yield Finding(CODE, f"{place}: {has} has this program, {lacks} does not")
             elif image is not None:
                 source = variant.lock.client["source"] if role == "client" else {}
-                silent = is_early and role == "client" and "wheels" not in programs[role]
+                silent = is_of_the_first and role == "client" and "wheels" not in programs[role]
                 yield from _program(place, programs[role], image, source, silent=silent)
+                if not is_of_the_first:
+                    yield from _looked_into(place, programs[role], environment)
+
+
+def _packages_of_the_whole(
+    environment: Mapping[str, Any], programs: Mapping[str, Any]
+) -> Iterator[Finding]:
+    """Hold `packages`, which is compared between results, against what was installed."""
+    installed = {role: facts.get("wheels", {}) for role, facts in programs.items()}
+    if environment["packages"] != installed:
+        yield Finding(
+            CODE, "environment.json: packages is not what images has as wheels of its programs"
+        )
+
+
+def _looked_into(
+    where: str, facts: Mapping[str, Any], environment: Mapping[str, Any]
+) -> Iterator[Finding]:
+    if environment["runtime"] == "docker" and "packages" not in facts:
+        yield Finding(CODE, f"{where}: nobody tells which packages are in its image")
 
 
 def _program(

@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from specseal.analysis import JobData, PhaseData, RunData
+from specseal.bundle.against_jobs import devices_of_jobs, images_of_jobs
+from specseal.bundle.against_records import phase_against_records
 from specseal.bundle.counts import COUNTS
 from specseal.bundle.findings import Finding, broken
 from specseal.bundle.parquet import MAX_ROWS
@@ -27,8 +29,16 @@ _SEEN = ("engine_version_found", "method_found", "draft_length_found")
 """What was seen of an engine, its log among the sources: found once, when the job was read."""
 
 
-def run_against_plan(run: RunData, lock: Lock, environment: Mapping[str, Any]) -> Iterator[Finding]:
+def run_against_plan(
+    run: RunData, lock: Lock, environment: Mapping[str, Any], *, is_of_the_first: bool = False
+) -> Iterator[Finding]:
     """Yield a finding for each way in which a run is not its lock's.
+
+    Args:
+        run: the run.
+        lock: what was to be run.
+        environment: what was found.
+        is_of_the_first: whether its bundle is one of the first, of which less is asked.
 
     Raises:
         BundleBroken: the plan is larger than any bundle: it would take for ever to make.
@@ -36,6 +46,7 @@ def run_against_plan(run: RunData, lock: Lock, environment: Mapping[str, Any]) -
     _refuse_endless(lock)
     yield from _run_facts(run, lock)
     yield from _jobs_of_the_environment(run, environment)
+    yield from devices_of_jobs(run, lock, environment)
     yield from _withheld(run, lock)
     planned = make_plan(lock).jobs
     found, expected = list(map(_launch_of, run.jobs)), list(map(_launch_of, planned))
@@ -46,11 +57,12 @@ def run_against_plan(run: RunData, lock: Lock, environment: Mapping[str, Any]) -
             f"{expected}",
         )
         return
+    yield from images_of_jobs(run, planned, environment)
     locks = [variant.lock for variant in lock.variants_in_full()]
     prompts = _prompts_by_digest(locks)
     for job, plan in zip(run.jobs, planned, strict=True):
         yield from _job_facts(job, locks[plan.variant])
-        yield from _phases(job, plan, prompts)
+        yield from _phases(job, plan, prompts, is_of_the_first=is_of_the_first)
 
 
 def _refuse_endless(lock: Lock) -> None:
@@ -143,7 +155,9 @@ def _job_facts(job: JobData, lock: Lock) -> Iterator[Finding]:
     )
 
 
-def _phases(job: JobData, plan: Job, prompts: Mapping[Digest, _Prompts]) -> Iterator[Finding]:
+def _phases(
+    job: JobData, plan: Job, prompts: Mapping[Digest, _Prompts], *, is_of_the_first: bool
+) -> Iterator[Finding]:
     measured = [phase for phase in plan.phases if phase.measured]
     names = [phase.status.phase for phase in job.phases]
     expected = [phase.name for phase in measured]
@@ -160,7 +174,11 @@ def _phases(job: JobData, plan: Job, prompts: Mapping[Digest, _Prompts]) -> Iter
     for phase, planned in zip(job.phases, measured, strict=False):
         where = f"job {job.key}, phase {planned.name}"
         yield from _phase_facts(f"{COUNTS}: {where}", phase, planned)
-        yield from _records(f"{RECORDS}: {where}", phase, planned, prompts[planned.prompts])
+        flaws = [*_records(f"{RECORDS}: {where}", phase, planned, prompts[planned.prompts])]
+        # Of other records than the plan's there is nothing to be told.
+        yield from flaws or phase_against_records(
+            where, phase, planned, is_of_the_first=is_of_the_first
+        )
 
 
 def _phase_facts(where: str, phase: PhaseData, plan: Phase) -> Iterator[Finding]:

@@ -15,6 +15,7 @@ from typing import Any
 from specseal.analysis import ANALYSES, Result, RunData
 from specseal.analysis.validity import ATTESTED, IDS_WITHHELD
 from specseal.bundle.against_environment import images_against_lock
+from specseal.bundle.against_jobs import jobs_against_runtime
 from specseal.bundle.against_plan import run_against_plan
 from specseal.bundle.against_spec import lock_against_spec
 from specseal.bundle.contents import Described
@@ -24,6 +25,7 @@ from specseal.bundle.sbom import sboms_against_environment
 from specseal.bundle.statement import Provenance, ResultStatement
 from specseal.bundle.strict import parse_file
 from specseal.bundle.tables import RECORDS, decode_run
+from specseal.bundle.texts import is_of_the_first
 from specseal.digests import Digest, canonical, sha256_bytes
 from specseal.errors import SpecsealError
 from specseal.spec import Spec, parse_spec
@@ -45,6 +47,8 @@ class Contents:
     """As the user wrote it."""
     lock: Lock
     environment: dict[str, Any]
+    sealed: date
+    """When the result was signed, as its signer says."""
     result: Result
     run: RunData
 
@@ -95,6 +99,7 @@ def read_contents(
         spec_text=files["spec.yaml"].decode(),
         lock=lock,
         environment=environment,
+        sealed=statement.created.date(),
         result=Result.from_dict(_read_json(files, "result")),
         run=decode_run(files),
     )
@@ -122,7 +127,12 @@ def read_contents(
         for where, said, other, found in (*pairs, *run, *lock_against_spec(lock, spec))
         if said != found
     )
-    _raise_any(dict.fromkeys(images_against_lock(environment, lock)))
+    is_first = is_of_the_first(environment, contents.sealed)
+    found = (
+        *images_against_lock(environment, lock, is_of_the_first=is_first),
+        *jobs_against_runtime(environment, contents.run, is_of_the_first=is_first),
+    )
+    _raise_any(dict.fromkeys(found))
     try:
         _raise_any(sboms_against_environment(files, environment))
     # What a hostile environment or file can make it raise.
@@ -146,7 +156,12 @@ def recompute(contents: Contents) -> None:
             f"result.json: analysis_version is {version}; this version of specseal has {known}",
         )
     try:
-        _raise_any(run_against_plan(contents.run, contents.lock, contents.environment))
+        is_first = is_of_the_first(contents.environment, contents.sealed)
+        _raise_any(
+            run_against_plan(
+                contents.run, contents.lock, contents.environment, is_of_the_first=is_first
+            )
+        )
         again = ANALYSES[version](contents.run)
     # What a hostile lock or hostile records can make these raise; all of it means: no.
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:

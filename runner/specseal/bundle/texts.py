@@ -39,6 +39,18 @@ _UNTOLD_BY_THE_FIRST = ("started", "finished", "hardware")
 """What every later environment says."""
 
 
+def is_of_the_first(environment: Mapping[str, Any], sealed: date) -> bool:
+    """Say whether a bundle is one of the first, of which less is asked: they tell less.
+
+    Leaving something out does not make a later one of it.
+
+    Args:
+        environment: what was found.
+        sealed: when the result was signed.
+    """
+    return "hardware" not in environment and sealed <= _LAST_OF_THE_FIRST
+
+
 def check_texts(files: Mapping[str, bytes], listed: Mapping[str, Digest], about: Described) -> str:
     """Render the texts again, and return a sentence that says which were compared.
 
@@ -90,7 +102,7 @@ def _unknown(about: Described, listed: Mapping[str, Digest]) -> list[Finding]:
     if rendered is None:
         is_first = (
             CRATE not in listed
-            and about.date <= _LAST_OF_THE_FIRST
+            and is_of_the_first(environment, about.date)
             and not any(name in environment for name in _UNTOLD_BY_THE_FIRST)
         )
         text = "environment.json: rendered is missing: what the texts should say is not known"

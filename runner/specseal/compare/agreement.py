@@ -66,7 +66,7 @@ def same_on_all_prompts(
     is_same = np.array_equal(one.numerator, other.numerator) and np.array_equal(
         one.denominator, other.denominator
     )
-    return is_same and np.count_nonzero(one.denominator) >= LEAST_CONVERSATIONS
+    return is_same and int(np.count_nonzero(one.denominator)) >= LEAST_CONVERSATIONS
 
 
 def _of_all_prompts(figure: Figure) -> Where:

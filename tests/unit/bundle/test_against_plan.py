@@ -33,7 +33,7 @@ RUN = run_of(LOCK)
 
 def environment_of(run: RunData, **changes: Any) -> dict[str, Any]:
     jobs = [{name: getattr(job, name) for name in DESCRIBED} for job in run.jobs]
-    return {"jobs": jobs, **changes}
+    return {"jobs": jobs, "images": {}, **changes}
 
 
 def found(

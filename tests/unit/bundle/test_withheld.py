@@ -16,7 +16,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attacks.builder import NOW, SPEC, GoodBundle, alter_records, codes, inputs_of, make_run
+from attacks.builder import (
+    NOW,
+    SPEC,
+    GoodBundle,
+    alter_records,
+    as_recorded,
+    codes,
+    inputs_of,
+    make_run,
+)
 from attacks.test_contents import edit, verify_run
 from locks import CONVERSATIONS, make_lock
 from specseal.bundle import SealInputs, seal
@@ -70,7 +79,8 @@ def restricted(folder: Path, prompts: Path) -> SealInputs:
     job = run.jobs[1]
     records = tuple(job.phases[1].records)
     broken = replace(records[0], finish="error", error=f"the engine reported: {PROMPT}")
-    phases = (job.phases[0], replace(job.phases[1], records=(broken, *records[1:])))
+    second = as_recorded(replace(job.phases[1], records=(broken, *records[1:])))
+    phases = (job.phases[0], second)
     jobs = (run.jobs[0], replace(job, phases=phases))
     inputs = inputs_of(OWN, lock, replace(run, jobs=jobs), folder)
     lines = "".join(f"{number} ready\n{echo}\n" for number, echo in enumerate(ECHOES))
