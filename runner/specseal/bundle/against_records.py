@@ -191,7 +191,7 @@ def _most_in_flight(load: Load, instants: IntArray, sent: _Sent) -> IntArray:
     began = np.broadcast_to(sent.dues[sent.dues_known].min(), instants.shape)
     elapsed = difference(instants, began) + float(_EARLY_NS)
     risen = 1 + np.floor(elapsed * (most / (load.duration_s * 1e9)))
-    return np.minimum(most, risen).astype(np.int64)
+    return np.asarray(np.minimum(most, risen), dtype=np.int64)
 
 
 def _bursts_follow(sent: _Sent, size: int) -> bool:
