@@ -121,7 +121,7 @@ def _size() -> Size:
 
 
 def verify(bundle: Path, key: Path, folder: Path) -> Taken:
-    """Verify a bundle by a process of its own; `folder` gets a file of how much memory it needed."""
+    """Verify a bundle by a process of its own; `folder` gets a file of the memory it needed."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     began = time.perf_counter()
     done = subprocess.run(
@@ -215,9 +215,7 @@ def _with_records(job: JobData, size: Size) -> JobData:
             replace(
                 phase,
                 records=told,
-                status=replace(
-                    phase.status, start_ns=start_ns, end_ns=end_ns, requests=len(told)
-                ),
+                status=replace(phase.status, start_ns=start_ns, end_ns=end_ns, requests=len(told)),
                 before=before and replace(before, time_ns=start_ns),
                 after=after
                 and replace(

@@ -328,7 +328,7 @@ def _metrics(bundle: _Sealed, columns: frozenset[str] | None) -> pa.Table:
 
 
 def _as_nested(columns: Sequence[pa.Field]) -> pa.Schema:
-    """Return some columns as `result.json` has them; the name always, for there are no rows else."""
+    """Return some columns as `result.json` has them; the name always, so that there are rows."""
     own = [one for one in columns if one.name not in _PLACES and one.name != "name"]
     places = pa.struct([one for one in columns if one.name in _PLACES])
     metric = pa.struct([("name", pa.string()), *own, ("where", places)])
