@@ -1,9 +1,9 @@
 """Makes a bundle that has all that one may have, to be kept: `python tests/kept.py FOLDER`.
 
-A sweep in which a job died, which corrects an earlier bundle, was reproduced by another key, and has
-a timestamp. FOLDER gets the archive, and the certificate and keys by which it is believed. Its times
-are those of a client that sends one request after the other: what a later version asks of records
-must not make a kept bundle a no.
+A sweep in which a job died, which corrects an earlier bundle, was reproduced by another key, and
+has a timestamp. FOLDER gets the archive, and the certificate and keys by which it is believed. Its
+times are those of a client that sends one request after the other: what a later version asks of
+records must not make a kept bundle a no.
 """
 
 from __future__ import annotations

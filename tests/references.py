@@ -10,6 +10,6 @@ NAMES = [path.parent.name for path in REFERENCES]
 
 
 def trusted_key(bundle: Path) -> Path:
-    """The file of its signer's key, not as it lies in the bundle, but as the repository trusts it."""
+    """The file of its signer's key: not the one in the bundle, but the one that is trusted here."""
     (beside,) = (bundle / "attestations" / "keys").iterdir()
     return _ARTIFACTS / "trusted_keys" / beside.name

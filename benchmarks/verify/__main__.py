@@ -121,7 +121,7 @@ def _size() -> Size:
 
 
 def verify(bundle: Path, key: Path, folder: Path) -> Taken:
-    """Verify a bundle by a process of its own; `folder` gets a file of how much memory it needed."""
+    """Verify a bundle by a process of its own; `folder` gets a file of the memory it needed."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     began = time.perf_counter()
     done = subprocess.run(

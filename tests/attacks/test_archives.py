@@ -255,7 +255,7 @@ def test_number_of_files_that_is_not_that_of_the_list_is_refused(refused, member
 
 @pytest.mark.parametrize("ending", [{"disk": 1}, {"first": 1}, {"here": 1}, {"said_comment": 4}])
 def test_archive_that_says_it_goes_on_elsewhere_is_refused(refused, members, ending):
-    """On another disk, or in a comment that is not there: Python's own reader asks about neither."""
+    """On another disk, or in a comment that is not there: zipfile itself asks about neither."""
     refused(archive(*members, **ending), "end record does not fit")
 
 

@@ -8,7 +8,6 @@ against its signature. Whether a result comes out of its records again is not as
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import re
@@ -17,7 +16,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.json as pj
@@ -41,6 +40,7 @@ from specseal.digests import Digest, sha256_bytes
 from specseal.errors import InputError, VerificationFailed
 from specseal.spec.locked import Lock
 
+_IDENTITY = pa.field("bundle", pa.string())
 _PLACES = (
     "speculation",
     "draft_length",
@@ -52,19 +52,27 @@ _PLACES = (
     "turn",
 )
 """What a metric is of, beside the paths that a sweep varies."""
-_METRIC_KINDS = {
-    "value": pa.float64(),
-    "low": pa.float64(),
-    "high": pa.float64(),
-    "n": pa.int64(),
-    "valid": pa.bool_(),
-    "reasons": pa.list_(pa.string()),
-    "draft_length": pa.int64(),
-    "concurrency": pa.int64(),
-    "rate": pa.float64(),
-    "turn": pa.int64(),
-}
-"""The columns of `metrics` that are no texts."""
+_METRIC_COLUMNS = pa.schema(
+    [
+        ("name", pa.string()),
+        ("value", pa.float64()),
+        ("unit", pa.string()),
+        ("low", pa.float64()),
+        ("high", pa.float64()),
+        ("n", pa.int64()),
+        ("valid", pa.bool_()),
+        ("reasons", pa.list_(pa.string())),
+        ("speculation", pa.string()),
+        ("draft_length", pa.int64()),
+        ("input", pa.string()),
+        ("concurrency", pa.int64()),
+        ("rate", pa.float64()),
+        ("category", pa.string()),
+        ("tier", pa.string()),
+        ("turn", pa.int64()),
+        ("setting", pa.string()),
+    ]
+)
 _BUNDLE_COLUMNS = pa.schema(
     [
         ("path", pa.string()),
@@ -79,7 +87,9 @@ _BUNDLE_COLUMNS = pa.schema(
         ),
     ]
 )  # fmt: skip
+_OF_ENVIRONMENT = ("runtime", "isolation", "pinned", "specseal_version")
 _MAX_KEY_BYTES = 4096
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,10 +149,10 @@ def query(sql: str, places: Sequence[Path], *, now: datetime | None = None) -> A
         found = [path for place in places for path in bundles_below(place)]
         opened = threads.map(lambda path: _open(path, paths, moment), found)
         bundles = _each_once(opened)
-        engine.give({name: _first(_TABLES[name], bundles, threads) for name in asked})
+        # Without rows DuckDB plans the same: then only what the answer is made of is decoded.
+        engine.give({name: _shape(_TABLES[name], bundles, threads) for name in asked})
         needed = engine.needed(sql)
-        later = [name for name in asked if _TABLES[name].shape is not None]
-        engine.give({name: _joined(_TABLES[name].rows, bundles, needed, threads) for name in later})
+        engine.give({name: _rows(_TABLES[name], bundles, needed, threads) for name in asked})
         columns, rows = engine.ask(sql)
     return Answer(columns=columns, rows=rows, bundles=len(bundles))
 
@@ -164,31 +174,45 @@ def _each_once(opened: Iterable[_Sealed]) -> list[_Sealed]:
     return list(found.values())
 
 
-def _first(table: _Table, bundles: Sequence[_Sealed], threads: Executor) -> pa.Table:
-    """Return what DuckDB may plan with: every column; no rows where these are read afterwards."""
-    return _joined(table.shape or table.rows, bundles, None, threads)
+def _shape(table: _Table, bundles: Sequence[_Sealed], threads: Executor) -> pa.Table:
+    """Return every column that a table has, without rows."""
+    schemas = list(threads.map(lambda one: _made(one, lambda: table.shape(one)), bundles))
+    return _fitting(bundles, schemas).insert(0, _IDENTITY).empty_table()
 
 
-def _joined(
-    make: _Make, bundles: Sequence[_Sealed], columns: frozenset[str] | None, threads: Executor
+def _rows(
+    table: _Table, bundles: Sequence[_Sealed], columns: frozenset[str] | None, threads: Executor
 ) -> pa.Table:
-    made = list(threads.map(lambda bundle: _made(make, bundle, columns), bundles))
-    schema = made[0].schema
-    for bundle, table in zip(bundles, made, strict=True):
+    def of(bundle: _Sealed) -> pa.Table:
+        found = _made(bundle, lambda: table.rows(bundle, columns))
+        identity = pa.repeat(pa.scalar(bundle.identity, pa.string()), found.num_rows)
+        return found.add_column(0, _IDENTITY, identity)
+
+    made = list(threads.map(of, bundles))
+    _fitting(bundles, [table.schema for table in made])
+    return pa.concat_tables(made, promote_options="permissive")
+
+
+def _fitting(bundles: Sequence[_Sealed], schemas: Sequence[pa.Schema]) -> pa.Schema:
+    """Return the columns of all bundles. Raises: VerificationFailed where two do not fit."""
+    schema = schemas[0]
+    for bundle, other in zip(bundles, schemas, strict=True):
+        if other.equals(schema):
+            continue
         try:
-            schema = pa.unify_schemas([schema, table.schema], promote_options="permissive")
+            schema = pa.unify_schemas([schema, other], promote_options="permissive")
         except pa.ArrowException as error:
             raise VerificationFailed(
                 f"{bundle.path}: its columns do not fit those of {bundles[0].path} and of what is "
                 f"between them: {error}",
                 mend="ask about one of them at a time, or name other columns",
             ) from error
-    return pa.concat_tables(made, promote_options="permissive")
+    return schema
 
 
-def _made(make: _Make, bundle: _Sealed, columns: frozenset[str] | None) -> pa.Table:
+def _made(bundle: _Sealed, make: Callable[[], _T]) -> _T:
     try:
-        return make(bundle, columns)
+        return make()
     # Signed, but by anyone, and held to no schema here.
     except (
         AttributeError, LookupError, TypeError, ValueError, pa.ArrowException, BundleBroken,
@@ -248,19 +272,21 @@ def _read(folder: Path, name: str) -> bytes:
 
 def _bundles(bundle: _Sealed, columns: frozenset[str] | None) -> pa.Table:
     """Return the one row of a bundle; what the variants of a sweep differ in, joined by commas."""
-    lock, environment = (
-        json.loads(bundle.files[name]) for name in ("lock.json", "environment.json")
-    )
+    lock = json.loads(bundle.files["lock.json"])
     wholes = [lock, *({**lock, **one["sections"]} for one in lock["variants"][1:])]
     said = bundle.statement
     if said.name != lock["spec"]["name"]:
         raise ValueError(f"the statement's name is {said.name!r}, the lock's another")
-    # Only where it is asked about: it takes longer than all the rest.
+    # Only where they are asked about: each takes as long as all the rest, or longer.
+    environment = {}
+    if columns is None or columns.intersection(_OF_ENVIRONMENT):
+        whole = json.loads(bundle.files["environment.json"])
+        environment = {key: whole[key] for key in _OF_ENVIRONMENT}
     if (columns is None or "recipe" in columns) and said.recipe != Lock(**lock).recipe:
         raise ValueError("the statement's recipe is not the lock's")
 
     def each(section: str, key: str) -> str:
-        values = (str(whole[section][key]) for whole in wholes)
+        values = (str(one[section][key]) for one in wholes)
         return ", ".join(dict.fromkeys(values))
 
     row = {
@@ -275,48 +301,66 @@ def _bundles(bundle: _Sealed, columns: frozenset[str] | None) -> pa.Table:
         "engine_version": each("engine", "version"),
         "accelerator": each("hardware", "accelerator"),
         "method": each("drafter", "method"),
-        **{key: environment[key] for key in ("runtime", "isolation", "pinned")},
-        "specseal_version": environment["specseal_version"],
+        **environment,
     }
-    return _of(bundle, pa.Table.from_pylist([row], schema=_BUNDLE_COLUMNS))
-
-
-def _no_bundles(bundle: _Sealed, columns: frozenset[str] | None) -> pa.Table:
-    return _of(bundle, _BUNDLE_COLUMNS.empty_table())
+    return pa.Table.from_pylist([row], schema=_BUNDLE_COLUMNS)
 
 
 def _metrics(bundle: _Sealed, columns: frozenset[str] | None) -> pa.Table:
     """Return a row a metric, with what it is of as columns; a sweep's setting as JSON."""
-    data = bundle.files["result.json"]
-    document = pj.read_json(io.BytesIO(data), read_options=pj.ReadOptions(block_size=len(data) + 1))
-    metrics = document.column("metrics").combine_chunks().flatten()
+    wanted = [one for one in _METRIC_COLUMNS if columns is None or one.name in columns]
+    # What a sweep varies is known by name only when all has been read.
+    explicit = None if "setting" in {one.name for one in wanted} else _as_nested(wanted)
+    metrics = _parsed_metrics(bundle.files["result.json"], explicit)
     where = metrics.field("where")
-    kinds = {field.name: index for index, field in enumerate(where.type)}
-    told = {
-        name: metrics.field(name)
-        for name in ("name", "value", "unit", "low", "high", "n", "valid", "reasons")
-    }
-    told |= {name: where.field(name) for name in _PLACES if name in kinds}
-    told = {
-        name: values.cast(_METRIC_KINDS.get(name, pa.string())) for name, values in told.items()
-    }
-    swept = [name for name in kinds if name not in _PLACES]
-    told["setting"] = pa.array(
-        [json.dumps({name: row[name] for name in swept}) for row in where.to_pylist()]
-        if swept
-        else ["{}"] * len(metrics)
+    kinds = {field.name for field in where.type}
+
+    def told(column: pa.Field) -> pa.Array:
+        if column.name == "setting":
+            return _settings(where, sorted(kinds.difference(_PLACES)))
+        if column.name not in _PLACES:
+            return metrics.field(column.name).cast(column.type)
+        if column.name not in kinds:
+            return pa.nulls(len(metrics), column.type)
+        return where.field(column.name).cast(column.type)
+
+    return pa.table([told(one) for one in wanted], schema=pa.schema(wanted))
+
+
+def _as_nested(columns: Sequence[pa.Field]) -> pa.Schema:
+    """Return some columns as `result.json` has them; the name always, so that there are rows."""
+    own = [one for one in columns if one.name not in _PLACES and one.name != "name"]
+    places = pa.struct([one for one in columns if one.name in _PLACES])
+    metric = pa.struct([("name", pa.string()), *own, ("where", places)])
+    return pa.schema([("metrics", pa.list_(metric))])
+
+
+def _parsed_metrics(data: bytes, schema: pa.Schema | None) -> pa.StructArray:
+    """Return the metrics of a result: those fields that a schema names, or all."""
+    document = pj.read_json(
+        pa.BufferReader(data),
+        read_options=pj.ReadOptions(block_size=len(data) + 1, use_threads=False),
+        parse_options=None
+        if schema is None
+        else pj.ParseOptions(explicit_schema=schema, unexpected_field_behavior="ignore"),
     )
-    return _of(bundle, pa.table(told))
+    return document.column("metrics").combine_chunks().flatten()
+
+
+def _settings(where: pa.StructArray, swept: Sequence[str]) -> pa.Array:
+    if not swept:
+        return pa.repeat(pa.scalar("{}", pa.string()), len(where))
+    return pa.array([json.dumps({name: row[name] for name in swept}) for row in where.to_pylist()])
 
 
 def _parquet(name: str) -> _Table:
     def rows(bundle: _Sealed, columns: frozenset[str] | None) -> pa.Table:
         table = _well_formed(bundle.table(name))
         wanted = None if columns is None else [one for one in table.schema.names if one in columns]
-        return _of(bundle, table.whole(wanted))
+        return table.whole(wanted)
 
-    def shape(bundle: _Sealed, columns: frozenset[str] | None) -> pa.Table:
-        return _of(bundle, _well_formed(bundle.table(name)).schema.empty_table())
+    def shape(bundle: _Sealed) -> pa.Schema:
+        return _well_formed(bundle.table(name)).schema
 
     return _Table(files=(name,), rows=rows, shape=shape)
 
@@ -327,27 +371,21 @@ def _well_formed(table: Table) -> Table:
     return table
 
 
-def _of(bundle: _Sealed, table: pa.Table) -> pa.Table:
-    identity = pa.array([bundle.identity] * table.num_rows, pa.string())
-    return table.add_column(0, "bundle", identity)
-
-
-_Make = Callable[[_Sealed, frozenset[str] | None], pa.Table]
-"""Makes a bundle's part of a table; of some columns only, where that is less work."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Table:
     files: tuple[str, ...]
     """Of a bundle, that the table is made of."""
-    rows: _Make
-    shape: _Make | None = None
-    """Every column without rows, where it is worth knowing first which of them are needed."""
+    rows: Callable[[_Sealed, frozenset[str] | None], pa.Table]
+    """A bundle's part, of some columns only where that is less work."""
+    shape: Callable[[_Sealed], pa.Schema]
+    """Every column that it has."""
 
 
 _TABLES = {
-    "bundles": _Table(files=("lock.json", "environment.json"), rows=_bundles, shape=_no_bundles),
-    "metrics": _Table(files=("result.json",), rows=_metrics),
+    "bundles": _Table(
+        files=("lock.json", "environment.json"), rows=_bundles, shape=lambda _: _BUNDLE_COLUMNS
+    ),
+    "metrics": _Table(files=("result.json",), rows=_metrics, shape=lambda _: _METRIC_COLUMNS),
     "records": _parquet(RECORDS),
     "telemetry": _parquet(TELEMETRY),
 }
