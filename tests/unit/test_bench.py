@@ -351,7 +351,7 @@ def test_key_open_to_others_is_refused_before_anything_is_measured(signing: Sett
 
 
 def test_what_a_run_is_to_supersede_must_be_a_bundle(signing: Settings, tmp_path: Path) -> None:
-    with pytest.raises(VerificationFailed, match="not intact"):
+    with pytest.raises(VerificationFailed, match="no bundle: it has no MANIFEST"):
         run_nothing(signing, supersedes=tmp_path)
 
 
