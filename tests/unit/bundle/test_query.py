@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +29,7 @@ from specseal.digests import Digest, sha256_bytes
 from specseal.errors import InputError, MachineLacks, VerificationFailed
 
 Ask = Callable[..., Result]
+SWEEP = Path(__file__).parents[2] / "fixtures" / "bundles" / "v1-added" / "whole.zip"
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +79,17 @@ def test_metrics_have_what_they_are_of_as_columns(folder: Path) -> None:
         (2, "none"),
     ]
     assert {row[3:] for row in answer.rows} == {(True, "{}")}
+
+
+def test_metrics_of_a_sweep_have_what_it_varies_as_json(tmp_path: Path) -> None:
+    with zipfile.ZipFile(SWEEP) as packed:
+        packed.extractall(tmp_path / "sweep")
+    (every,) = query("SELECT count(*), count(name), count(tier) FROM metrics", [tmp_path]).rows
+    answer = query("SELECT setting, count(*) FROM metrics GROUP BY ALL ORDER BY ALL", [tmp_path])
+    assert [json.loads(row[0]) for row in answer.rows] == [
+        {"workload.sampling.temperature": value} for value in (0, 0.5)
+    ]
+    assert every == (sum(row[1] for row in answer.rows),) * 2 + (0,)
 
 
 def test_telemetry_is_there_too(folder: Path) -> None:

@@ -185,6 +185,14 @@ def test_listing_that_no_bundle_has_is_refused_before_anything_is_fetched(
     assert source.asked == []
 
 
+def test_listing_as_large_as_one_may_be_is_taken_to_the_file_and_the_byte() -> None:
+    most = [Entry(path=str(number), size_bytes=100) for number in range(LIMITS.max_files)]
+    check_entries("it", most, LIMITS)
+    check_entries("it", [Entry(path="small", size_bytes=10)], LIMITS)
+    with pytest.raises(VerificationFailed, match="more than 1,000 bytes together"):
+        check_entries("it", [*most[1:], Entry(path="0", size_bytes=101)], LIMITS)
+
+
 def test_entry_of_a_negative_size_is_refused() -> None:
     with pytest.raises(VerificationFailed, match="is of -1 bytes"):
         check_entries("it", [Entry(path="a", size_bytes=-1)], LIMITS)
