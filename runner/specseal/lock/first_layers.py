@@ -206,6 +206,8 @@ def _cut(found: _Reader, layers: int, into: Path) -> None:
     keys, alignment = found.cut_keys(layers), found.alignment()
     start, size = _up(found.at, alignment), len(found.data)
     starts = sorted({tensor.offset for tensor in found.tensors})
+    if not starts:
+        raise found.refusal("has no tensors")
     if any(offset % alignment or start + offset >= size for offset in starts):
         raise found.refusal("has a tensor that lies outside the file, or not at its alignment")
     ends = dict(zip(starts, [*starts[1:], size - start], strict=True))
