@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from specseal.analysis import PhaseData
 from specseal.bundle.against_records import phase_against_records
 from specseal.digests import Digest
 from specseal.plan import Phase, schedule
@@ -61,19 +60,5 @@ def test_phase_of_the_load_generator_is_what_its_records_give(
         engine.behave(usual=usual, by_first={}, counters="vllm")
         outcome = left_by(tmp_path, plan, engine.port, turns)
     assert outcome.exit_code == 0, outcome.stderr
-    (status,) = outcome.status.phases
-    before, after = outcome.snapshots
-    phase = PhaseData(
-        load=load,
-        input="dataset",
-        max_tokens=9,
-        temperature=0.0,
-        ignore_eos=True,
-        history_not_rewritten=False,
-        bos_doubled=False,
-        status=status,
-        records=outcome.records,
-        before=before,
-        after=after,
-    )
+    phase = outcome.phase(load, max_tokens=9)
     assert not list(phase_against_records("here", phase, plan, is_of_the_first=False))

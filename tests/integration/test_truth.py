@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from specseal.analysis import Metric, PhaseData, Result, analyse
+from specseal.analysis import Metric, Result, analyse
 from specseal.engines.counters import counts_of
 from specseal.records import Load
 from truth.answers import FIRST_ID, STOP_ID
@@ -69,21 +69,7 @@ def swift(**behaviour: Any) -> dict[str, Any]:
 
 def analysed(outcome: Outcome, *, max_tokens: int, **job: Any) -> Result:
     """Analyse the one phase of a job, as a run would."""
-    (status,) = outcome.status.phases
-    before, after = outcome.snapshots or (None, None)
-    phase = PhaseData(
-        load=Load(mode="closed", concurrency=8),
-        input="dataset",
-        max_tokens=max_tokens,
-        temperature=0.0,
-        ignore_eos=True,
-        history_not_rewritten=False,
-        bos_doubled=False,
-        status=status,
-        records=outcome.records,
-        before=before,
-        after=after,
-    )
+    phase = outcome.phase(Load(mode="closed", concurrency=8), max_tokens=max_tokens)
     values = {"speculation": "eagle3", "draft_length": DRAFT_LENGTH, "cut_at_limit": True}
     return analyse(builders.run(builders.job(phase, **{**values, **job})))
 

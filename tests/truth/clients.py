@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from specseal.analysis import PhaseData
 from specseal.engines.counters import counts_of
 from specseal.records import (
     JobStatus,
+    Load,
     Record,
     Snapshot,
     read_records,
@@ -33,6 +35,24 @@ class Outcome:
     records: tuple[Record, ...]
     snapshots: tuple[Snapshot, ...]
     status: JobStatus
+
+    def phase(self, load: Load, *, max_tokens: int) -> PhaseData:
+        """Return the one phase of a greedy job as a run has it."""
+        (status,) = self.status.phases
+        before, after = self.snapshots or (None, None)
+        return PhaseData(
+            load=load,
+            input="dataset",
+            max_tokens=max_tokens,
+            temperature=0.0,
+            ignore_eos=True,
+            history_not_rewritten=False,
+            bos_doubled=False,
+            status=status,
+            records=self.records,
+            before=before,
+            after=after,
+        )
 
 
 def prompt(number: int, *, first: int = 7, between: Sequence[Sequence[int]] = ()) -> dict[str, Any]:
