@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import stdtrit
 
 from specseal.analysis.clusters import Clusters
 from specseal.analysis.columns import FloatArray
@@ -128,6 +127,8 @@ def _over_launches(value: float, spread: OverLaunches) -> Interval:
 
     Source: Student's t with n − 1 degrees of freedom.
     """
+    from scipy.special import stdtrit  # takes a fifth of a second to import
+
     launches, n = spread.values, len(spread.values)
     centre = value - spread.offset
     if n < LEAST_LAUNCHES:

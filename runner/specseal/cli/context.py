@@ -11,26 +11,11 @@ from typing import Any
 import click
 
 from specseal.digests import Digest
-from specseal.programs import CHOICES
 from specseal.settings import Settings, load_settings
 from specseal.terminal import printable_lines
 
 SPEC = click.argument("spec", type=click.Path(path_type=Path, dir_okay=False, exists=True))
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
-RUNTIME = click.option(
-    "--runtime",
-    type=click.Choice(CHOICES),
-    default="auto",
-    show_default=True,
-    help="Where jobs run; auto takes the container engine if one answers.",
-)
-HARDWARE = click.option(
-    "--hardware",
-    type=click.Choice(("as-locked", "any")),
-    default="as-locked",
-    show_default=True,
-    help="Which accelerators will do; any takes others of the same family, and says so.",
-)
 
 
 def read_identity(text: str) -> Digest:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from specseal.cli.context import JSON, RUNTIME, SPEC, print_json, settings, tell
+from specseal.cli.context import JSON, SPEC, print_json, settings, tell
+from specseal.cli.running import RUNTIME
 from specseal.engines import CAPABILITIES
 from specseal.errors import AnswerIsNo
 from specseal.prepare import Preparation

@@ -10,8 +10,9 @@ import click
 
 from specseal.bench import Clock
 from specseal.bundle import Trust
-from specseal.cli.context import HARDWARE, JSON, print_json, settings, tell
+from specseal.cli.context import JSON, print_json, settings, tell
 from specseal.cli.progress import watching
+from specseal.cli.running import HARDWARE
 from specseal.cli.whom import whom
 from specseal.drawing import FORMATS, render
 from specseal.programs import CHOICES

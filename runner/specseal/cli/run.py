@@ -8,8 +8,9 @@ import click
 
 from specseal.bench import Clock, Done, run_spec
 from specseal.bundle import demand_outcome
-from specseal.cli.context import HARDWARE, JSON, RUNTIME, SPEC, print_json, settings, tell
+from specseal.cli.context import JSON, SPEC, print_json, settings, tell
 from specseal.cli.progress import watching
+from specseal.cli.running import HARDWARE, RUNTIME
 from specseal.cli.show import as_document, as_table
 from specseal.drawing import FORMATS, render
 from specseal.verdicts import judged, verdict_table
