@@ -218,6 +218,19 @@ def test_job_kept_from_an_earlier_session_may_have_run_in_an_image_built_before(
     assert report.intact, report.to_text()
 
 
+def test_first_bundles_do_not_say_which_session_sealed_them(
+    good: GoodBundle, sealed: Sealed
+) -> None:
+    def forget(environment: Environment) -> None:
+        del environment["session"]
+
+    for sessions in (("earlier", "session"), ("session", "earlier")):
+        report = sealed.report(forget, inputs=resumed(good, sessions))
+        assert report.intact, report.to_text()
+    # Of one session, it is that one.
+    assert sealed.codes(forget, inputs=resumed(good, ("earlier", "earlier"))) == {"recompute.jobs"}
+
+
 @pytest.mark.parametrize("sessions", [("earlier", "session"), ("earlier", "earlier")])
 def test_jobs_of_one_session_that_ran_in_two_images_are_refused(
     good: GoodBundle, sealed: Sealed, sessions: tuple[str, str]

@@ -133,6 +133,14 @@ def test_of_what_nothing_says_when_it_was_due_nothing_is_late() -> None:
     assert found(plan(), [one("a", 0, 1, due_ns=None), one("b", 0, 1)]) == []
 
 
+def test_counters_after_a_phase_are_looked_at_where_there_are_none_before_it() -> None:
+    early = builders.snapshot(phase="c2", time_ns=START)
+    asked = replace(phase([one("a", 0, 1)]), after=early)
+    (finding,) = phase_against_records("here", asked, plan(), is_of_the_first=False)
+    assert finding.code == "recompute.snapshots"
+    assert f"the counters after it were read at {START}" in finding.message
+
+
 # The load
 
 
@@ -154,6 +162,20 @@ def test_turns_of_a_conversation_follow_each_other_and_hold_its_stream() -> None
     (said,) = load_of(plan(concurrency=1), *answered, one("b", 2, 3))
     assert said == f"at {START + 2 * S} 2 conversations are in flight, the lock has 1"
     assert load_of(plan(concurrency=1), *answered, one("b", 4, 5)) == []
+
+
+def test_turns_follow_each_other_in_every_conversation() -> None:
+    first = one("a", 0, 1)
+    assert load_of(plan(), first, one("b", 0, 2), one("b", 2, 3, turn=1)) == []
+    assert load_of(plan(), first, one("b", 0, 3), one("b", 2, 4, turn=1)) == [
+        "a turn was sent before the one before it had ended"
+    ]
+
+
+def test_conversation_holds_its_stream_between_its_turns() -> None:
+    between = [one("a", 0, 1), one("b", 1, 2), one("b", 3, 4, turn=1), one("c", 2, 3)]
+    (said,) = load_of(plan(concurrency=1), *between)
+    assert said == f"at {START + 2 * S} 2 conversations are in flight, the lock has 1"
 
 
 def test_each_cycle_of_a_conversation_is_one_of_its_own() -> None:
@@ -203,6 +225,22 @@ def test_open_load_keeps_to_its_schedule_however_many_are_in_flight() -> None:
     ]
     (said,) = load_of(schedule, *sent[:3], one("d", 3, 9, due_ns=None))
     assert said.startswith("of a conversation nothing says when it was due")
+
+
+def test_ramp_of_which_nothing_says_when_it_was_due_has_all_its_streams() -> None:
+    ramp = plan("ramp", 4, duration_s=4)
+    long = [one(name, 0, 9, due_ns=None) for name in NAMES]
+    assert load_of(ramp, *long) == []
+    assert len(load_of(replace(ramp, load=replace(ramp.load, concurrency=3)), *long)) == 1
+
+
+def test_schedule_counts_from_the_first_that_was_sent() -> None:
+    schedule = plan("open", None, offsets_ns=(S, 2 * S, 3 * S, 4 * S))
+    assert load_of(schedule, *(one(name, second, 9) for second, name in enumerate(NAMES))) == []
+    (said,) = load_of(schedule, one("a", 0, 9), one("b", 2, 9))
+    assert said == (
+        "conversation 1 was due 2000000000 ns after the first, the lock's schedule has 1000000000"
+    )
 
 
 def test_open_load_that_time_ends_goes_round() -> None:
