@@ -17,6 +17,7 @@ from attacks.builder import NOW, GoodBundle, codes, inputs_of, make_failed_job, 
 from attacks.test_sweep import SWEEP, lock_of, run_of
 from specseal.analysis import RunData
 from specseal.bundle import Report, SealInputs, seal
+from specseal.bundle.against_jobs import devices_of_jobs
 from specseal.image_inputs import inputs_digest
 from specseal.plan import make_plan
 
@@ -337,6 +338,18 @@ def test_job_that_held_other_accelerators_than_its_environment_has_is_refused(
             job["machine"] = machine
 
     assert sealed.codes(change, inputs=inputs) == (set() if holds else {"recompute.jobs"})
+
+
+def test_job_of_a_running_server_that_tells_nothing_does_not_hide_the_next(
+    good: GoodBundle,
+) -> None:
+    lock = replace(good.inputs.lock, spec={**good.inputs.lock.spec, "url": "http://127.0.0.1:1"})
+    first, second = good.inputs.run.jobs
+    jobs = (replace(first, accelerators_found=None), replace(second, accelerators_found=("H200",)))
+    run = replace(good.inputs.run, jobs=jobs)
+    environment = {"jobs": [{"key": job.key, "machine": {"accelerators": []}} for job in jobs]}
+    (finding,) = devices_of_jobs(run, lock, environment)
+    assert finding.message.startswith(f"counts.json: job {second.key}: accelerators_found")
 
 
 # The first bundles

@@ -102,6 +102,8 @@ def test_statement_of_a_trusted_key_counts_towards_a_policy(
         ("result", "trusted"),
         ("reproduction", "trusted"),
     ]
+    line = f"(trusted, counts): reproduced by sha256:{again.contents.manifest}, "
+    assert f"signer {again.signer.public.digest} {line}" in report.to_text()
     assert codes(good.verify(bundle, trusted=both, policy=Policy(signers=3))) == {"policy.signers"}
 
 

@@ -264,6 +264,33 @@ def test_files_that_are_too_large_together_are_not_read(
     ]
 
 
+def test_all_files_count_towards_what_they_may_be_together(
+    good: GoodBundle, bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    size = sum(path.stat().st_size for path in bundle.rglob("*") if path.is_file())
+    monkeypatch.setattr(layout, "MAX_BYTES", size)
+    assert good.verify(bundle).intact
+    monkeypatch.setattr(layout, "MAX_BYTES", size - 1)
+    (message,) = say(good, bundle, "layout.bounds")
+    assert f"more than {size - 1:,} bytes together" in message
+
+
+@pytest.mark.parametrize("name", ["LICENSE", "logs/r1-ngram.engine.log.gz"])
+def test_file_that_grows_for_ever_is_given_up_at_its_bound(
+    good: GoodBundle, bundle: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    read, bound = layout._Walk._read, 100_000
+    monkeypatch.setattr(layout, "MAX_FILE_BYTES", bound)
+    monkeypatch.setitem(layout.MAX_PARSED_BYTES, "LICENSE", bound)
+
+    def grow(self: layout._Walk, path: str, chunks: Callable[[int], bytes]) -> None:
+        more = iter([b"more" * 1000] * 26)
+        read(self, path, (lambda _: next(more)) if path == name else chunks)
+
+    monkeypatch.setattr(layout._Walk, "_read", grow)
+    assert say(good, bundle, "read.size") == [f"{name}: is larger than {bound:,} bytes"]
+
+
 @pytest.mark.parametrize("signed", [True, False])
 @pytest.mark.parametrize("name", ["model.gguf", "logs/model.gguf", "env/model.cdx.json"])
 def test_file_that_no_bundle_has_is_refused_for_its_name_and_not_read(

@@ -21,7 +21,29 @@ def test_report_of_a_good_bundle_names_every_step(good: GoodBundle) -> None:
     assert value["signer"] == good.signer.public.digest
     assert value["bundle"] in report.to_text()
     assert "NO" not in report.to_text()
+    assert value["timestamp"] is None
     assert not [line for line in report.to_text().splitlines() if line.startswith("timestamp")]
+
+
+def test_report_says_of_trust_and_policy_what_was_asked(good: GoodBundle) -> None:
+    report = good.verify(good.path)
+    whole, intact = report.to_text(), report.to_text(trust=False)
+    assert [line[:11] for line in whole.splitlines()][10:12] == ["yes  trust:", "yes  policy"]
+    asked = [line.replace(": not asked", "") for line in intact.splitlines()]
+    assert asked[:10] == whole.splitlines()[:10]
+    assert asked[10:12] == ["–    trust", "–    policy"]
+    assert asked[12:] == whole.splitlines()[12:]
+
+
+def test_errors_call_a_bundle_by_the_name_that_they_are_given(
+    good: GoodBundle, bundle: Path
+) -> None:
+    (bundle / "LICENSE").write_bytes(b"mine")
+    report = good.verify(bundle)
+    for name, called in ((None, bundle), ("registry/name", "registry/name")):
+        with pytest.raises(VerificationFailed, match=f"^{called}: not intact") as caught:
+            report.demand(trust=False, name=name)
+        assert caught.value.mend == "get the bundle again from where it was published"
 
 
 def test_contents_are_those_that_were_sealed(good: GoodBundle) -> None:
