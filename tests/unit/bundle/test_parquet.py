@@ -76,7 +76,12 @@ def test_values_that_are_missing_are_none_in_rows_and_codes() -> None:
 
 def test_column_without_rows_is_empty() -> None:
     data = written(pa.array([], pa.string()), pa.array([], pa.int64()))
-    assert list(open_table(data, "telemetry.parquet").rows()) == []
+    table = open_table(data, "telemetry.parquet")
+    assert list(table.rows()) == []
+    texts, numbers = table.columns(["c0", "c1"]).values()
+    assert isinstance(texts, Texts)
+    assert isinstance(numbers, Numbers)
+    assert (len(texts.codes), len(numbers.values), numbers.known) == (0, 0, None)
 
 
 def test_columns_of_a_schema_are_all_there_unless_it_says_otherwise() -> None:
@@ -92,7 +97,10 @@ def not_text(raw: bytes) -> pa.Array:
 
 
 def test_text_that_is_not_utf8_is_refused() -> None:
-    assert "not readable as Parquet" in refused(written(not_text(b"\xff\xfe")))
+    data = written(not_text(b"\xff\xfe"))
+    assert "not readable as Parquet" in refused(data)
+    with pytest.raises(BundleBroken, match="not readable as Parquet"):
+        open_table(data, "telemetry.parquet").whole()
 
 
 def test_one_text_may_be_as_long_as_its_bound(monkeypatch: pytest.MonkeyPatch) -> None:
