@@ -6,6 +6,7 @@ No test here waits: what would take for ever is refused by a bound, and the boun
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,20 @@ def test_contents_of_which_no_text_can_be_made_are_refused(
     good.sign_as_is(bundle)
     report = good.verify(bundle)
     assert "texts.impossible" in codes(report), report.to_text()
+    assert not report.intact
+
+
+def test_whatever_contents_make_their_readers_raise_is_a_no(
+    good: GoodBundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What nobody has thought of: the reader of each file raises what it does not say it does."""
+
+    def fail(*args: object, **kwargs: object) -> None:
+        raise KeyError("what nobody has thought of")
+
+    monkeypatch.setattr(import_module("specseal.bundle.verify"), "read_contents", fail)
+    report = good.verify(good.path)
+    assert codes(report) == {"schemas.impossible"}
     assert not report.intact
 
 

@@ -11,7 +11,14 @@ import pytest
 
 from attacks.builder import GoodBundle, codes
 from specseal.bundle import layout
-from specseal.bundle.layout import Tree, read_tree
+from specseal.bundle.layout import (
+    KEYS,
+    REPRODUCTIONS,
+    RESULT_ATTESTATION,
+    TIMESTAMP,
+    Tree,
+    read_tree,
+)
 from specseal.errors import InputError
 from specseal.pull import bundle_limits
 
@@ -306,6 +313,18 @@ def test_file_that_no_bundle_has_is_refused_for_its_name_and_not_read(
 
 def test_pull_takes_no_more_than_verify_reads() -> None:
     assert bundle_limits().max_bytes == layout.MAX_BYTES == 16 * 2**30
+
+
+def test_only_additions_may_come_that_no_manifest_lists() -> None:
+    digest = "0" * 64
+    for path in (
+        TIMESTAMP,
+        f"{KEYS}/{digest}.pem",
+        f"{REPRODUCTIONS}/{digest}-{digest}.sigstore.json",
+    ):
+        assert layout.max_addition_bytes(path), path
+    for path in ("README.md", "records.parquet", RESULT_ATTESTATION, f"{KEYS}/other.pem"):
+        assert layout.max_addition_bytes(path) is None, path
 
 
 # Swapped in while it is being looked at
