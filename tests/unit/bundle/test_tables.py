@@ -1,6 +1,7 @@
 import json
 from dataclasses import fields, replace
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pyarrow as pa
@@ -236,6 +237,38 @@ def test_records_of_a_job_that_is_described_otherwise_are_refused() -> None:
             decode_records(parquet_of(other), decode_counts(encode_counts(RUN)))
 
 
+def test_row_of_one_job_that_is_passed_off_as_anothers_is_refused() -> None:
+    table = table_of(encode_records(RUN))
+    for name in ("job", "phase", "setting", "speculation", "concurrency"):
+        values = table[name].to_pylist()
+        other = next((one for one in values if one != values[1]), "another")
+        for row in (1, table.num_rows - 1):
+            changed = [*values[:row], other if values[row] != other else values[1]]
+            changed += values[row + 1 :]
+            index, field = table.schema.get_field_index(name), table.schema.field(name)
+            forged = table.set_column(index, field, pa.array(changed, field.type))
+            with pytest.raises(BundleBroken, match="is not described so"):
+                decode_records(parquet_of(forged), decode_counts(encode_counts(RUN)))
+
+
+@given(seed=st.randoms(use_true_random=False))
+def test_each_phase_has_its_records_however_their_rows_are_mixed(seed: Random) -> None:
+    table = table_of(encode_records(RUN))
+    rows = list(range(table.num_rows))
+    seed.shuffle(rows)
+    counts = decode_counts(encode_counts(RUN))
+    mixed = decode_records(parquet_of(table.take(pa.array(rows))), counts)
+    told = table.select(["job", "phase", "submit_ns"]).to_pylist()
+    for job in mixed.jobs:
+        for phase in job.phases:
+            place = (job.key, phase.status.phase)
+            assert [record.submit_ns for record in phase.records] == [
+                told[row]["submit_ns"]
+                for row in rows
+                if (told[row]["job"], told[row]["phase"]) == place
+            ]
+
+
 def test_file_that_claims_to_unpack_to_too_much_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -363,6 +396,8 @@ def test_telemetry_has_the_union_of_its_samples_fields() -> None:
         ({"job": ["key-r1-none"], "time_ns": [1]}, "the columns are not"),
         ({"time_ns": [1], "job": ["key-r1-none"], "load": [[1.0]]}, "the columns are not"),
         ({"time_ns": [1], "job": ["another"]}, "has no job 'another'"),
+        ({"time_ns": [1], "job": ["key-r1-none"], "Bundle": [1]}, "or one is `bundle`"),
+        ({"time_ns": [1], "job": ["key-r1-none"], "a": [1], "A": [1]}, "two columns have one name"),
     ],
 )
 def test_telemetry_of_another_form_is_refused(columns: dict[str, list[Any]], reason: str) -> None:
