@@ -269,6 +269,8 @@ def test_files_that_are_too_large_together_are_not_read(
     assert say(good, bundle, "layout.bounds") == [
         f".: the files are of more than {size + 10:,} bytes together; the rest was not looked at"
     ]
+    # What was not looked at once has not changed since.
+    assert not say(good, bundle, "read.changed")
 
 
 def test_all_files_count_towards_what_they_may_be_together(
