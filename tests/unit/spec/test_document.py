@@ -52,7 +52,8 @@ def test_place_reads_as_people_write_it():
         (b"\xef\xbb\xbfa: 1\n", "x:1:1: starts with a byte order mark"),
         ("a: 1\n".encode("utf-16"), "x:1:1: starts with a byte order mark"),
         (b"a: 1\nb: \xc3\xa9\xff\n", "x:2:5: not UTF-8"),
-        (b"a: 1\nb: \x07\n", "x:2:4: character 0x7 is not allowed"),
+        (b"\na: 1\nb: \x07\n", "x:3:4: character 0x7 is not allowed"),
+        (b"a: 1\nb: 2\nc: \xff\n", "x:3:4: not UTF-8"),
         (b'a: "\\U99999999"\n', "x:1:5: this escape names no character"),
         (b"a: [1\n", "x:2:1: not YAML"),
         (b"a:\n\t- 1\n", "x:2:1: not YAML"),
@@ -70,6 +71,7 @@ def test_what_is_no_single_plain_document_is_refused_at_its_place(data, expected
     ("text", "expected"),
     [
         ("a: 1\nb: 2\na: {c: [3]}\n", "x:3:1: a: this key is there twice, first on line 1"),
+        ("a: 1\na: [{b: [[1], 2]}, 3]\n", "x:2:1: a: this key is there twice, first on line 1"),
         ("a: &anchor 1\n", "x:1:4: a: anchors (&anchor) are not allowed"),
         ("a: *anchor\n", "x:1:4: a: aliases (*anchor) are not allowed"),
         ("<<: {a: 1}\n", "x:1:1: merge keys (<<) are not allowed"),

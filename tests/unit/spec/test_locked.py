@@ -18,6 +18,7 @@ from specseal.spec.locked import (
     Variant,
     joined,
     lock_path,
+    official_image,
     parse_lock,
 )
 
@@ -210,6 +211,37 @@ def running() -> Lock:
 
 def test_a_lock_for_a_running_server_reads_back_as_it_was_written(running: Lock) -> None:
     assert parse_lock(running.to_bytes(), path="x") == running
+
+
+def test_nobody_we_know_says_whether_a_running_server_has_a_prefix_cache(
+    running: Lock, lock: Lock
+) -> None:
+    assert running.prefix_cache is None
+    for is_on in (True, False):
+        assert replace(lock, engine={**lock.engine, "prefix_cache": is_on}).prefix_cache is is_on
+
+
+def test_recipe_of_variants_leaves_out_what_one_alone_has(lock: Lock) -> None:
+    def recipe(args: dict[str, Any], image: dict[str, Any]) -> str:
+        engine, drafter = lock.engine, lock.drafter
+        first = replace(lock, engine={**engine, "image": image}, drafter={**drafter, "args": args})
+        second = replace(lock, engine={**engine, "image": None}, drafter={**drafter, "args": {}})
+        return joined(
+            [Variant(setting={"n": number}, lock=one) for number, one in enumerate((first, second))]
+        ).recipe
+
+    first = recipe({"num": 1}, {"folder": "llamacpp/cpu"})
+    assert first == recipe({"other": 2}, {"folder": "llamacpp/cuda"})
+    assert first != lock.recipe
+
+
+def test_official_image_is_the_image_or_what_it_is_built_on() -> None:
+    official = {"repository": "docker.io/vllm/vllm-openai", "manifest_sha256": "0" * 64}
+    assert official_image(official) is official
+    assert official_image({"folder": "vllm/cuda", "base": official}) is official
+    assert official_image({"folder": "vllm/cpu", "base": {"name": "debian"}}) is None
+    assert official_image({"folder": "vllm/cpu"}) is None
+    assert official_image(None) is None
 
 
 @pytest.mark.parametrize(
