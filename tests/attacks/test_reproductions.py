@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,11 @@ import pytest
 from attacks.builder import NOW, GoodBundle, codes, make_signer, trusting
 from attacks.spoiling import CHANGES, change_envelope, name_in_hint, spell_url_safe, twin_key
 from specseal.bundle import (
+    Additions,
     Attestation,
     Policy,
     Signer,
+    Trust,
     Verdict,
     add_reproduction,
     attest_reproduction,
@@ -570,3 +573,40 @@ def test_addition_that_fails_half_way_leaves_nothing(
     monkeypatch.undo()
     assert good.verify(bundle).trusted
     assert not list(bundle.parent.glob(".*"))
+
+
+# Looked at alone, before they are added
+
+
+def alone(good: GoodBundle, bundle: Path) -> Additions:
+    trust = Trust(store=trusting(good.signer), required=True, now=NOW)
+    return Additions(trust.verify(bundle), trust)
+
+
+def test_statement_whose_key_is_in_the_bundle_need_not_bring_it(
+    good: GoodBundle, again: GoodBundle, bundle: Path
+) -> None:
+    attestation = attest(good, again, verdict="reproduced")
+    (key,) = (name for name in attestation.files if name.endswith(".pem"))
+    statement_only = {name: data for name, data in attestation.files.items() if name != key}
+    assert alone(good, bundle).check(attestation.files) is None
+    with pytest.raises(BundleBroken):
+        alone(good, bundle).check(statement_only)
+    add_reproduction(bundle, attestation.envelope, again.signer.public, now=NOW)
+    assert alone(good, bundle).check(statement_only) is None
+
+
+def test_bundle_takes_as_many_statements_as_it_may_have(
+    good: GoodBundle, again: GoodBundle, bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(bundle, attest(good, again, verdict="reproduced"))
+    more = attest(good, again, signer=make_signer(), verdict="reproduced")
+    additions = import_module("specseal.bundle.additions")
+    monkeypatch.setattr(additions, "MAX_REPRODUCTIONS", 3)  # two keys are there, one statement
+    assert alone(good, bundle).check(more.files) is None
+    monkeypatch.setattr(additions, "MAX_REPRODUCTIONS", 2)
+    with pytest.raises(BundleBroken) as caught:
+        alone(good, bundle).check(more.files)
+    assert [(one.code, one.message) for one in caught.value.findings] == [
+        ("layout.bounds", "one of more than 2")
+    ]
