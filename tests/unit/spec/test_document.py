@@ -109,10 +109,9 @@ def test_scalar_that_yaml_versions_read_differently_must_be_quoted(text):
 @pytest.mark.parametrize(
     ("text", "value"),
     [
-        ("true", True),
-        ("False", False),
-        ("~", None),
-        ("null", None),
+        *((word, True) for word in ("true", "True", "TRUE")),
+        *((word, False) for word in ("false", "False", "FALSE")),
+        *((word, None) for word in ("", "~", "null", "Null", "NULL")),
         ("0", 0),
         ("-12", -12),
         ("0.5", 0.5),
