@@ -384,14 +384,22 @@ def test_whole_numbers_among_shares_and_temperatures_are_read_as_fractions() -> 
 def test_telemetry_has_the_union_of_its_samples_fields() -> None:
     samples = (
         {"time_ns": 1, "cpu_percent": 1.5},
-        {"time_ns": 2, "engine_memory_bytes": 2**40, "cpu_percent": 2.0},
+        {"time_ns": 2, "engine_memory_bytes": 2**40, "cpu_percent": 2.0, "capped": True},
     )
-    job = replace(RUN.jobs[0], telemetry=samples)
-    data = encode_telemetry(replace(RUN, jobs=(job,)))
+    run = replace(RUN, jobs=(replace(RUN.jobs[0], telemetry=samples),))
+    data = encode_telemetry(run)
+    key = run.jobs[0].key
     assert table_of(data).to_pylist() == [
-        {"time_ns": 1, "job": job.key, "cpu_percent": 1.5, "engine_memory_bytes": None},
-        {"time_ns": 2, "job": job.key, "cpu_percent": 2.0, "engine_memory_bytes": 2**40},
-    ]
+        {
+            "time_ns": 1, "job": key, "capped": None, "cpu_percent": 1.5,
+            "engine_memory_bytes": None,
+        },
+        {
+            "time_ns": 2, "job": key, "capped": True, "cpu_percent": 2.0,
+            "engine_memory_bytes": 2**40,
+        },
+    ]  # fmt: skip
+    assert decode_telemetry(data, run) == run
 
 
 @pytest.mark.parametrize(
