@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import stat
+import struct
 import zipfile
 import zlib
 from dataclasses import replace
@@ -59,6 +60,24 @@ def members(good: GoodBundle) -> list[Member]:
 
 def test_archive_of_the_same_kind_written_by_another_hand_is_taken(unpack, members, good):
     assert good.verify(unpack(archive(*members))).trusted
+
+
+def test_archive_with_extra_fields_is_taken(unpack, members, good):
+    """As the `zip` command writes: a file's times (APPNOTE 4.5.3) in its header and in the list."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_STORED) as file:
+        for member in members:
+            info = zipfile.ZipInfo(member.name, (1980, 1, 1, 0, 0, 0))
+            info.external_attr = REGULAR
+            info.extra = struct.pack("<2sHBI", b"UT", 5, 1, 0)
+            file.writestr(info, member.data)
+    assert good.verify(unpack(made.getvalue())).trusted
+
+
+def test_archive_that_says_of_no_file_what_it_is_is_taken(unpack, members, good):
+    """As tools of DOS write: without a mode."""
+    plain = [replace(member, mode=0, system=0) for member in members]
+    assert good.verify(unpack(archive(*plain))).trusted
 
 
 def test_archive_in_another_order_is_taken(unpack, members):
@@ -181,6 +200,7 @@ def test_file_that_says_it_is_larger_than_the_archive_is_refused(refused, member
     [
         (0x1, "is encrypted"),
         (0x1 | 0x40, "is encrypted"),
+        (0x2, "is written in a way that is not read here"),
         (0x8, "is written in a way that is not read here"),
         (0x20, "is written in a way that is not read here|not a zip file that can be read"),
         (0x2000, "is written in a way that is not read here"),

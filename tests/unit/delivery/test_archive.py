@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import stat
 import subprocess
 import sys
 import time
@@ -43,6 +44,7 @@ def test_archive_holds_the_files_as_they_are(good: GoodBundle, tmp_path: Path) -
         for info in archive.infolist():
             assert archive.read(info) == (good.path / info.filename).read_bytes()
             assert (info.compress_type, info.date_time[0]) == (zipfile.ZIP_STORED, 1980)
+            assert (info.create_system, info.external_attr >> 16) == (3, stat.S_IFREG | 0o644)
     found = sum(len(files) for _, _, files in os.walk(good.path))
     assert len(archive.namelist()) == found
 
