@@ -52,7 +52,8 @@ def test_place_reads_as_people_write_it():
         (b"\xef\xbb\xbfa: 1\n", "x:1:1: starts with a byte order mark"),
         ("a: 1\n".encode("utf-16"), "x:1:1: starts with a byte order mark"),
         (b"a: 1\nb: \xc3\xa9\xff\n", "x:2:5: not UTF-8"),
-        (b"\na: 1\nb: \x07\n", "x:3:4: character 0x7 is not allowed"),
+        (b"\na: \x07\n", "x:2:4: character 0x7 is not allowed"),
+        (b"a: 1\nb: 2\nc: \x07\n", "x:3:4: character 0x7 is not allowed"),
         (b"a: 1\nb: 2\nc: \xff\n", "x:3:4: not UTF-8"),
         (b'a: "\\U99999999"\n', "x:1:5: this escape names no character"),
         (b"a: [1\n", "x:2:1: not YAML"),
@@ -89,6 +90,12 @@ def test_what_is_no_single_plain_document_is_refused_at_its_place(data, expected
 def test_what_yaml_allows_and_a_spec_does_not_is_found_at_its_place(text, expected):
     (found,) = findings(text)
     assert found.startswith(expected)
+
+
+def test_value_of_a_key_that_is_there_twice_is_left_out_and_nothing_behind_it():
+    text = "a: 1\na: [{b: [[1], 2]}, 3]\nc: {a: 4}\n"
+    assert len(findings(text)) == 1
+    assert read(text).value == {"a": 1, "c": {"a": 4}}
 
 
 def test_reading_goes_on_after_a_finding_so_that_all_are_shown():

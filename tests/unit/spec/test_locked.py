@@ -125,6 +125,16 @@ def test_variants_come_back_as_they_were_joined() -> None:
     assert parse_lock(lock.to_bytes(), path="x") == lock
 
 
+@pytest.mark.parametrize(
+    "section",
+    [*RECIPE_SECTIONS, "spec", "encoder", "hardware", "points"],
+)
+def test_variants_may_differ_in_every_section(lock: Lock, section: str) -> None:
+    other = replace(lock, **{section: {"of": "another"}})
+    both = [Variant(setting={"n": n}, lock=one) for n, one in enumerate((lock, other))]
+    assert [variant.lock for variant in joined(both).variants_in_full()] == [lock, other]
+
+
 def test_variants_hold_only_the_sections_in_which_they_differ() -> None:
     assert [list(row["sections"]) for row in _draft_lengths(2, 4).variants] == [[], ["points"]]
 
