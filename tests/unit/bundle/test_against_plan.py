@@ -389,21 +389,22 @@ def test_closed_load_that_time_ends_is_planned_by_its_conversations() -> None:
 
 
 @pytest.mark.parametrize(
-    ("lock", "jobs", "conversations"),
+    ("lock", "jobs", "phases", "conversations"),
     [
-        (make_lock(points={"repeats": 3}), 6, 3 * (2 * 6 + WARMUP)),
-        (lock_of(SWEEP), 8, 4 * (2 * 6 + WARMUP)),
+        (make_lock(points={"repeats": 3}), 6, 12, 3 * (2 * 6 + WARMUP)),
+        (lock_of(SWEEP), 8, 16, 4 * (2 * 6 + WARMUP)),
     ],
     ids=["repeats", "variants and inputs"],
 )
-def test_every_repeat_variant_and_input_counts_towards_the_bound(
-    monkeypatch: pytest.MonkeyPatch, lock: Lock, jobs: int, conversations: int
+def test_every_repeat_variant_input_and_level_counts_towards_the_bounds(
+    monkeypatch: pytest.MonkeyPatch, lock: Lock, jobs: int, phases: int, conversations: int
 ) -> None:
-    for more_jobs, more_rows, refused in ((0, 0, False), (-1, 0, True), (0, -1, True)):
-        monkeypatch.setattr(against_plan, "MAX_JOBS", jobs + more_jobs)
-        monkeypatch.setattr(against_plan, "MAX_ROWS", conversations + more_rows)
-        if refused:
+    bounds = {"MAX_JOBS": jobs, "MAX_PHASES": phases, "MAX_ROWS": conversations}
+    for name, bound in bounds.items():
+        monkeypatch.setattr(against_plan, name, bound)
+    assert found(lock=lock)  # it is another run, and of no endless plan
+    for name, bound in bounds.items():
+        with monkeypatch.context() as patch:
+            patch.setattr(against_plan, name, bound - 1)
             with pytest.raises(BundleBroken, match="more than a bundle may hold"):
                 found(lock=lock)
-        else:
-            assert found(lock=lock)  # it is another run, and of no endless plan
