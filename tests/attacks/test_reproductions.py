@@ -142,6 +142,8 @@ def test_key_that_says_reproduced_once_and_otherwise_too_does_not_count(
     report = good.verify(bundle, trusted=both, policy=Policy(signers=2))
     assert codes(report) == {"policy.signers"}
     assert f"another verdict by the same key is: {verdict}" in report.to_text()
+    objections = [one.objection.code for one in report.signers if one.objection is not None]
+    assert objections == ["policy.verdict"] * 2
     assert good.verify(bundle, trusted=both).trusted
 
 
