@@ -326,6 +326,8 @@ def test_conversation_measured_again_in_place_of_another_is_found(
         ("environment.json", b'"pinned":"yes",', b"", "schemas.environment"),
         ("environment.json", b'"images":', b'"hardware":"mine","images":', "schemas.environment"),
         ("environment.json", b'"pinned":"yes"', b'"pinned":"no"', "schemas.disagree"),
+        ("environment.json", b'T11:00:00Z"', b'T11:00:01Z"', "schemas.disagree"),
+        ("environment.json", b'T11:30:00Z"', b'T11:29:59Z"', "schemas.disagree"),
         ("environment.json", b'"client":{', b'"client":{},"server":{', "schemas.environment"),
         ("environment.json", b'"lock_sha256":"', b'"lock_sha256":"0', "schemas.environment"),
         ("counts.json", b'"seed":0', b'"seed":"0"', "schemas.counts"),
