@@ -79,13 +79,22 @@ def test_second_spec_asks_for_the_same_and_keeps_every_word(good: GoodBundle) ->
     assert parse_spec(text.encode(), path="x").digest == good.contents.spec.digest
 
 
+WITHOUT_OUTPUTS = {"draft-length"}
+"""In it one answer, in Hindi, breaks off within a letter: its ids are not known, in no launch."""
+
+
 @pytest.mark.parametrize("manifest", REFERENCES, ids=lambda path: path.parent.parent.name)
 def test_claims_of_a_reference_bundle_make_a_valid_spec(manifest: Path, tmp_path: Path) -> None:
     bundle, path = manifest.parent, tmp_path / "again.yaml"
     done = call(bundle, "--output", path)
     assert (done.exit_code, done.stdout) == (0, f"{path}\n")
     spec = load_spec(path, capabilities=CAPABILITIES)
-    assert {"acceptance_length_drafted", "outputs"} <= {claim.metric for claim in spec.claims}
+    claimed = {claim.metric for claim in spec.claims}
+    assert "acceptance_length_drafted" in claimed
+    assert ("outputs" in claimed) is (bundle.parent.name not in WITHOUT_OUTPUTS)
+    assert ("left out: outputs, 5 figures: no one output" in done.stderr) is (
+        "outputs" not in claimed
+    )
     kept = (line for line in (bundle / "spec.yaml").read_text("utf-8").splitlines() if "#" in line)
     assert set(kept) <= set(path.read_text("utf-8").splitlines())
 

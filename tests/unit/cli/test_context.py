@@ -9,7 +9,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from specseal.cli import context
+from specseal.cli import context, running
 
 
 @pytest.fixture(autouse=True)
@@ -48,7 +48,7 @@ def test_arguments_that_no_command_can_use_are_refused(
     folder: Path, arguments: list[str], message: str
 ) -> None:
     (folder / "spec.yaml").write_text("")
-    command = context.RUNTIME(context.SPEC(click.Command("probe", callback=lambda **_: None)))
+    command = running.RUNTIME(context.SPEC(click.Command("probe", callback=lambda **_: None)))
     done = CliRunner().invoke(command, arguments)
     assert done.exit_code == 2
     assert message in done.stderr
