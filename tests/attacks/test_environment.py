@@ -377,6 +377,18 @@ def test_bundle_of_later_may_not_tell_as_little_as_the_first(
     assert sealed.codes(silent(good), inputs=good.inputs, now=LATER) == {"schemas.environment"}
 
 
+def test_first_bundle_that_tells_of_its_clients_packages_is_held_to_them(
+    good: GoodBundle, sealed: Sealed
+) -> None:
+    def none(environment: Environment) -> None:
+        silent(good)(environment)
+        environment["images"]["client"]["wheels"] = {}
+
+    report = sealed.report(none, inputs=good.inputs)
+    assert codes(report) == {"schemas.environment"}
+    assert "images.client: wheel 1.0 is locked, and was not installed" in report.to_text()
+
+
 def test_bundle_of_later_must_tell_of_containers_and_packages(sealed: Sealed) -> None:
     def change(environment: Environment) -> None:
         del environment["hardware"]

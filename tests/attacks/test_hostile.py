@@ -60,17 +60,26 @@ def test_contents_of_which_no_text_can_be_made_are_refused(
     assert not report.intact
 
 
+@pytest.mark.parametrize(
+    ("module", "name", "code"),
+    [
+        ("verify", "read_contents", "schemas.impossible"),
+        ("recompute", "sboms_against_environment", "schemas.sbom"),
+        ("verify", "check_texts", "texts.impossible"),
+        ("recompute", "run_against_plan", "recompute.impossible"),
+    ],
+)
 def test_whatever_contents_make_their_readers_raise_is_a_no(
-    good: GoodBundle, monkeypatch: pytest.MonkeyPatch
+    good: GoodBundle, monkeypatch: pytest.MonkeyPatch, module: str, name: str, code: str
 ) -> None:
     """What nobody has thought of: the reader of each file raises what it does not say it does."""
 
     def fail(*args: object, **kwargs: object) -> None:
         raise KeyError("what nobody has thought of")
 
-    monkeypatch.setattr(import_module("specseal.bundle.verify"), "read_contents", fail)
+    monkeypatch.setattr(import_module(f"specseal.bundle.{module}"), name, fail)
     report = good.verify(good.path)
-    assert codes(report) == {"schemas.impossible"}
+    assert codes(report) == {code}
     assert not report.intact
 
 
